@@ -1,0 +1,105 @@
+"""Watches receipts while the load runs, and turns them into end-to-end latencies."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+
+from necp_validate.clients.producer import EventProducer
+from necp_validate.clients.recorder import Recorder
+from necp_validate.events.receipts import decode_receipt
+from necp_validate.events.topics import RECEIPTS_TOPIC, Domain
+
+_KEEP_EARLY_US = 30_000_000  # receipts may overtake acknowledgements, but not by half a minute
+
+
+class ReceiptObserver:
+    """Joins receipts with this process's acknowledged events, by partition and offset.
+
+    The end of processing is the handler's own time (``done_us``, same host, same clock) or, where the receipt is part
+    of a transaction, the time at which it became visible here: its outcome does not exist before.
+
+    Args:
+        config: librdkafka properties of a principal that may read the receipts.
+        recorder: takes latencies and outcomes.
+        producers: per domain, who sent the events.
+    """
+
+    def __init__(
+        self, config: Mapping[str, str], recorder: Recorder, producers: Mapping[str, EventProducer]
+    ) -> None:
+        self._recorder = recorder
+        self._producers = producers
+        self._early: deque[tuple[int, str, int, int, int, int, int]] = deque()
+        self.matched = 0
+        transactional = [d for d in producers if d == Domain.ECONOMY]
+        others = [d for d in producers if d != Domain.ECONOMY]
+        # A transactional receipt's arrival is a measurement, so it is fetched at once; the others carry their time.
+        self._consumers = [
+            self._consumer(config, domains, min_bytes)
+            for domains, min_bytes in ((transactional, 1), (others, 1 << 20))
+            if domains
+        ]
+
+    def _consumer(self, config: Mapping[str, str], domains: list[str], min_bytes: int) -> Consumer:
+        consumer = Consumer(
+            {
+                **config,
+                "group.id": "necp-verifier",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 250,
+                "fetch.min.bytes": min_bytes,
+                "queued.max.messages.kbytes": 16384,
+            }
+        )
+        consumer.assign([TopicPartition(RECEIPTS_TOPIC, Domain(d).number, OFFSET_END) for d in domains])
+        return consumer
+
+    def poll(self) -> int:
+        """Take in the receipts that have arrived; returns how many."""
+        count = 0
+        if self._early:
+            self._retry()
+        for consumer in self._consumers:
+            for message in consumer.consume(500, 0):
+                if message.error() is not None:
+                    continue
+                now_us = time.time_ns() // 1000
+                receipt = decode_receipt(message.value())
+                count += 1
+                for partition, first, last, outcome, done_us in receipt.runs:
+                    ended_us = now_us if receipt.transactional else done_us
+                    self._match(now_us, receipt.domain, partition, first, last, int(outcome), ended_us)
+        return count
+
+    def _match(
+        self, seen_us: int, domain: str, partition: int, first: int, last: int, outcome: int, ended_us: int
+    ) -> None:
+        producer = self._producers.get(domain)
+        pending = producer.pending.get(partition) if producer else None
+        if pending is None or last > pending.highest:
+            if time.time_ns() // 1000 - seen_us < _KEEP_EARLY_US:
+                self._early.append((seen_us, domain, partition, first, last, outcome, ended_us))
+                return
+            if pending is None:
+                return
+        intended = pending.take(first, last)
+        mine = intended[intended > 0]
+        if len(mine):
+            self._recorder.latencies(domain, "e2e", mine, ended_us)
+            self._recorder.count_outcome(domain, outcome, len(mine))
+            self.matched += len(mine)
+
+    def _retry(self) -> None:
+        waiting, self._early = self._early, deque()
+        for receipt in waiting:
+            self._match(*receipt)
+
+    def close(self) -> None:
+        """Free the clients."""
+        for consumer in self._consumers:
+            consumer.close()

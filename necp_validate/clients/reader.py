@@ -1,0 +1,194 @@
+"""The fresh reader: reads back every partition from the beginning and accounts for every record."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+
+from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting
+from necp_validate.clients.rdkafka import (
+    OFFSET_BEGINNING,
+    PARTITION_EOF,
+    BatchConsumer,
+    MessageBatch,
+    error_name,
+    memory,
+)
+from necp_validate.events.receipts import decode_receipt
+from necp_validate.events.topics import RECEIPTS_TOPIC
+from necp_validate.results import SuiteError
+
+#: Bounded queues: the reader's memory must not follow the size of the topics.
+READER_CONFIG: Mapping[str, str] = {
+    "group.id": "necp-verifier",
+    "enable.auto.commit": "false",
+    "enable.partition.eof": "true",
+    "isolation.level": "read_committed",
+    "auto.offset.reset": "earliest",
+    "check.crcs": "true",
+    "queued.max.messages.kbytes": "32768",
+    "queued.min.messages": "100000",
+    "fetch.message.max.bytes": "1048576",
+    "fetch.max.bytes": "8388608",
+}
+_POLL_MS = 200
+
+
+def watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+    """Low and high watermark of every partition of these topics.
+
+    Raises:
+        SuiteError: a topic does not exist or no broker answers.
+    """
+    consumer = Consumer({**config, "group.id": READER_CONFIG["group.id"]})
+    try:
+        found: dict[tuple[str, int], tuple[int, int]] = {}
+        described = consumer.list_topics(timeout=15).topics
+        for topic in topics:
+            if topic not in described or described[topic].error is not None:
+                raise SuiteError(
+                    f"topic {topic} cannot be read",
+                    hint="does it exist, and may the verifier's principal describe it?",
+                )
+            for partition in described[topic].partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=15)
+                found[topic, partition] = (low, high)
+        return found
+    finally:
+        consumer.close()
+
+
+def read_back(
+    config: Mapping[str, str],
+    known: Mapping[str, tuple[str, str]],
+    *,
+    dead_letter_topics: Iterable[str] = (),
+    timeout_s: float = 600.0,
+    progress: Callable[[int, int, float], None] = lambda read, total, rate: None,
+) -> dict[str, Any]:
+    """Read every event topic and the receipts from the beginning to the watermarks of now.
+
+    Args:
+        config: librdkafka properties of a principal that may read everything.
+        known: per stream id, the topic and key its events were sent with.
+        dead_letter_topics: topics of which the records are counted.
+        timeout_s: the longest it may take.
+        progress: called about twice a second with records read, records to read, and records per second.
+
+    Returns:
+        The content of ``history/readback.json``.
+
+    Raises:
+        SuiteError: the end was not reached in time; the message names the partitions.
+    """
+    topics = sorted({topic for topic, _ in known.values()})
+    marks = watermarks(config, topics)
+    accounting = ReadAccounting(known)
+    cpu_before, started = _cpu_s(), time.monotonic()
+    deadline = started + timeout_s
+
+    def told(read: int, total: int) -> None:
+        progress(read, total, read / max(time.monotonic() - started, 1e-9))
+
+    _read_to_end(config, marks, lambda topic, batch, rows: accounting.add(topic, rows), deadline, told)
+    elapsed_s, cpu_s = time.monotonic() - started, _cpu_s() - cpu_before
+
+    receipts = ReceiptAccounting()
+    view, base = memory()
+
+    def take_receipts(_: str, __: MessageBatch, rows: np.ndarray[Any, Any]) -> None:
+        starts = (rows["payload"].astype(np.int64) - base).tolist()
+        receipts.add(
+            decode_receipt(bytes(view[a : a + n])) for a, n in zip(starts, rows["len"].tolist(), strict=True)
+        )
+
+    receipt_marks = watermarks(config, [RECEIPTS_TOPIC])
+    _read_to_end(config, receipt_marks, take_receipts, deadline, lambda *_: None)
+    dead_letters = {}
+    for topic in dead_letter_topics:
+        counted = 0
+
+        def count(_: str, __: MessageBatch, rows: np.ndarray[Any, Any]) -> None:
+            nonlocal counted
+            counted += len(rows)
+
+        _read_to_end(config, watermarks(config, [topic]), count, deadline, lambda *_: None)
+        dead_letters[topic] = counted
+    return {
+        **accounting.to_json(marks),
+        "receipts": receipts.to_json(),
+        "dead_letters": dead_letters,
+        "elapsed_s": elapsed_s,
+        "cpu_s": cpu_s,
+        "events_per_s": accounting.events_read / elapsed_s if elapsed_s else 0.0,
+        "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def _read_to_end(
+    config: Mapping[str, str],
+    marks: Mapping[tuple[str, int], tuple[int, int]],
+    take: Callable[[str, MessageBatch, np.ndarray[Any, Any]], None],
+    deadline: float,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Read partitions from their beginning until each has reported its end at or beyond its high watermark."""
+    left = {where for where, (low, high) in marks.items() if high > low}
+    total = sum(high - low for low, high in marks.values())
+    if not left:
+        return
+    assignment = [(topic, partition, OFFSET_BEGINNING) for topic, partition in sorted(left)]
+    consumer = BatchConsumer({**config, **READER_CONFIG}, assignment)
+    read, next_told = 0, 0.0
+    try:
+        while left:
+            now = time.monotonic()
+            if now > deadline:
+                names = ", ".join(f"{topic}-{partition}" for topic, partition in sorted(left)[:5])
+                raise SuiteError(
+                    f"the reader did not reach the end of {len(left)} partitions in time: {names}",
+                    hint="is a partition offline, or a transaction left open? raise thresholds.readback_timeout_s",
+                )
+            if now > next_told:
+                progress(read, total)
+                next_told = now + 0.5
+            batch = consumer.read(timeout_ms=_POLL_MS)
+            if batch is None:
+                continue
+            with batch:
+                read += _take(consumer, batch, marks, left, take)
+        progress(read, total)
+    finally:
+        consumer.close()
+
+
+def _take(
+    consumer: BatchConsumer,
+    batch: MessageBatch,
+    marks: Mapping[tuple[str, int], tuple[int, int]],
+    left: set[tuple[str, int]],
+    take: Callable[[str, MessageBatch, np.ndarray[Any, Any]], None],
+) -> int:
+    rows = batch.rows
+    for row in rows[rows["err"] != 0]:
+        where = (consumer.topic_name(int(row["rkt"])), int(row["partition"])) if row["rkt"] else ("?", -1)
+        if row["err"] != PARTITION_EOF:
+            # Transient errors (a broker down) are retried by the client; permanent ones end at the deadline.
+            if error_name(int(row["err"])) in ("TOPIC_AUTHORIZATION_FAILED", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"):
+                raise SuiteError(f"{where[0]}-{where[1]} cannot be read: {error_name(int(row['err']))}")
+        elif int(row["offset"]) >= marks[where][1]:
+            left.discard(where)
+    rows = rows[rows["err"] == 0]
+    for handle in np.unique(rows["rkt"]):
+        take(consumer.topic_name(int(handle)), batch, rows[rows["rkt"] == handle])
+    return len(rows)
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

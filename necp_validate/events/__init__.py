@@ -1,0 +1,1 @@
+"""The contract: topics, envelope, the four domains' events, their versions and schemas."""

@@ -1,0 +1,1 @@
+"""How each domain's events are drawn by chance: ``valid`` ones and ``cheat`` ones."""

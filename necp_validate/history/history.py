@@ -1,0 +1,97 @@
+"""A whole run in memory, as the checks see it: several load workers merged, missing parts empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from necp_validate.history.hdr import HdrHistogram
+from necp_validate.history.model import (
+    BrokerSample,
+    CoreShutdown,
+    Drain,
+    HostSample,
+    IsrSample,
+    LagSample,
+    LoadRecord,
+    Phase,
+    PhaseCounts,
+    Readback,
+    RunInfo,
+    TimelineRow,
+)
+
+LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
+"""Histograms by phase name, domain and kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The record of one run. Only ``run`` is always there; every other part may be missing.
+
+    Args:
+        loads: one record per load worker.
+        latency: histograms of all workers, merged.
+        timeline: rows of all workers, in order of time; a second and domain may occur once per worker.
+    """
+
+    run: RunInfo
+    run_dir: Path | None = None
+    phases: tuple[Phase, ...] = ()
+    loads: tuple[LoadRecord, ...] = ()
+    latency: LatencyMap = field(default_factory=dict)
+    timeline: tuple[TimelineRow, ...] = ()
+    drain: Drain | None = None
+    readback: Readback | None = None
+    core_shutdown: CoreShutdown | None = None
+    host: tuple[HostSample, ...] = ()
+    brokers: tuple[BrokerSample, ...] = ()
+    lag: tuple[LagSample, ...] = ()
+    isr: tuple[IsrSample, ...] = ()
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains that were loaded or scheduled, sorted."""
+        names = {stream.domain for load in self.loads for stream in load.streams}
+        names.update(domain for phase in self.phases for domain in phase.target_eps)
+        return tuple(sorted(names))
+
+    @property
+    def domain_of_topic(self) -> dict[str, str]:
+        """Which domain's events a topic holds, as the load saw it."""
+        return {stream.topic: stream.domain for load in self.loads for stream in load.streams}
+
+    def phases_of(self, *kinds: str) -> tuple[Phase, ...]:
+        """The phases of these kinds, in order."""
+        return tuple(phase for phase in self.phases if phase.kind in kinds)
+
+    def counts(self, phase: str, domains: Iterable[str] | None = None) -> PhaseCounts:
+        """Events of a phase over all workers; of some domains, or of all."""
+        wanted = None if domains is None else set(domains)
+        total = PhaseCounts()
+        for load in self.loads:
+            for domain, counts in load.phases.get(phase, {}).items():
+                if wanted is None or domain in wanted:
+                    total = total + counts
+        return total
+
+    def planted(self, kind: str, domain: str) -> int:
+        """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers."""
+        return sum(load.planted.get(domain, {}).get(kind, 0) for load in self.loads)
+
+    def histogram(self, phase: str, kind: str, domains: Iterable[str] | None = None) -> HdrHistogram:
+        """Latencies of a phase, merged over some domains or all; empty if nothing was recorded."""
+        wanted = None if domains is None else set(domains)
+        merged = HdrHistogram()
+        for (name, domain, of_kind), histogram in self.latency.items():
+            if name == phase and of_kind == kind and (wanted is None or domain in wanted):
+                merged.merge(histogram)
+        return merged
+
+    def threshold(self, name: str, default: float) -> float:
+        """A limit from ``config.thresholds`` of the run, or its default."""
+        thresholds = self.run.config.get("thresholds") or {}
+        value: Any = thresholds.get(name, default) if isinstance(thresholds, dict) else default
+        return float(value)

@@ -1,0 +1,164 @@
+"""Reading a run directory back: whatever is there, merged over the load workers.
+
+A part that was never written is ``None`` or empty: the checks then say *unknown*. A part that is there but
+damaged is an error, because guessing around it could turn a loss into a pass. Only the last line of an
+appended file may be torn.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from necp_validate.history import layout
+from necp_validate.history.codec import DecodeError, from_plain, from_text_row
+from necp_validate.history.hdr import HdrHistogram
+from necp_validate.history.history import History, LatencyMap
+from necp_validate.history.model import (
+    BrokerSample,
+    CoreShutdown,
+    Drain,
+    HostSample,
+    IsrSample,
+    LagSample,
+    LoadRecord,
+    Phase,
+    Readback,
+    RunInfo,
+    TimelineRow,
+)
+from necp_validate.results import SuiteError, UsageError
+
+T = TypeVar("T")
+
+
+def read_history(run_dir: Path | str) -> History:
+    """Read all that a run directory holds.
+
+    Raises:
+        UsageError: this is not a run directory.
+        SuiteError: a file is damaged; the message names it.
+    """
+    run_dir = Path(run_dir)
+    if not (run_dir / layout.RUN).is_file():
+        raise UsageError(
+            f"{run_dir} is not a run directory: it holds no {layout.RUN}",
+            hint="give the directory of one run, e.g. reports/runs/<id>",
+        )
+    run = _read_json(run_dir / layout.RUN, RunInfo)
+    if run is None:
+        raise SuiteError(f"{run_dir / layout.RUN} vanished while it was read", hint="run the command again")
+    timeline = [row for path in _workers(run_dir, layout.TIMELINE) for row in _read_timeline(path)]
+    return History(
+        run=run,
+        run_dir=run_dir,
+        phases=_read_json(run_dir / layout.PHASES, tuple[Phase, ...]) or (),
+        loads=tuple(_required(path, LoadRecord) for path in _workers(run_dir, layout.LOAD)),
+        latency=_read_latency(run_dir),
+        timeline=tuple(sorted(timeline, key=lambda row: (row.t, row.domain))),
+        drain=_read_json(run_dir / layout.DRAIN, Drain),
+        readback=_read_json(run_dir / layout.READBACK, Readback),
+        core_shutdown=_read_json(run_dir / layout.CORE_SHUTDOWN, CoreShutdown),
+        host=_read_csv(run_dir / layout.HOST_METRICS, HostSample),
+        brokers=_read_csv(run_dir / layout.BROKER_METRICS, BrokerSample),
+        lag=_read_csv(run_dir / layout.LAG_METRICS, LagSample),
+        isr=_read_csv(run_dir / layout.ISR_METRICS, IsrSample),
+    )
+
+
+def _workers(run_dir: Path, pattern: str) -> list[Path]:
+    return sorted(run_dir.glob(pattern.format(worker="*")))
+
+
+def _required(path: Path, cls: type[T]) -> T:
+    value = _read_json(path, cls)
+    if value is None:
+        raise SuiteError(f"{path} vanished while the run was read", hint="run the command again")
+    return value
+
+
+def _read_json(path: Path, cls: type[T]) -> T | None:
+    try:
+        return from_plain(cls, json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _damaged(path, f"cannot be read: {error.strerror or error}") from error
+    except (DecodeError, ValueError) as error:
+        raise _damaged(path, f"is damaged: {error}") from error
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of a text file, without a torn last one."""
+    try:
+        content = path.read_bytes()
+        return content[: content.rfind(b"\n") + 1].decode().splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _damaged(path, f"cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise _damaged(path, f"is damaged: {error}") from error
+
+
+def _read_timeline(path: Path) -> list[TimelineRow]:
+    worker = path.stem.removeprefix("timeline-")
+    rows = []
+    for number, line in enumerate(_whole_lines(path), start=1):
+        try:
+            rows.append(replace(from_plain(TimelineRow, json.loads(line)), worker=worker))
+        except (DecodeError, ValueError) as error:
+            raise _damaged(path, f"line {number} is damaged: {error}") from error
+    return rows
+
+
+def _read_csv(path: Path, cls: type[T]) -> tuple[T, ...]:
+    rows = []
+    for number, row in enumerate(csv.DictReader(_whole_lines(path)), start=2):
+        try:
+            rows.append(from_text_row(cls, row))
+        except DecodeError as error:
+            raise _damaged(path, f"line {number} is damaged: {error}") from error
+    return tuple(rows)
+
+
+def _read_latency(run_dir: Path) -> LatencyMap:
+    merged: LatencyMap = {}
+    for path in _workers(run_dir, layout.LATENCY):
+        for key, histogram in _read_histograms(path).items():
+            merged.setdefault(key, HdrHistogram()).merge(histogram)
+    return merged
+
+
+def _read_histograms(path: Path) -> LatencyMap:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays: dict[str, Any] = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, f"is damaged: {error}") from error
+    histograms: LatencyMap = {}
+    for name, counts in arrays.items():
+        parts = name.split("|")
+        if parts[-1] == "negative":
+            continue
+        if len(parts) != 3:
+            raise _damaged(path, f"is damaged: array {name!r} is not named <phase>|<domain>|<kind>")
+        try:
+            negative = int(arrays.get(f"{name}|negative", 0))
+            histograms[parts[0], parts[1], parts[2]] = HdrHistogram.from_array(counts, negative=negative)
+        except (TypeError, ValueError) as error:
+            raise _damaged(path, f"is damaged: array {name!r}: {error}") from error
+    return histograms
+
+
+def _damaged(path: Path, problem: str) -> SuiteError:
+    return SuiteError(
+        f"{path} {problem}",
+        hint="restore the file from a copy, or repeat the run; without it nothing can be said of this run",
+    )

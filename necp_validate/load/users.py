@@ -1,0 +1,97 @@
+"""Locust users: each is a game server that flushes its events on its own tick, and the shape that starts them."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import gevent
+from locust import LoadTestShape, User, task
+
+from necp_validate.events.topics import Domain
+from necp_validate.load.world import World
+
+#: Locust's shape ticks once a second and users take a moment to start: ask for them ahead of their first flush.
+_AHEAD_S = 2.5
+
+
+class GameServer(User):
+    """A game server of one domain, open loop: late flushes are sent at once and counted from when they were due."""
+
+    abstract = True
+    domain: ClassVar[Domain]
+
+    @task
+    def serve(self) -> None:
+        """Flush on schedule until the schedule ends."""
+        world: World = self.environment.necp_world  # type: ignore[attr-defined]  # set by the process's main
+        server = world.claim(self.domain)
+        if server is not None:
+            start_us = world.start_us
+            for due_s in world.schedules[self.domain].flushes(server.number):
+                intended_us = start_us + int(due_s * 1e6)
+                if (wait_s := intended_us / 1e6 - time.time()) > 0:
+                    gevent.sleep(wait_s)
+                world.flush(server, intended_us)
+        while True:  # the game server stays up, idle, until Locust stops it
+            gevent.sleep(3600)
+
+
+class CombatServer(GameServer):
+    """Hosts a match: damage, moves, abilities and kills of one tick at a time."""
+
+    domain = Domain.COMBAT
+
+
+class EconomyServer(GameServer):
+    """Hosts a market: transfers, trades and listings."""
+
+    domain = Domain.ECONOMY
+
+
+class SocialServer(GameServer):
+    """Hosts channels and guilds: messages and memberships."""
+
+    domain = Domain.SOCIAL
+
+
+class SystemServer(GameServer):
+    """A node that reports health, sessions and audit events."""
+
+    domain = Domain.SYSTEM
+
+
+USERS: dict[Domain, type[GameServer]] = {
+    Domain.COMBAT: CombatServer,
+    Domain.ECONOMY: EconomyServer,
+    Domain.SOCIAL: SocialServer,
+    Domain.SYSTEM: SystemServer,
+}
+
+
+class ScheduleShape(LoadTestShape):
+    """As many users as the schedule wants soon: ramp, steady, surge and recovery as the phases say.
+
+    Users are only ever added: a server whose time is over idles, so Locust never stops one that is due again.
+
+    Args:
+        world: the process's world; its schedules say how many servers play when.
+    """
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+        self._users = 0
+
+    def tick(self) -> tuple[int, float] | None:
+        """Number of users for the next moments and the spawn rate, or None at the end."""
+        now_s = time.time() - self._world.start_us / 1e6
+        if now_s > self._world.plan.duration_s:
+            return None
+        at = max(now_s, 0.0)
+        wanted = sum(
+            max(schedule.servers(at), schedule.servers(at + _AHEAD_S))
+            for schedule in self._world.schedules.values()
+        )
+        self._users = max(self._users, wanted)
+        return self._users, 1000.0

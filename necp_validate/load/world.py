@@ -1,0 +1,211 @@
+"""Everything the users of one load process share: producers, recorder, schedules, and the history they leave."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from necp_validate.clients.observer import ReceiptObserver
+from necp_validate.clients.producer import EventProducer, Stream
+from necp_validate.clients.recorder import Recorder
+from necp_validate.events.topics import Domain
+from necp_validate.history import layout
+from necp_validate.history.writer import HistoryWriter, JsonLines, write_json
+from necp_validate.load.plan import LoadPlan
+from necp_validate.load.schedule import Schedule
+from necp_validate.load.traffic import Flush, flushes_of, key_of, stream_id
+
+#: Properties whose values decide what a producer may lose, double or reorder.
+GUARANTEES = ("acks", "enable.idempotence", "max.in.flight.requests.per.connection", "retries", "message.timeout.ms")
+
+
+class Server:
+    """One game server: a stream of events, and the flushes that it repeats."""
+
+    __slots__ = ("domain", "flushes", "number", "sent", "stream")
+
+    def __init__(self, domain: Domain, number: int, stream: Stream, flushes: list[Flush]) -> None:
+        self.domain = domain
+        self.number = number
+        self.stream = stream
+        self.flushes = flushes
+        self.sent = 0
+
+
+class World:
+    """The shared state of one load process.
+
+    Args:
+        plan: what to do.
+        worker: index of this process, from 0.
+    """
+
+    def __init__(self, plan: LoadPlan, worker: int) -> None:
+        self.plan = plan
+        self.worker = worker
+        self.name = f"w{worker}"
+        self.start_us = 0
+        self.planted = {domain: {"cheat": 0, "poison": 0} for domain in plan.traffic}
+        self.schedules = {
+            domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}")
+            for domain, traffic in plan.traffic.items()
+        }
+        self._claimed = dict.fromkeys(plan.traffic, 0)
+        self._prepared = {
+            domain: {
+                server: flushes_of(Domain(domain), traffic, server, plan.seed)
+                for server in range(worker, self.schedules[domain].most_servers, plan.processes)
+            }
+            for domain, traffic in plan.traffic.items()
+        }
+        self.recorder: Recorder
+        self.producers: dict[str, EventProducer]
+        self.observer: ReceiptObserver
+        self._writer = HistoryWriter(Path(plan.run_dir))
+        self._timeline: JsonLines
+
+    def open(self, start_us: int) -> None:
+        """Connect, and begin the history; ``start_us`` (epoch) is second 0 of the schedule."""
+        self.start_us = start_us
+        starts, at = [], start_us
+        for phase in self.plan.phases:
+            starts.append(at)
+            at += round(phase.duration_s * 1e6)
+        self.recorder = Recorder([p.name for p in self.plan.phases], starts, list(self.plan.traffic))
+        self.producers = {
+            domain: EventProducer(domain, traffic.topic, traffic.client, self.recorder)
+            for domain, traffic in self.plan.traffic.items()
+        }
+        self.observer = ReceiptObserver(self.plan.verifier, self.recorder, self.producers)
+        self._timeline = self._writer.timeline(self.name)
+        if self.worker == 0:
+            write_json(Path(self.plan.run_dir) / layout.PHASES, self._phases(starts, at))
+
+    @property
+    def end_us(self) -> int:
+        """When the last phase ends (epoch)."""
+        return self.start_us + round(self.plan.duration_s * 1e6)
+
+    def claim(self, domain: Domain) -> Server | None:
+        """Give the next server of a domain to a user, or None when all of this process's are taken."""
+        number = self._claimed[domain] * self.plan.processes + self.worker
+        flushes = self._prepared[domain].get(number)
+        if flushes is None:
+            return None
+        self._claimed[domain] += 1
+        stream = self.producers[domain].open_stream(
+            stream_id(self.plan.seed, domain, number), key_of(domain, number)
+        )
+        return Server(domain, number, stream, flushes)
+
+    def flush(self, server: Server, intended_us: int) -> None:
+        """Send a server's next flush."""
+        flush = server.flushes[server.sent % len(server.flushes)]
+        server.sent += 1
+        self.producers[server.domain].send(server.stream, flush.template, intended_us)
+        planted = self.planted[server.domain]
+        planted["cheat"] += flush.cheats
+        planted["poison"] += flush.poison
+
+    def poll(self) -> None:
+        """Account for the delivery reports and receipts that have come in."""
+        for producer in self.producers.values():
+            producer.poll()
+        self.observer.poll()
+
+    def write_rows(self) -> list[dict[str, Any]]:
+        """Append the timeline rows of the last second; returns them."""
+        now_us = time.time_ns() // 1000
+        rows = [self.recorder.row(domain, now_us) for domain in self.producers]
+        self._timeline.write(*rows)
+        return rows
+
+    @property
+    def outstanding(self) -> int:
+        """Events handed to the clients and not yet answered."""
+        return sum(producer.queued for producer in self.producers.values())
+
+    @property
+    def waiting(self) -> int:
+        """Events acknowledged whose receipt has not been seen."""
+        acked = sum(counters.acked for counters in self.recorder.counters.values())
+        return acked - self.observer.matched
+
+    def close(self, sleep: Callable[[float], None]) -> None:
+        """Wait for the answers still out, then write what this process knows; called once, also when interrupted."""
+        deadline = time.monotonic() + self.plan.drain_timeout_s
+        next_row = time.monotonic() + 1
+        while (self.outstanding or self.waiting > 0) and time.monotonic() < deadline:
+            self.poll()
+            if time.monotonic() > next_row:
+                self.write_rows()
+                next_row += 1
+            sleep(0.01)
+        drained_us = time.time_ns() // 1000
+        missing = self.waiting
+        for producer in self.producers.values():
+            producer.close()
+        self.observer.close()
+        self.write_rows()
+        self._timeline.close()
+        self._write(drained_us, missing)
+
+    def _write(self, drained_us: int, missing: int) -> None:
+        names = self.recorder.phase_names
+        self._writer.save_latency(
+            self.name, {(names[p], d, kind): h for (p, d, kind), h in self.recorder.histograms.items()}
+        )
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        write_json(
+            Path(self.plan.run_dir) / layout.LOAD.format(worker=self.name),
+            {
+                "worker": self.name,
+                "streams": [row for producer in self.producers.values() for row in producer.to_json()],
+                "guarantees": {
+                    domain: {key: producer.config[key] for key in GUARANTEES if key in producer.config}
+                    for domain, producer in self.producers.items()
+                },
+                "planted": self.planted,
+                "phases": {
+                    name: {d: self.recorder.counters[i, d].to_json() for d in self.producers}
+                    for i, name in enumerate(names)
+                },
+                "inconsistent_offsets": 0,
+                "offset_not_monotonic": sum(p.not_monotonic for p in self.producers.values()),
+                "unmatched_receipts": max(missing, 0),
+                "max_gap_ms": {
+                    name: {
+                        d: self.recorder.max_gap_us[i, d] / 1000
+                        for d in self.producers
+                        if (i, d) in self.recorder.max_gap_us
+                    }
+                    for i, name in enumerate(names)
+                },
+                "drained_us": drained_us,
+                "cpu_s": usage.ru_utime + usage.ru_stime,
+                "max_rss_bytes": usage.ru_maxrss * 1024,
+                "errors": [text for p in self.producers.values() for text in p.events.errors[-20:]],
+                "client_stats": {
+                    d: json.loads(p.events.stats) for d, p in self.producers.items() if p.events.stats
+                },
+                "examples": [text for p in self.producers.values() for text in p.examples],
+            },
+        )
+
+    def _phases(self, starts: list[int], end: int) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": phase.name,
+                "kind": phase.kind,
+                "start_us": start,
+                "end_us": stop,
+                "target_eps": {
+                    domain: traffic.rate_eps * phase.load for domain, traffic in self.plan.traffic.items()
+                },
+            }
+            for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], end], strict=True)
+        ]

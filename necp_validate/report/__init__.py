@@ -1,0 +1,1 @@
+"""Reports on a stored run: the verdict file, HTML, JUnit, Markdown, comparison, and the gate."""

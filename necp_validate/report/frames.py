@@ -1,0 +1,216 @@
+"""A stored run as pandas frames: seconds since the load began, workers merged, missing parts ``None``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from necp_validate.history import HdrHistogram, History, read_history
+from necp_validate.history.history import LatencyMap
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+ORDER = ("combat", "economy", "social", "system")
+ALL = "all"
+"""Name of the row that stands for every domain together."""
+
+_COUNTS = ("scheduled", "sent", "acked", "failed", "processed", "rejected", "dead_lettered")
+_LATENCIES = ("e2e_p50_ms", "e2e_p99_ms", "ack_p50_ms", "ack_p99_ms", "late_p99_ms", "late_max_ms")
+SAMPLES_FOR = {99.0: 1_000, 99.9: 10_000}
+"""Samples below which a percentile is not shown: fewer than ten values would lie above it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseSpan:
+    """A phase on the time axis of the charts."""
+
+    name: str
+    kind: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFrames:
+    """Everything a report is made from.
+
+    Args:
+        history: the record itself.
+        domains: those that were loaded, in the order of the mix.
+        phases: on the time axis.
+        timeline: per second and domain; counts summed and latencies the worst over the workers. ``ended`` is
+            the sum of the three outcomes.
+        host: samples of the host.
+        brokers: samples of each broker; ``ios`` is reads plus writes.
+        lag: consumer lag per domain.
+        isr: under-replicated and offline partitions.
+    """
+
+    history: History
+    domains: tuple[str, ...]
+    phases: tuple[PhaseSpan, ...]
+    timeline: pd.DataFrame | None
+    host: pd.DataFrame | None
+    brokers: pd.DataFrame | None
+    lag: pd.DataFrame | None
+    isr: pd.DataFrame | None
+
+    @property
+    def latency(self) -> LatencyMap:
+        """Histograms by phase, domain and kind."""
+        return self.history.latency
+
+    def spans_of(self, kind: str) -> tuple[PhaseSpan, ...]:
+        """The phases of one kind."""
+        return tuple(phase for phase in self.phases if phase.kind == kind)
+
+    @property
+    def missing(self) -> list[str]:
+        """Parts of the record that are not there, in words."""
+        parts = {
+            "phases": self.phases,
+            "what the load sent (history/load-*.json)": self.history.loads,
+            "latency histograms (history/latency-*.npz)": self.history.latency,
+            "the timeline (history/timeline-*.jsonl)": self.history.timeline,
+            "the fresh reader's result (history/readback.json)": self.history.readback,
+            "host metrics (metrics/host.csv)": self.history.host,
+            "broker metrics (metrics/brokers.csv)": self.history.brokers,
+            "consumer lag (metrics/lag.csv)": self.history.lag,
+        }
+        return [name for name, part in parts.items() if not part]
+
+
+def load_run(run_dir: Path) -> RunFrames:
+    """Read a run directory.
+
+    Raises:
+        UsageError: this is no run directory.
+        SuiteError: a file in it is damaged.
+    """
+    return to_frames(read_history(run_dir))
+
+
+def to_frames(history: History) -> RunFrames:
+    """Arrange a history for reports."""
+    begin_s = _begin(history)
+    found = set(history.domains) | {row.domain for row in history.timeline}
+    known = [domain for domain in ORDER if domain in found]
+    brokers = _frame(history.brokers, begin_s)
+    if brokers is not None:
+        brokers["ios"] = brokers.read_ios + brokers.write_ios
+    return RunFrames(
+        history=history,
+        domains=(*known, *sorted(found.difference(ORDER))),
+        phases=tuple(
+            PhaseSpan(
+                name=phase.name,
+                kind=phase.kind,
+                start_s=phase.start_us / 1e6 - begin_s,
+                end_s=phase.end_us / 1e6 - begin_s,
+            )
+            for phase in history.phases
+        ),
+        timeline=_timeline(history, begin_s),
+        host=_frame(history.host, begin_s),
+        brokers=brokers,
+        lag=_frame(history.lag, begin_s),
+        isr=_frame(history.isr, begin_s),
+    )
+
+
+def _begin(history: History) -> float:
+    if history.phases:
+        return history.phases[0].start_us / 1e6
+    return float(history.timeline[0].t) if history.timeline else history.run.started_us / 1e6
+
+
+def _frame(rows: Sequence[DataclassInstance], begin_s: float) -> pd.DataFrame | None:
+    """Rows of a metrics file; figures as floats, so that a missing one is NaN."""
+    if not rows:
+        return None
+    frame = pd.DataFrame([asdict(row) for row in rows])
+    texts = {field.name for field in fields(rows[0]) if str(field.type).startswith("str")}
+    for column in frame.columns.difference(sorted(texts)):
+        frame[column] = pd.to_numeric(frame[column]).astype(float)
+    frame.insert(0, "t_s", frame.t - begin_s)
+    return frame.sort_values("t_s", kind="stable", ignore_index=True)
+
+
+def _timeline(history: History, begin_s: float) -> pd.DataFrame | None:
+    frame = _frame(history.timeline, begin_s)
+    if frame is None:
+        return None
+    groups = frame.groupby(["t_s", "domain"], sort=True)
+    # A sum over nothing but missing values must stay missing: no evidence is not zero.
+    merged = pd.concat([groups[list(_COUNTS)].sum(min_count=1), groups[list(_LATENCIES)].max()], axis=1)
+    merged["phase"] = groups["phase"].first()
+    merged["ended"] = merged[["processed", "rejected", "dead_lettered"]].sum(axis=1, min_count=1)
+    return merged.reset_index()
+
+
+def percentile_rows(run: RunFrames, kind: str = "e2e") -> pd.DataFrame:
+    """Latency per phase and domain (and all domains together), in milliseconds.
+
+    Args:
+        kind: ``e2e``, ``ack`` or ``late``.
+
+    Returns:
+        Columns phase, domain, samples, negative, p50, p95, p99, p999, max; a percentile with too few samples
+        behind it is NaN.
+    """
+    rows = []
+    for phase in run.phases:
+        groups = {domain: (domain,) for domain in run.domains}
+        if len(groups) > 1:
+            groups[ALL] = run.domains
+        for name, domains in groups.items():
+            histogram = run.history.histogram(phase.name, kind, domains)
+            if histogram.total or histogram.negative:
+                rows.append({"phase": phase.name, "domain": name, **_percentiles(histogram)})
+    columns = ["phase", "domain", "samples", "negative", "p50", "p95", "p99", "p999", "max"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _percentiles(histogram: HdrHistogram) -> dict[str, float]:
+    def at(q: float) -> float:
+        enough = histogram.total >= SAMPLES_FOR.get(q, 1)
+        return histogram.percentile(q) / 1000 if enough else float("nan")
+
+    return {
+        "samples": histogram.total,
+        "negative": histogram.negative,
+        "p50": at(50),
+        "p95": at(95),
+        "p99": at(99),
+        "p999": at(99.9),
+        "max": histogram.max / 1000 if histogram.total else float("nan"),
+    }
+
+
+def throughput_rows(run: RunFrames) -> pd.DataFrame:
+    """What was scheduled, sent and acknowledged per phase and domain, and the rates achieved.
+
+    Returns:
+        Columns phase, domain, scheduled, sent, acked, failed, scheduled_eps, acked_eps, achieved (a share).
+    """
+    rows = []
+    groups: dict[str, Iterable[str]] = {domain: (domain,) for domain in run.domains}
+    if len(groups) > 1:
+        groups[ALL] = run.domains
+    for phase in run.phases:
+        seconds = phase.end_s - phase.start_s
+        for name, domains in groups.items():
+            counts = run.history.counts(phase.name, domains)
+            if counts.scheduled and seconds > 0:
+                row = {"phase": phase.name, "domain": name, **asdict(counts)}
+                row["scheduled_eps"] = counts.scheduled / seconds
+                row["acked_eps"] = counts.acked / seconds
+                row["achieved"] = counts.acked / counts.scheduled
+                rows.append(row)
+    columns = ["phase", "domain", "scheduled", "sent", "acked", "failed", "scheduled_eps", "acked_eps", "achieved"]
+    return pd.DataFrame(rows, columns=columns)

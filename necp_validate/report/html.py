@@ -1,0 +1,162 @@
+"""``report.html``: one file, no requests to anywhere, readable on a phone, on paper and in the dark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from necp_validate import __version__
+from necp_validate.report import plots, text
+from necp_validate.report.figures import key_figures
+from necp_validate.report.frames import RunFrames, percentile_rows, throughput_rows
+from necp_validate.report.reproduce import commands
+from necp_validate.report.verdict import RunVerdict, sentence
+from necp_validate.results import Verdict
+
+FILE_NAME = "report.html"
+_SEVERITY = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A chart in its card; without an ``svg`` the card says that there is no evidence."""
+
+    title: str
+    svg: str | None
+    note: str = ""
+
+
+def render(run: RunFrames, verdict: RunVerdict | None) -> str:
+    """The whole page.
+
+    Args:
+        run: the frames of the run.
+        verdict: its verdict, if it has been judged.
+    """
+    environment = Environment(
+        loader=PackageLoader("necp_validate.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    assert environment.loader is not None
+    css, _, _ = environment.loader.get_source(environment, "report.css")
+    info = run.history.run
+    return environment.get_template("report.html.j2").render(
+        css=css,
+        text=text,
+        symbols=text.SYMBOLS,
+        missing_mark=text.MISSING,
+        version=__version__,
+        info=info,
+        started=text.moment(info.started_us),
+        took=text.seconds((info.finished_us - info.started_us) / 1e6) if info.finished_us else "not finished",
+        verdict=verdict,
+        sentence=sentence(verdict) if verdict else "",
+        tally=tally(verdict) if verdict else "",
+        claims=sorted(verdict.claims, key=lambda claim: _SEVERITY[claim.verdict]) if verdict else [],
+        checks=sorted(verdict.checks, key=lambda check: _SEVERITY[check.verdict]) if verdict else [],
+        figures=key_figures(run),
+        charts={"throughput": _throughput(run), "latency": _latency(run), "resources": _resources(run)},
+        throughput=_records(throughput_rows(run)),
+        percentiles=[
+            {"title": "End to end, by phase", "rows": _records(percentile_rows(run))},
+            {"title": "Until acknowledged, by phase", "rows": _records(percentile_rows(run, "ack"))},
+            {"title": "Generator lateness, by phase", "rows": _records(percentile_rows(run, "late"))},
+        ],
+        missing=run.missing,
+        facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},
+        commands="\n".join(commands(info, run.history.run_dir)),
+        config=json.dumps(info.config, indent=2),
+    )
+
+
+def write_html(run_dir: Path, run: RunFrames, verdict: RunVerdict | None) -> Path:
+    """Write ``report.html`` into the run directory and return its path."""
+    path = run_dir / FILE_NAME
+    path.write_text(render(run, verdict), encoding="utf-8")
+    return path
+
+
+def tally(verdict: RunVerdict) -> str:
+    """How many claims and checks ended how: ``claims: 14 pass, 2 fail · checks: 20 pass``."""
+    parts = []
+    for name, counted in verdict.counts.items():
+        shown = [f"{counted[one]} {one}" for one in Verdict if counted.get(one)]
+        parts.append(f"{name}: {', '.join(shown) or 'none'}")
+    return " · ".join(parts)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # keys are column names
+    return records
+
+
+def _throughput(run: RunFrames) -> Iterable[Figure]:
+    return [Figure(title=domain, svg=plots.throughput(run, domain)) for domain in run.domains] or [
+        Figure(title="all domains", svg=None)
+    ]
+
+
+def _latency(run: RunFrames) -> Iterable[Figure]:
+    kinds = ("steady", "surge", "fault")
+    phases = [span.name for kind in kinds for span in run.spans_of(kind)[:1]]
+    over_time = "P99 end to end, second by second"
+    median = "P50 end to end, second by second"
+    return [
+        Figure(
+            title=over_time,
+            svg=plots.latency(run, "e2e_p99_ms", over_time, limits=True),
+            note="Dotted: the limit claimed for the domain of the same colour.",
+        ),
+        Figure(title=median, svg=plots.latency(run, "e2e_p50_ms", median)),
+        *(
+            Figure(
+                title=f"End to end by percentile in {phase}",
+                svg=plots.percentile_curve(run, phase),
+                note="Each line ends where fewer than ten samples lie above it.",
+            )
+            for phase in phases
+        ),
+    ]
+
+
+def _resources(run: RunFrames) -> Iterable[Figure]:
+    figures = [
+        Figure(title="Consumer lag", svg=plots.lag(run), note=_drained(run)),
+        Figure(title="Host CPU", svg=plots.host_cpu(run), note="A saturated host makes a missed latency unknown."),
+        Figure(title="Broker CPU", svg=plots.broker_cpu(run), note="100% is one core."),
+        Figure(title="Broker memory, resident", svg=plots.broker_memory(run)),
+        Figure(title="Broker disk, reads and writes", svg=plots.broker_ios(run)),
+        Figure(title="Generator lateness", svg=plots.lateness(run), note="How late events left, over all domains."),
+    ]
+    in_sync = plots.in_sync(run)
+    if in_sync is not None:
+        figures.append(Figure(title="Replication", svg=in_sync))
+    return figures
+
+
+def _drained(run: RunFrames) -> str:
+    drain = run.history.drain
+    if drain is None:
+        return ""
+    after = "never" if drain.drain_s is None else text.seconds(drain.drain_s)
+    return f"After the surge {text.count(drain.lag_at_end)} events were waiting; gone after {after}."
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested facts as pairs of words; long lists are counted."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in data.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            pairs += _flat(value, f"{name}: ")
+        elif isinstance(value, (list, tuple)):
+            plain = all(not isinstance(item, (Mapping, list)) for item in value)
+            pairs.append((name, ", ".join(map(str, value)) if plain else str(len(value))))
+        elif value not in (None, ""):
+            pairs.append((name, str(value)))
+    return pairs

@@ -1,0 +1,67 @@
+"""The commands that repeat a run, and those that look at it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from necp_validate.history import RunInfo
+from necp_validate.results.errors import UsageError
+from necp_validate.scenario import Scenario, load_scenario
+
+
+def commands(info: RunInfo, run_dir: Path | None) -> list[str]:
+    """Shell commands, the run itself first.
+
+    Args:
+        info: the stored run.
+        run_dir: where it lies, for the commands that read it.
+    """
+    where = shlex.quote(str(run_dir or info.id))
+    return [run_command(info), f"necp-validate verify {where}", f"necp-validate report {where}"]
+
+
+def run_command(info: RunInfo) -> str:
+    """``necp-validate run`` with the options that lead to the stored configuration again."""
+    words = ["necp-validate", "run", info.scenario]
+    if info.scale != 1:
+        words += ["--scale", f"{info.scale:g}"]
+    words += ["--seed", str(info.seed)]
+    if backend := info.stack.get("backend"):
+        words += ["--stack", str(backend)]
+    for key, value in _changed(info):
+        words += ["--set", f"{key}={json.dumps(value)}"]
+    return shlex.join(words)
+
+
+_OPTIONS_OF_THEIR_OWN = ("name", "description", "scale", "seed", "stack")
+
+
+def _changed(info: RunInfo) -> list[tuple[str, Any]]:
+    """What the stored configuration sets otherwise than the scenario that comes with the suite."""
+    try:
+        base = load_scenario(info.scenario, scale=info.scale).to_config()
+        config = Scenario.from_config(info.config).to_config()
+    except UsageError:  # a scenario of the user's own, or one of another version
+        return []
+    changes: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        if key not in _OPTIONS_OF_THEIR_OWN:
+            changes += _differences(key, base[key], value)
+    return changes
+
+
+def _differences(key: str, base: Any, value: Any) -> list[tuple[str, Any]]:
+    if base == value:
+        return []
+    if isinstance(value, Mapping) and isinstance(base, Mapping):
+        return [
+            found for name, one in value.items() for found in _differences(f"{key}.{name}", base.get(name), one)
+        ]
+    if key == "phases" and [one["name"] for one in base] == [one["name"] for one in value]:
+        pairs = zip(base, value, strict=True)
+        return [found for old, new in pairs for found in _differences(f"phases.{new['name']}", old, new)]
+    return [(key, value)]

@@ -1,0 +1,228 @@
+"""A scenario: what traffic a target gets, in which phases, and which claims are judged on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+import msgspec
+from msgspec import Meta, field
+
+from necp_validate.results.errors import UsageError
+
+DOMAINS = ("combat", "economy", "social", "system")
+
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class PhaseKind(StrEnum):
+    """What a phase is for; claims are judged by kind, figures are reported by name."""
+
+    WARMUP = "warmup"
+    STEADY = "steady"
+    SURGE = "surge"
+    FAULT = "fault"
+    RECOVERY = "recovery"
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of a scenario file."""
+
+
+class Traffic(Table, frozen=True, kw_only=True):
+    """Traffic of one domain at 100% of peak.
+
+    Args:
+        rate_eps: events per second of the whole domain.
+        run_length: events that one game server flushes per tick.
+        tick_hz: ticks per second of one game server.
+        cheat_share: share of events that are known cheats: valid in form, to be rejected.
+        poison_share: share of events that no schema allows: to be dead-lettered.
+    """
+
+    rate_eps: NotNegative
+    run_length: Count
+    tick_hz: Positive
+    cheat_share: Share = 0.0
+    poison_share: Share = 0.0005
+
+    @property
+    def servers(self) -> int:
+        """Game servers (streams) that carry the rate, rounded up."""
+        return math.ceil(self.rate_eps / (self.run_length * self.tick_hz))
+
+
+class Phase(Table, frozen=True, kw_only=True):
+    """One stretch of the run.
+
+    Args:
+        name: unique in the scenario.
+        kind: what the phase is for.
+        duration_s: length, the ramp included.
+        load: multiplier of every rate; 1.0 is 100% of peak.
+        ramp_s: seconds in which the load moves linearly from the phase before (from 0 at the first).
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    kind: PhaseKind
+    duration_s: Positive
+    load: NotNegative = 1.0
+    ramp_s: NotNegative = 0.0
+
+
+class Thresholds(Table, frozen=True, kw_only=True):
+    """Limits that are not in a claim's own words.
+
+    Args:
+        drain_s: time in which the backlog of a surge must be gone.
+        longest_gap_ms: longest time without a single acknowledgement in a domain, outside faults.
+        rate_tolerance: share by which an achieved rate may miss the scheduled one.
+        late_p99_ms: generator lateness above which the generator, not the target, made the latency.
+        host_busy_pct: host CPU above which a missed latency claim is unknown instead of fail.
+        host_steal_pct: CPU taken by other guests above which the same holds.
+        readback_timeout_s: longest time the reader may take to read everything back.
+    """
+
+    drain_s: Positive = 10.0
+    longest_gap_ms: Positive = 5000.0
+    rate_tolerance: Share = 0.01
+    late_p99_ms: Positive = 10.0
+    host_busy_pct: Annotated[float, Meta(gt=0, le=100)] = 90.0
+    host_steal_pct: Annotated[float, Meta(gt=0, le=100)] = 5.0
+    readback_timeout_s: Positive = 600.0
+
+
+class Core(Table, frozen=True, kw_only=True):
+    """The reference event core.
+
+    Args:
+        instances: processes, members of one consumer group.
+    """
+
+    instances: Count = 1
+
+
+class Load(Table, frozen=True, kw_only=True):
+    """The load generator's producers.
+
+    Args:
+        processes: worker processes; each owns a part of the streams.
+        linger_ms: how long a producer waits to fill a batch.
+        compression: codec of the batches.
+        acks: what a producer waits for.
+        idempotence: the broker refuses duplicates and reordering of retries.
+    """
+
+    processes: Count = 1
+    linger_ms: NotNegative = 1.0
+    compression: Literal["none", "lz4", "zstd", "snappy", "gzip"] = "lz4"
+    acks: Literal["all", "1", "0"] = "all"
+    idempotence: bool = True
+
+
+class Broker(Table, frozen=True, kw_only=True):
+    """The brokers, where the suite starts them itself.
+
+    Args:
+        heap_mb: Java heap of one broker, MiB.
+        io_threads: ``num.io.threads``.
+        network_threads: ``num.network.threads`` per listener.
+    """
+
+    heap_mb: Annotated[int, Meta(ge=256)] = 1024
+    io_threads: Count = 4
+    network_threads: Count = 2
+
+
+class Scenario(Table, frozen=True, kw_only=True):
+    """A scenario as resolved: defaults filled in, overrides and scale applied.
+
+    Args:
+        name: file name without its ending.
+        description: one sentence on what the scenario is for.
+        stack: what brings the target up.
+        seed: same seed, same events.
+        scale: factor that every rate has been multiplied by already.
+        traffic: per domain, at 100% of peak.
+        phases: in order.
+        judge: ids of the claims that get a verdict.
+    """
+
+    name: str
+    description: str = ""
+    stack: Literal["auto", "local", "docker", "external"] = "auto"
+    seed: Annotated[int, Meta(ge=0)] = 1
+    scale: Positive = 1.0
+    traffic: dict[str, Traffic]
+    phases: tuple[Phase, ...]
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    core: Core = field(default_factory=Core)
+    load: Load = field(default_factory=Load)
+    broker: Broker = field(default_factory=Broker)
+    judge: tuple[str, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of load, all phases together."""
+        return math.fsum(phase.duration_s for phase in self.phases)
+
+    @property
+    def peak_eps(self) -> float:
+        """Events per second of all domains at 100%."""
+        return math.fsum(traffic.rate_eps for traffic in self.traffic.values())
+
+    @property
+    def highest_eps(self) -> float:
+        """Events per second of all domains in the busiest phase."""
+        return self.peak_eps * max(phase.load for phase in self.phases)
+
+    def target_eps(self, phase: Phase) -> dict[str, float]:
+        """Scheduled events per second and domain in a phase, after its ramp."""
+        return {domain: traffic.rate_eps * phase.load for domain, traffic in self.traffic.items()}
+
+    def scheduled_events(self) -> dict[str, float]:
+        """Events per domain over the whole run, ramps included."""
+        seconds_at_peak, before = 0.0, 0.0
+        for phase in self.phases:
+            seconds_at_peak += phase.ramp_s * (before + phase.load) / 2
+            seconds_at_peak += (phase.duration_s - phase.ramp_s) * phase.load
+            before = phase.load
+        return {domain: traffic.rate_eps * seconds_at_peak for domain, traffic in self.traffic.items()}
+
+    def scaled(self, factor: float) -> Self:
+        """The same scenario with every rate, and nothing else, multiplied.
+
+        Raises:
+            UsageError: the factor is not a positive number.
+        """
+        if not (factor > 0 and math.isfinite(factor)):
+            raise UsageError(
+                f"--scale {factor}: not a positive number", hint="0.1 means a tenth of every rate"
+            )
+        traffic = {
+            domain: msgspec.structs.replace(one, rate_eps=one.rate_eps * factor)
+            for domain, one in self.traffic.items()
+        }
+        return msgspec.structs.replace(self, traffic=traffic, scale=self.scale * factor)
+
+    def to_config(self) -> dict[str, Any]:
+        """Plain JSON data (``config`` of ``run.json``)."""
+        config: dict[str, Any] = msgspec.to_builtins(self)
+        return config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Read back what `to_config` wrote.
+
+        Raises:
+            UsageError: the data is no scenario of this version.
+        """
+        try:
+            return msgspec.convert(config, cls)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"the stored scenario cannot be read: {error}") from error

@@ -1,0 +1,86 @@
+"""Java's AOT cache for the brokers: classes loaded and linked, methods profiled, in an earlier training run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from necp_validate.stack.runtime import KafkaRuntime, cache_dir
+
+_CHUNK = 1 << 22
+
+
+class AotCache:
+    """One cache file, valid for one Java runtime, one set of jars and one set of options.
+
+    A file that is missing, of another version or damaged is never used, and never stops a broker from starting.
+
+    Args:
+        runtime: Java and Kafka.
+        options: the brokers' Java options.
+    """
+
+    def __init__(self, runtime: KafkaRuntime, options: Sequence[str]) -> None:
+        digest = hashlib.sha256()
+        for part in (runtime.kafka_version, runtime.java_version, str(runtime.java), *options):
+            digest.update(part.encode() + b"\0")
+        for jar in runtime.jars:
+            stat = jar.stat()
+            digest.update(f"{jar}:{stat.st_size}:{stat.st_mtime_ns}".encode() + b"\0")
+        self.path = cache_dir() / "aot" / f"kafka-{runtime.kafka_version}-{digest.hexdigest()[:16]}.aot"
+        self._seal = self.path.with_suffix(".json")
+
+    def usable(self) -> bool:
+        """Tell whether the file is there and undamaged; remove it if it is damaged."""
+        try:
+            seal = json.loads(self._seal.read_text(encoding="utf-8"))
+            if self.path.stat().st_size == seal["size"] and _crc32(self.path) == seal["crc32"]:
+                return True
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        self.discard()
+        return False
+
+    def use_options(self) -> list[str]:
+        """Return the Java options for a start with the cache; nothing if it cannot be used."""
+        # Java's complaints about a cache it does not like would be taken for the broker's own errors.
+        return [f"-XX:AOTCache={self.path}", "-Xlog:aot=off", "-Xlog:cds=off"] if self.usable() else []
+
+    def record_options(self, output: Path) -> list[str]:
+        """Return the Java options for a training run, which writes the cache when the broker ends."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return [f"-XX:AOTCacheOutput={output}", "-Xlog:aot=off", "-Xlog:cds=off"]
+
+    def install(self, output: Path) -> bool:
+        """Take over what a training run has written; tell whether there was anything.
+
+        Args:
+            output: the file, in the same folder as the cache.
+        """
+        if not output.is_file() or output.stat().st_size == 0:
+            return False
+        seal = json.dumps({"size": output.stat().st_size, "crc32": _crc32(output)})
+        temporary = output.with_suffix(".seal")
+        temporary.write_text(seal, encoding="utf-8")
+        self._seal.unlink(missing_ok=True)
+        output.replace(self.path)
+        temporary.replace(self._seal)
+        return True
+
+    def discard(self) -> None:
+        """Remove the cache."""
+        self._seal.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+
+def _crc32(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            value = zlib.crc32(chunk, value)
+    return value

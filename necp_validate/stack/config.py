@@ -1,0 +1,199 @@
+"""Configuration of the brokers: secure by default, sized for a small machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from necp_validate.stack.pki import ORGANIZATION
+from necp_validate.stack.protocol import ADMIN
+
+BROKERS = 3
+SCRAM_MECHANISM = "SCRAM-SHA-512"
+OFFSETS_PARTITIONS = 6
+TRANSACTIONS_PARTITIONS = 6
+INTERNAL_TOPICS: Mapping[str, int] = {
+    "__consumer_offsets": OFFSETS_PARTITIONS,
+    "__transaction_state": TRANSACTIONS_PARTITIONS,
+}
+
+SECURITY = {
+    "internal": "SSL, client certificate required",
+    "external": f"SASL_SSL, {SCRAM_MECHANISM}",
+    "controller": "SSL, client certificate required",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerSettings:
+    """One broker (and controller) as it is to be configured.
+
+    Args:
+        id: node id, from 1.
+        bind: address that its listeners bind to; empty for every one.
+        internal_host: name by which other brokers reach it.
+        external_host: name by which clients reach it.
+        internal_port: mTLS listener.
+        external_port: SASL_SSL listener, as it is bound.
+        controller_port: mTLS listener of the controller quorum.
+        log_dir: its data.
+        store: PEM key store.
+        ca: PEM trust store.
+        advertised_external_port: port that clients use, where it is not ``external_port``.
+    """
+
+    id: int
+    bind: str
+    internal_host: str
+    external_host: str
+    internal_port: int
+    external_port: int
+    controller_port: int
+    log_dir: str
+    store: str
+    ca: str
+    advertised_external_port: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JvmSettings:
+    """Options of the brokers' Java runtime.
+
+    Args:
+        heap_min_mib: initial heap.
+        heap_max_mib: largest heap.
+        options: everything else.
+    """
+
+    heap_min_mib: int = 512
+    heap_max_mib: int = 768
+    options: tuple[str, ...] = ("-XX:+UseSerialGC",)
+
+    @property
+    def heap(self) -> str:
+        """The heap settings as Java's options."""
+        return f"-Xms{self.heap_min_mib}m -Xmx{self.heap_max_mib}m"
+
+    def arguments(self) -> list[str]:
+        """Return the options that every broker gets; the AOT cache is only valid for the same ones."""
+        return [
+            *self.heap.split(),
+            *self.options,
+            "-XX:-UsePerfData",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-Djava.awt.headless=true",
+        ]
+
+
+# Without a binding a broker dies silently; with it, its warnings and errors are in its log file.
+LOGGING_OPTIONS = (
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+)
+
+
+def broker_principal(broker: int) -> str:
+    """Return the principal (and certificate's common name) of a broker."""
+    return f"broker-{broker}"
+
+
+def server_properties(
+    broker: BrokerSettings, cluster: Sequence[BrokerSettings], overrides: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the configuration of one broker.
+
+    Args:
+        broker: the broker.
+        cluster: every broker, itself included.
+        overrides: properties that replace or extend the ones decided here.
+    """
+    replicas, in_sync = min(3, len(cluster)), min(2, len(cluster))
+    advertised = broker.advertised_external_port or broker.external_port
+    properties = {
+        "process.roles": "broker,controller",
+        "node.id": str(broker.id),
+        "controller.quorum.voters": ",".join(f"{b.id}@{b.internal_host}:{b.controller_port}" for b in cluster),
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "INTERNAL",
+        "listeners": ",".join(
+            f"{name}://{broker.bind}:{port}"
+            for name, port in (
+                ("INTERNAL", broker.internal_port),
+                ("EXTERNAL", broker.external_port),
+                ("CONTROLLER", broker.controller_port),
+            )
+        ),
+        "advertised.listeners": (
+            f"INTERNAL://{broker.internal_host}:{broker.internal_port},"
+            f"EXTERNAL://{broker.external_host}:{advertised}"
+        ),
+        "log.dirs": broker.log_dir,
+        **_security(broker, cluster),
+        **_durability(replicas, in_sync),
+        **_SIZING,
+    }
+    return properties | dict(overrides or {})
+
+
+def _security(broker: BrokerSettings, cluster: Sequence[BrokerSettings]) -> dict[str, str]:
+    supers = [*(broker_principal(b.id) for b in cluster), ADMIN]
+    return {
+        "listener.security.protocol.map": "INTERNAL:SSL,EXTERNAL:SASL_SSL,CONTROLLER:SSL",
+        "listener.name.internal.ssl.client.auth": "required",
+        "listener.name.controller.ssl.client.auth": "required",
+        "listener.name.external.ssl.client.auth": "none",
+        "listener.name.external.sasl.enabled.mechanisms": SCRAM_MECHANISM,
+        f"listener.name.external.{SCRAM_MECHANISM.lower()}.sasl.jaas.config": (
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+        ),
+        "sasl.enabled.mechanisms": SCRAM_MECHANISM,
+        "ssl.keystore.type": "PEM",
+        "ssl.keystore.location": broker.store,
+        "ssl.truststore.type": "PEM",
+        "ssl.truststore.location": broker.ca,
+        "ssl.enabled.protocols": "TLSv1.3,TLSv1.2",
+        "ssl.endpoint.identification.algorithm": "https",
+        "ssl.principal.mapping.rules": rf"RULE:^CN=([^,]+),O={ORGANIZATION}$/$1/,DEFAULT",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "false",
+        "super.users": ";".join(f"User:{name}" for name in supers),
+    }
+
+
+def _durability(replicas: int, in_sync: int) -> dict[str, str]:
+    return {
+        "default.replication.factor": str(replicas),
+        "min.insync.replicas": str(in_sync),
+        "unclean.leader.election.enable": "false",
+        "auto.create.topics.enable": "false",
+        "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
+        "offsets.topic.replication.factor": str(replicas),
+        "transaction.state.log.num.partitions": str(TRANSACTIONS_PARTITIONS),
+        "transaction.state.log.replication.factor": str(replicas),
+        "transaction.state.log.min.isr": str(in_sync),
+        "share.coordinator.state.topic.num.partitions": "3",
+        "share.coordinator.state.topic.replication.factor": str(replicas),
+        "share.coordinator.state.topic.min.isr": str(in_sync),
+    }
+
+
+_SIZING = {
+    "num.network.threads": "2",
+    "num.io.threads": "4",
+    "num.replica.fetchers": "1",
+    "num.recovery.threads.per.data.dir": "1",
+    "background.threads": "2",
+    "group.coordinator.threads": "1",
+    "group.coordinator.background.threads": "1",
+    "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+    "group.initial.rebalance.delay.ms": "0",
+}
+
+
+def write_properties(path: Path, properties: Mapping[str, str]) -> None:
+    """Write a Java properties file."""
+    lines = [f"{key}={value}".replace("\\", "\\\\") for key, value in properties.items()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")

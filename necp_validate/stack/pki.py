@@ -1,0 +1,154 @@
+"""A certificate authority for one stack: broker certificates, client certificates, all in PEM."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+ORGANIZATION = "necp-validate"
+VALIDITY_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPair:
+    """Files of one certificate.
+
+    Args:
+        cert: certificate chain.
+        key: private key, PKCS#8, unencrypted.
+        store: both in one file, as Kafka's PEM key store wants them.
+    """
+
+    cert: Path
+    key: Path
+    store: Path
+
+
+class Authority:
+    """Issues certificates, writes them to a directory.
+
+    Args:
+        directory: where everything goes; made if it is not there.
+        validity_days: of every certificate.
+    """
+
+    def __init__(self, directory: Path, *, validity_days: float = VALIDITY_DAYS) -> None:
+        self.directory = directory
+        self.validity_days = validity_days
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name("necp-validate CA")
+        usage = _key_usage(ca=True)
+        self._cert = (
+            self._builder(self._name, self._key.public_key(), validity_days)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.ca_path = directory / "ca.pem"
+        self.ca_path.write_bytes(self._cert.public_bytes(serialization.Encoding.PEM))
+
+    def issue_server(self, name: str, hosts: Sequence[str]) -> KeyPair:
+        """Issue a broker's certificate: server and client, since brokers call each other.
+
+        Args:
+            name: common name, which is also its Kafka principal.
+            hosts: names and addresses that clients may use for it.
+        """
+        return self._issue(
+            name, hosts, [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH], self.validity_days
+        )
+
+    def issue_client(self, name: str, *, validity_days: float | None = None) -> KeyPair:
+        """Issue a client's certificate; its common name is its Kafka principal on the internal listener."""
+        days = self.validity_days if validity_days is None else validity_days
+        return self._issue(name, [], [ExtendedKeyUsageOID.CLIENT_AUTH], days)
+
+    def _issue(
+        self, name: str, hosts: Sequence[str], usages: list[x509.ObjectIdentifier], validity_days: float
+    ) -> KeyPair:
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = (
+            self._builder(_name(name), key.public_key(), validity_days)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        )
+        if hosts:
+            names = [_san(host) for host in hosts]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        cert = builder.sign(self._key, hashes.SHA256())
+        return self._write(name, key, cert)
+
+    def _builder(
+        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, validity_days: float
+    ) -> x509.CertificateBuilder:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(public_key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(min(now, now + timedelta(days=validity_days)) - timedelta(minutes=5))
+            .not_valid_after(now + timedelta(days=validity_days))
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+            )
+        )
+
+    def _write(self, name: str, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> KeyPair:
+        chain = cert.public_bytes(serialization.Encoding.PEM) + self.ca_path.read_bytes()
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        files = KeyPair(
+            cert=self.directory / f"{name}.cert.pem",
+            key=self.directory / f"{name}.key.pem",
+            store=self.directory / f"{name}.store.pem",
+        )
+        files.cert.write_bytes(chain)
+        for path, content in ((files.key, secret), (files.store, secret + chain)):
+            path.touch(mode=0o600)
+            path.write_bytes(content)
+        return files
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+def _san(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _key_usage(*, ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )

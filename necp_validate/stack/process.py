@@ -1,0 +1,210 @@
+"""Child processes that never outlive their owner, unless they are meant to."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+import psutil
+
+# Runs in the child before the program itself: the kernel kills the process when its parent ends, however it ends.
+# A separate interpreter and not ``preexec_fn``, which is unsafe (and warned about) in a process with threads.
+_TIED = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    os._exit(125)
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class _Launcher:
+    """Starts children from one thread that lives as long as the process.
+
+    The kernel's parent-death signal follows the *thread* that created the child: a child started from a thread
+    that ends would be killed with it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owner = 0
+        self._jobs: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]]
+
+    def launch(self, command: Sequence[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._owner != os.getpid():
+                self._owner = os.getpid()
+                self._jobs = queue.SimpleQueue()
+                threading.Thread(target=self._work, args=(self._jobs,), daemon=True, name="necp-launcher").start()
+        future: Future[subprocess.Popen[bytes]] = Future()
+        self._jobs.put((future, command, log, env))
+        return future.result()
+
+    @staticmethod
+    def _work(
+        jobs: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]],
+    ) -> None:
+        while True:
+            future, command, log, env = jobs.get()
+            try:
+                future.set_result(_popen(command, log, env))
+            except OSError as error:
+                future.set_exception(error)
+
+
+_LAUNCHER = _Launcher()
+
+
+def _popen(command: Sequence[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=env,
+            start_new_session=True,
+        )
+
+
+class ManagedProcess:
+    """A process that this suite started, now or in an earlier command.
+
+    Args:
+        process: the process.
+        log: file that holds its output.
+        popen: its handle, if it is a child of this process.
+    """
+
+    def __init__(self, process: psutil.Process, log: Path, popen: subprocess.Popen[bytes] | None = None) -> None:
+        self._process = process
+        self._popen = popen
+        self._cpu_s = 0.0
+        self.log = log
+        self.exit_code: int | None = None
+
+    @classmethod
+    def spawn(
+        cls, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, detached: bool = False
+    ) -> ManagedProcess:
+        """Start a program in its own session, its output appended to a file.
+
+        Args:
+            command: program and arguments.
+            log: file for its output.
+            env: its whole environment; that of this process if None.
+            detached: let it outlive this process; otherwise the kernel ends it together with this process.
+
+        Raises:
+            OSError: the program cannot be started.
+        """
+        full_env = dict(os.environ if env is None else env)
+        if detached or not sys.platform.startswith("linux"):
+            popen = _popen(command, log, full_env)
+        else:
+            guard = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
+            popen = _LAUNCHER.launch(guard, log, full_env)
+        return cls(psutil.Process(popen.pid), log, popen)
+
+    @classmethod
+    def find(cls, pid: int, created_s: float, log: Path) -> ManagedProcess | None:
+        """Return the process with this id, if it is still the one that was created at that time."""
+        try:
+            process = psutil.Process(pid)
+            same = abs(process.create_time() - created_s) < 0.05
+        except psutil.NoSuchProcess:
+            return None
+        return cls(process, log) if same else None
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def created_s(self) -> float:
+        """When it was created, epoch seconds: with the id, what tells it from any other process."""
+        return self._process.create_time()
+
+    @property
+    def process(self) -> psutil.Process:
+        """The process, for its counters."""
+        return self._process
+
+    def alive(self) -> bool:
+        """Tell whether it runs."""
+        if self._popen is not None:
+            code = self._popen.poll()
+            self.exit_code = code if code is not None else self.exit_code
+            return code is None
+        try:
+            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def cpu_s(self) -> float:
+        """Return the CPU time used; the last known figure once it is gone."""
+        try:
+            times = self._process.cpu_times()
+            self._cpu_s = max(self._cpu_s, times.user + times.system)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            pass
+        return self._cpu_s
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it and everything it started; nothing happens if it is gone."""
+        if not self.alive():
+            return
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; tell whether it came in time."""
+        try:
+            if self._popen is not None:
+                self.exit_code = self._popen.wait(timeout_s)
+            else:
+                self._process.wait(timeout_s)
+        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End it without warning and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        self.wait(30.0)
+
+    def terminate(self, timeout_s: float) -> bool:
+        """Ask it to end, kill it after the timeout; tell whether it ended by itself."""
+        self.cpu_s()
+        self.signal(signal.SIGTERM)
+        if self.wait(timeout_s):
+            return True
+        self.kill()
+        return False
+
+    def log_tail(self, lines: int = 20) -> str:
+        """Return the last lines of its log."""
+        return tail(self.log, lines)
+
+
+def tail(path: Path, lines: int = 20) -> str:
+    """Return the last lines of a text file; nothing if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            size = file.tell()
+            file.seek(max(0, size - 400 * lines))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])

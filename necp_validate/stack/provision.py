@@ -1,0 +1,110 @@
+"""Topics, users and ACLs of a new cluster, exactly as claimed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
+
+from necp_validate.events.topics import ACLS, MIN_INSYNC_REPLICAS, REPLICATION_FACTOR, TOPICS, AclRule
+from necp_validate.results import StackError
+from necp_validate.stack.config import INTERNAL_TOPICS
+
+SCRAM_ITERATIONS = 4096
+_REQUEST_TIMEOUT_S = 30.0
+
+_RESOURCES = {
+    "topic": ResourceType.TOPIC,
+    "group": ResourceType.GROUP,
+    "cluster": ResourceType.BROKER,
+    "transactional-id": ResourceType.TRANSACTIONAL_ID,
+}
+_PATTERNS = {"literal": ResourcePatternType.LITERAL, "prefixed": ResourcePatternType.PREFIXED}
+_OPERATIONS = {"Read": AclOperation.READ, "Write": AclOperation.WRITE, "Describe": AclOperation.DESCRIBE}
+
+# The client library writes every refused connection to the terminal; while brokers come up that is no news.
+SILENT = logging.getLogger("necp_validate.stack.rdkafka")
+SILENT.addHandler(logging.NullHandler())
+SILENT.propagate = False
+
+
+def admin_client(config: Mapping[str, str]) -> AdminClient:
+    """Return an administrative client that reconnects quickly and keeps its log to itself."""
+    quick = {"reconnect.backoff.ms": "20", "reconnect.backoff.max.ms": "200", "log_level": "2"}
+    return AdminClient({**quick, **config}, logger=SILENT)
+
+
+def new_topics() -> list[NewTopic]:
+    """Return every topic as it is to be made, Kafka's own two included so that nobody waits for them later."""
+    own = [
+        NewTopic(spec.name, spec.partitions, spec.replication_factor, config=spec.config)
+        for spec in TOPICS.values()
+    ]
+    compacted = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
+    internal = [
+        NewTopic(
+            name,
+            partitions,
+            REPLICATION_FACTOR,
+            config={**compacted, "min.insync.replicas": str(MIN_INSYNC_REPLICAS)},
+        )
+        for name, partitions in INTERNAL_TOPICS.items()
+    ]
+    return [*own, *internal]
+
+
+def acl_bindings(rules: Sequence[AclRule] = ACLS) -> list[AclBinding]:
+    """Return Kafka's ACL bindings for the rules."""
+    return [
+        AclBinding(
+            _RESOURCES[rule.resource_type],
+            rule.name,
+            _PATTERNS[rule.pattern],
+            f"User:{rule.principal}",
+            "*",
+            _OPERATIONS[operation],
+            AclPermissionType.ALLOW,
+        )
+        for rule in rules
+        for operation in rule.operations
+    ]
+
+
+def provision(admin: AdminClient, passwords: Mapping[str, str]) -> None:
+    """Create users, topics and ACLs; all requests are under way at the same time.
+
+    Args:
+        admin: client of a super user.
+        passwords: principal to password.
+
+    Raises:
+        StackError: the cluster refused one of them.
+    """
+    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+    users = [UserScramCredentialUpsertion(name, scram, secret.encode()) for name, secret in passwords.items()]
+    requests: list[tuple[str, Mapping[Any, Future[Any]]]] = [
+        ("user", admin.alter_user_scram_credentials(users, request_timeout=_REQUEST_TIMEOUT_S)),
+        ("topic", admin.create_topics(new_topics(), request_timeout=_REQUEST_TIMEOUT_S)),
+        ("ACL", admin.create_acls(acl_bindings(), request_timeout=_REQUEST_TIMEOUT_S)),
+    ]
+    for kind, futures in requests:
+        for what, future in futures.items():
+            try:
+                future.result(_REQUEST_TIMEOUT_S + 5.0)
+            except (KafkaException, TimeoutError) as error:
+                raise StackError(f"the cluster did not take {kind} {what}: {error}") from error

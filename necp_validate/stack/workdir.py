@@ -1,0 +1,61 @@
+"""Working directories of stacks, and the removal of those whose owner could not do it any more."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import psutil
+
+_PREFIX = "necp-stack-"
+_OWNER = "owner.json"
+
+
+def new_directory(given: Path | None = None) -> Path:
+    """Make a working directory and note this process as its owner.
+
+    Args:
+        given: parent folder; the system's temporary folder if None.
+    """
+    if given is not None:
+        given.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=given))
+    own(path)
+    return path
+
+
+def own(path: Path) -> None:
+    """Note this process as the owner of a working directory."""
+    me = psutil.Process()
+    (path / _OWNER).write_text(json.dumps({"pid": me.pid, "created_s": me.create_time()}), encoding="utf-8")
+
+
+def disown(path: Path) -> None:
+    """Let a working directory stay when its owner ends: a detached stack is ended by its state file."""
+    (path / _OWNER).unlink(missing_ok=True)
+
+
+def sweep(parent: Path | None = None) -> list[Path]:
+    """Remove working directories whose owner was killed; return them."""
+    removed = []
+    for path in Path(parent or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if path.stat().st_uid == os.getuid() and _orphaned(path / _OWNER):
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(path)
+    return removed
+
+
+def _orphaned(owner: Path) -> bool:
+    try:
+        noted = json.loads(owner.read_text(encoding="utf-8"))
+        process = psutil.Process(noted["pid"])
+        return abs(process.create_time() - float(noted["created_s"])) > 0.05
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

@@ -1,0 +1,62 @@
+"""The checks by name: one pure function per anomaly, and what happens when one has no evidence or crashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeAlias
+
+from necp_validate.history import History
+from necp_validate.results import Finding, Verdict
+
+Check: TypeAlias = Callable[[History], Finding]
+
+CHECKS: dict[str, Check] = {}
+
+
+class NoEvidence(Exception):
+    """What a check or a claim would be judged on is not in the history; the message says what is missing."""
+
+
+def check(name: str) -> Callable[[Check], Check]:
+    """Register a check under the name the field gives its anomaly.
+
+    The registered function never raises: without evidence, or when it crashes, the finding is *unknown*.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(function: Check) -> Check:
+        if name in CHECKS:
+            raise ValueError(f"two checks are named {name!r}")
+
+        @wraps(function)
+        def guarded(history: History) -> Finding:
+            try:
+                return function(history)
+            except NoEvidence as missing:
+                return Finding(name=name, verdict=Verdict.UNKNOWN, count=0, summary=str(missing))
+            except Exception as crash:  # noqa: BLE001  # a checker's bug must not hide what the others found
+                return Finding(name=name, verdict=Verdict.UNKNOWN, count=0, summary=crash_summary(crash))
+
+        CHECKS[name] = guarded
+        return guarded
+
+    return register
+
+
+def crash_summary(crash: Exception) -> str:
+    """One sentence on a checker's own failure, with the last line of its traceback and the place."""
+    trace = crash.__traceback__
+    place = ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        place = f" ({code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return f"the checker itself failed: {type(crash).__name__}: {crash}{place}"
+
+
+def run_checks(history: History) -> list[Finding]:
+    """Run every registered check, in order of registration."""
+    return [function(history) for function in CHECKS.values()]
