@@ -90,7 +90,7 @@ class ReceiptObserver:
         intended = pending.take(first, last)
         mine = intended[intended > 0]
         if len(mine):
-            self._recorder.latencies(domain, "e2e", mine, ended_us)
+            self._recorder.ended(domain, mine, ended_us)
             self._recorder.count_outcome(domain, outcome, len(mine))
             self.matched += len(mine)
 

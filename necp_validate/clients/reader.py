@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from confluent_kafka import Consumer, TopicPartition
 
 from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting
 from necp_validate.clients.rdkafka import (
-    OFFSET_BEGINNING,
     PARTITION_EOF,
     BatchConsumer,
     MessageBatch,
@@ -63,19 +62,43 @@ def watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[s
         consumer.close()
 
 
+def end_offsets(config: Mapping[str, str], topics: Iterable[str]) -> dict[str, list[int]]:
+    """High watermarks by topic, one per partition: where a run that begins now begins.
+
+    Raises:
+        SuiteError: a topic does not exist or no broker answers.
+    """
+    ends: dict[str, list[int]] = {}
+    for (topic, _), (_, high) in sorted(watermarks(config, topics).items()):
+        ends.setdefault(topic, []).append(high)
+    return ends
+
+
+def _since(
+    marks: Mapping[tuple[str, int], tuple[int, int]], begin: Mapping[str, Sequence[int]]
+) -> dict[tuple[str, int], tuple[int, int]]:
+    """Raise the low watermarks to where the run began; partitions added since begin at their own beginning."""
+    return {
+        (topic, partition): (max(low, (*begin.get(topic, ()), *[0] * (partition + 1))[partition]), high)
+        for (topic, partition), (low, high) in marks.items()
+    }
+
+
 def read_back(
     config: Mapping[str, str],
     known: Mapping[str, tuple[str, str]],
     *,
+    begin: Mapping[str, Sequence[int]],
     dead_letter_topics: Iterable[str] = (),
     timeout_s: float = 600.0,
     progress: Callable[[int, int, float], None] = lambda read, total, rate: None,
 ) -> dict[str, Any]:
-    """Read every event topic and the receipts from the beginning to the watermarks of now.
+    """Read every event topic and the receipts from where the run began to the watermarks of now.
 
     Args:
         config: librdkafka properties of a principal that may read everything.
         known: per stream id, the topic and key its events were sent with.
+        begin: per topic, the offset of each partition at which the run began; 0 where none is given.
         dead_letter_topics: topics of which the records are counted.
         timeout_s: the longest it may take.
         progress: called about twice a second with records read, records to read, and records per second.
@@ -87,7 +110,7 @@ def read_back(
         SuiteError: the end was not reached in time; the message names the partitions.
     """
     topics = sorted({topic for topic, _ in known.values()})
-    marks = watermarks(config, topics)
+    marks = _since(watermarks(config, topics), begin)
     accounting = ReadAccounting(known)
     cpu_before, started = _cpu_s(), time.monotonic()
     deadline = started + timeout_s
@@ -107,7 +130,7 @@ def read_back(
             decode_receipt(bytes(view[a : a + n])) for a, n in zip(starts, rows["len"].tolist(), strict=True)
         )
 
-    receipt_marks = watermarks(config, [RECEIPTS_TOPIC])
+    receipt_marks = _since(watermarks(config, [RECEIPTS_TOPIC]), begin)
     _read_to_end(config, receipt_marks, take_receipts, deadline, lambda *_: None)
     dead_letters = {}
     for topic in dead_letter_topics:
@@ -117,7 +140,7 @@ def read_back(
             nonlocal counted
             counted += len(rows)
 
-        _read_to_end(config, watermarks(config, [topic]), count, deadline, lambda *_: None)
+        _read_to_end(config, _since(watermarks(config, [topic]), begin), count, deadline, lambda *_: None)
         dead_letters[topic] = counted
     return {
         **accounting.to_json(marks),
@@ -142,7 +165,7 @@ def _read_to_end(
     total = sum(high - low for low, high in marks.values())
     if not left:
         return
-    assignment = [(topic, partition, OFFSET_BEGINNING) for topic, partition in sorted(left)]
+    assignment = [(topic, partition, marks[topic, partition][0]) for topic, partition in sorted(left)]
     consumer = BatchConsumer({**config, **READER_CONFIG}, assignment)
     read, next_told = 0, 0.0
     try:

@@ -64,6 +64,7 @@ class Recorder:
         self.histograms: dict[tuple[int, str, str], HdrHistogram] = {
             (p, d, kind): HdrHistogram() for p, d in self.counters for kind in KINDS
         }
+        self.last_ended_us: dict[int, int] = {}
         self.max_gap_us: dict[tuple[int, str], int] = {}
         self._last_ack_us: dict[str, int] = {}
         self._windows = {d: _Window() for d in self.domains}
@@ -91,11 +92,14 @@ class Recorder:
         self.histograms[phase, domain, kind].record(value_us, events)
         self._windows[domain].histograms[kind].record(value_us, events)
 
-    def latencies(self, domain: str, kind: str, intended_us: Int64Array, done_us: int) -> None:
-        """Record the latencies of events that ended together: ``done_us`` minus each intended time."""
+    def ended(self, domain: str, intended_us: Int64Array, done_us: int) -> None:
+        """Record the end-to-end latencies of events that ended together: ``done_us`` minus each intended time."""
+        kind = "e2e"
         values = done_us - intended_us
         self._windows[domain].histograms[kind].record_many(values)
         first, last = self.phase_of(int(intended_us.min())), self.phase_of(int(intended_us.max()))
+        for phase in range(first, last + 1):
+            self.last_ended_us[phase] = max(self.last_ended_us.get(phase, 0), done_us)
         if first == last:
             self.histograms[first, domain, kind].record_many(values)
             return

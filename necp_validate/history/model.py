@@ -12,6 +12,7 @@ from typing import Any
 
 from necp_validate.history.intervals import IntervalSet
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
     """``run.json``: what was run, on what, with which configuration, and how far it came."""
@@ -125,6 +126,7 @@ class LoadRecord:
         planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` (to be
             dead-lettered).
         phases: counts by phase name and domain.
+        last_ended_us: per phase, when the last of its events that has a receipt had ended.
         inconsistent_offsets: acks at an offset that another event of the partition already had.
         offset_not_monotonic: acks whose offset is below that of an earlier event of the same stream.
         unmatched_receipts: acked events whose receipt had not arrived when the worker ended.
@@ -142,6 +144,7 @@ class LoadRecord:
     offset_not_monotonic: int = 0
     unmatched_receipts: int = 0
     max_gap_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    last_ended_us: dict[str, int] = field(default_factory=dict)
     cpu_s: float = 0.0
     errors: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()

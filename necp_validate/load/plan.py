@@ -64,6 +64,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         run_dir: the run directory; history goes below it.
+        run_id: makes the streams' ids unique to the run, so that a reused cluster shows no false duplicates.
         seed: same seed, same events.
         processes: Locust workers; 1 runs without a master.
         phases: in order.
@@ -74,6 +75,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     run_dir: str
+    run_id: str
     seed: int
     processes: int
     phases: list[PlannedPhase]

@@ -8,7 +8,7 @@ from necp_validate.clients.flush import FlushTemplate
 from necp_validate.events.envelope import event_id, head, seal
 from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
-from necp_validate.load.plan import DomainTraffic
+from necp_validate.load.plan import DomainTraffic, LoadPlan
 
 FLUSHES_PER_SERVER = 4
 _KEYS = {Domain.COMBAT: "match", Domain.ECONOMY: "market", Domain.SOCIAL: "channel", Domain.SYSTEM: "node"}
@@ -25,9 +25,9 @@ class Flush:
         self.poison = poison
 
 
-def stream_id(seed: int, domain: Domain, server: int) -> str:
-    """Id of a server's stream: 8 hex digits, the same for the same seed."""
-    return f"{random.Random(f'{seed}/{domain}').getrandbits(20):05x}{server:03x}"
+def stream_id(run_id: str, domain: Domain, server: int) -> str:
+    """Id of a server's stream: 8 hex digits, unique to run, domain and server."""
+    return f"{random.Random(f'{run_id}/{domain}').getrandbits(20):05x}{server:03x}"
 
 
 def key_of(domain: Domain, server: int) -> str:
@@ -35,13 +35,13 @@ def key_of(domain: Domain, server: int) -> str:
     return f"{_KEYS[domain]}-{server:04d}"
 
 
-def flushes_of(domain: Domain, traffic: DomainTraffic, server: int, seed: int) -> list[Flush]:
+def flushes_of(domain: Domain, traffic: DomainTraffic, server: int, plan: LoadPlan) -> list[Flush]:
     """Encode the flushes that one server repeats.
 
     Planted events are spread evenly over the servers: of any n consecutive events, n times the share, give or take one.
     """
-    rng = random.Random(f"{seed}/{domain}/{server}")
-    key, stream = key_of(domain, server), stream_id(seed, domain, server)
+    rng = random.Random(f"{plan.seed}/{domain}/{server}")
+    key, stream = key_of(domain, server), stream_id(plan.run_id, domain, server)
     flushes = []
     number = server * FLUSHES_PER_SERVER * traffic.run_length
     for _ in range(FLUSHES_PER_SERVER):

@@ -83,15 +83,12 @@ class ScheduleShape(LoadTestShape):
         self._world = world
         self._users = 0
 
-    def tick(self) -> tuple[int, float] | None:
-        """Number of users for the next moments and the spawn rate, or None at the end."""
-        now_s = time.time() - self._world.start_us / 1e6
-        if now_s > self._world.plan.duration_s:
-            return None
-        at = max(now_s, 0.0)
+    def tick(self) -> tuple[int, float]:
+        """Number of users for the next moments, and the spawn rate; the process's main ends the run."""
+        at = max(time.time() - self._world.start_us / 1e6, 0.0)
         wanted = sum(
             max(schedule.servers(at), schedule.servers(at + _AHEAD_S))
             for schedule in self._world.schedules.values()
         )
         self._users = max(self._users, wanted)
-        return self._users, 1000.0
+        return self._users, 100.0

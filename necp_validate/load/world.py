@@ -57,7 +57,7 @@ class World:
         self._claimed = dict.fromkeys(plan.traffic, 0)
         self._prepared = {
             domain: {
-                server: flushes_of(Domain(domain), traffic, server, plan.seed)
+                server: flushes_of(Domain(domain), traffic, server, plan)
                 for server in range(worker, self.schedules[domain].most_servers, plan.processes)
             }
             for domain, traffic in plan.traffic.items()
@@ -71,6 +71,7 @@ class World:
     def open(self, start_us: int) -> None:
         """Connect, and begin the history; ``start_us`` (epoch) is second 0 of the schedule."""
         self.start_us = start_us
+        self._cpu_before_s = _cpu_s()
         starts, at = [], start_us
         for phase in self.plan.phases:
             starts.append(at)
@@ -98,7 +99,7 @@ class World:
             return None
         self._claimed[domain] += 1
         stream = self.producers[domain].open_stream(
-            stream_id(self.plan.seed, domain, number), key_of(domain, number)
+            stream_id(self.plan.run_id, domain, number), key_of(domain, number)
         )
         return Server(domain, number, stream, flushes)
 
@@ -145,21 +146,19 @@ class World:
                 self.write_rows()
                 next_row += 1
             sleep(0.01)
-        drained_us = time.time_ns() // 1000
         missing = self.waiting
         for producer in self.producers.values():
             producer.close()
         self.observer.close()
         self.write_rows()
         self._timeline.close()
-        self._write(drained_us, missing)
+        self._write(missing)
 
-    def _write(self, drained_us: int, missing: int) -> None:
+    def _write(self, missing: int) -> None:
         names = self.recorder.phase_names
         self._writer.save_latency(
             self.name, {(names[p], d, kind): h for (p, d, kind), h in self.recorder.histograms.items()}
         )
-        usage = resource.getrusage(resource.RUSAGE_SELF)
         write_json(
             Path(self.plan.run_dir) / layout.LOAD.format(worker=self.name),
             {
@@ -185,9 +184,9 @@ class World:
                     }
                     for i, name in enumerate(names)
                 },
-                "drained_us": drained_us,
-                "cpu_s": usage.ru_utime + usage.ru_stime,
-                "max_rss_bytes": usage.ru_maxrss * 1024,
+                "last_ended_us": {names[i]: us for i, us in self.recorder.last_ended_us.items()},
+                "cpu_s": _cpu_s() - self._cpu_before_s,
+                "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "errors": [text for p in self.producers.values() for text in p.events.errors[-20:]],
                 "client_stats": {
                     d: json.loads(p.events.stats) for d, p in self.producers.items() if p.events.stats
@@ -209,3 +208,8 @@ class World:
             }
             for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], end], strict=True)
         ]
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

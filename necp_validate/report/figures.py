@@ -76,7 +76,7 @@ def _lost(run: RunFrames) -> KeyFigure:
         for stream in load.streams:
             found = readback.streams.get(stream.stream)
             lost += stream.acked.difference(found.read if found else IntervalSet()).count
-    note = f"{text.count(readback.events_read)} read back, every one"
+    note = f"{text.count(readback.events_read)} read back"
     return KeyFigure(label=label, value=text.count(lost), note=note, alarming=lost > 0)
 
 

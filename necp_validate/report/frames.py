@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from necp_validate.history import HdrHistogram, History, read_history
+from necp_validate.history import History, read_history
 from necp_validate.history.history import LatencyMap
+from necp_validate.verify.latency import Latency, latency_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,8 +22,6 @@ ALL = "all"
 
 _COUNTS = ("scheduled", "sent", "acked", "failed", "processed", "rejected", "dead_lettered")
 _LATENCIES = ("e2e_p50_ms", "e2e_p99_ms", "ack_p50_ms", "ack_p99_ms", "late_p99_ms", "late_max_ms")
-SAMPLES_FOR = {99.0: 1_000, 99.9: 10_000}
-"""Samples below which a percentile is not shown: fewer than ten values would lie above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,30 +159,36 @@ def percentile_rows(run: RunFrames, kind: str = "e2e") -> pd.DataFrame:
         kind: ``e2e``, ``ack`` or ``late``.
 
     Returns:
-        Columns phase, domain, samples, negative, p50, p95, p99, p999, max; a percentile with too few samples
-        behind it is NaN.
+        Columns phase, domain, samples, negative, unfinished (end to end: acked, but no end was seen), p50,
+        p95, p99, p999, max. A percentile with too few samples behind it is NaN, one that falls on an event
+        without an end is infinite.
     """
     rows = []
-    for phase in run.phases:
-        groups = {domain: (domain,) for domain in run.domains}
+    for phase in run.history.phases:
+        groups: dict[str, tuple[str, ...]] = {domain: (domain,) for domain in run.domains}
         if len(groups) > 1:
             groups[ALL] = run.domains
         for name, domains in groups.items():
-            histogram = run.history.histogram(phase.name, kind, domains)
-            if histogram.total or histogram.negative:
-                rows.append({"phase": phase.name, "domain": name, **_percentiles(histogram)})
-    columns = ["phase", "domain", "samples", "negative", "p50", "p95", "p99", "p999", "max"]
+            if kind == "e2e":
+                latency = latency_of(run.history, phase, domains)
+            else:
+                latency = Latency(histogram=run.history.histogram(phase.name, kind, domains), missing=0)
+            if latency.histogram.total or latency.histogram.negative:
+                rows.append({"phase": phase.name, "domain": name, **_percentiles(latency)})
+    columns = ["phase", "domain", "samples", "negative", "unfinished", "p50", "p95", "p99", "p999", "max"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _percentiles(histogram: HdrHistogram) -> dict[str, float]:
+def _percentiles(latency: Latency) -> dict[str, float]:
     def at(q: float) -> float:
-        enough = histogram.total >= SAMPLES_FOR.get(q, 1)
-        return histogram.percentile(q) / 1000 if enough else float("nan")
+        value = latency.percentile_ms(q)
+        return float("nan") if value is None else value
 
+    histogram = latency.histogram
     return {
         "samples": histogram.total,
         "negative": histogram.negative,
+        "unfinished": latency.missing,
         "p50": at(50),
         "p95": at(95),
         "p99": at(99),
@@ -212,5 +217,20 @@ def throughput_rows(run: RunFrames) -> pd.DataFrame:
                 row["acked_eps"] = counts.acked / seconds
                 row["achieved"] = counts.acked / counts.scheduled
                 rows.append(row)
-    columns = ["phase", "domain", "scheduled", "sent", "acked", "failed", "scheduled_eps", "acked_eps", "achieved"]
+    columns = [
+        "phase",
+        "domain",
+        "scheduled",
+        "sent",
+        "acked",
+        "failed",
+        "scheduled_eps",
+        "acked_eps",
+        "achieved",
+    ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a frame, each by column name."""
+    return [dict(zip(frame.columns, row, strict=True)) for row in frame.itertuples(index=False)]

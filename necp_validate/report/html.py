@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from necp_validate import __version__
 from necp_validate.report import plots, text
 from necp_validate.report.figures import key_figures
-from necp_validate.report.frames import RunFrames, percentile_rows, throughput_rows
+from necp_validate.report.frames import RunFrames, percentile_rows, records, throughput_rows
 from necp_validate.report.reproduce import commands
 from necp_validate.report.verdict import RunVerdict, sentence
-from necp_validate.results import Verdict
+from necp_validate.results import CLAIMS, Verdict
 
 FILE_NAME = "report.html"
 _SEVERITY = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}
@@ -40,7 +39,10 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         verdict: its verdict, if it has been judged.
     """
     environment = Environment(
-        loader=PackageLoader("necp_validate.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("necp_validate.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     assert environment.loader is not None
     css, _, _ = environment.loader.get_source(environment, "report.css")
@@ -61,13 +63,14 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         checks=sorted(verdict.checks, key=lambda check: _SEVERITY[check.verdict]) if verdict else [],
         figures=key_figures(run),
         charts={"throughput": _throughput(run), "latency": _latency(run), "resources": _resources(run)},
-        throughput=_records(throughput_rows(run)),
+        throughput=records(throughput_rows(run)),
         percentiles=[
-            {"title": "End to end, by phase", "rows": _records(percentile_rows(run))},
-            {"title": "Until acknowledged, by phase", "rows": _records(percentile_rows(run, "ack"))},
-            {"title": "Generator lateness, by phase", "rows": _records(percentile_rows(run, "late"))},
+            {"title": "End to end, by phase", "rows": records(percentile_rows(run))},
+            {"title": "Until acknowledged, by phase", "rows": records(percentile_rows(run, "ack"))},
+            {"title": "Generator lateness, by phase", "rows": records(percentile_rows(run, "late"))},
         ],
         missing=run.missing,
+        not_judged=[id_ for id_ in CLAIMS if verdict and id_ not in {claim.id for claim in verdict.claims}],
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},
         commands="\n".join(commands(info, run.history.run_dir)),
         config=json.dumps(info.config, indent=2),
@@ -88,11 +91,6 @@ def tally(verdict: RunVerdict) -> str:
         shown = [f"{counted[one]} {one}" for one in Verdict if counted.get(one)]
         parts.append(f"{name}: {', '.join(shown) or 'none'}")
     return " · ".join(parts)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]  # keys are column names
-    return records
 
 
 def _throughput(run: RunFrames) -> Iterable[Figure]:
@@ -127,11 +125,17 @@ def _latency(run: RunFrames) -> Iterable[Figure]:
 def _resources(run: RunFrames) -> Iterable[Figure]:
     figures = [
         Figure(title="Consumer lag", svg=plots.lag(run), note=_drained(run)),
-        Figure(title="Host CPU", svg=plots.host_cpu(run), note="A saturated host makes a missed latency unknown."),
+        Figure(
+            title="Host CPU", svg=plots.host_cpu(run), note="A saturated host makes a missed latency unknown."
+        ),
         Figure(title="Broker CPU", svg=plots.broker_cpu(run), note="100% is one core."),
         Figure(title="Broker memory, resident", svg=plots.broker_memory(run)),
         Figure(title="Broker disk, reads and writes", svg=plots.broker_ios(run)),
-        Figure(title="Generator lateness", svg=plots.lateness(run), note="How late events left, over all domains."),
+        Figure(
+            title="Generator lateness",
+            svg=plots.lateness(run),
+            note="How late events left, over all domains.",
+        ),
     ]
     in_sync = plots.in_sync(run)
     if in_sync is not None:

@@ -1,4 +1,4 @@
-"""The charts of a report. Each takes the frames of a run and gives an SVG, or None where there is no evidence."""
+"""The charts of a report. Each takes the frames of a run and gives an SVG, or None without evidence."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.report.frames import PhaseSpan, RunFrames
 from necp_validate.report.style import chart, colour, legend
 
 POINTS_AT_MOST = 500
-_LABEL_CHARS_PER_WIDTH = 62
+_LABEL_CHARS_PER_WIDTH = 72
 _DASHES = {"combat": "-", "economy": (0, (6, 1.5)), "social": (0, (3, 1.2)), "system": (0, (1, 1))}
 _QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 LATENCY_LIMITS_MS = {"combat": 30.0, "economy": 100.0, "social": 200.0}
@@ -32,7 +32,9 @@ def throughput(run: RunFrames, domain: str) -> str | None:
     rows = thin(rows, "mean")
     with chart(f"Throughput of {domain} events over time", y_label="events/s") as drawing:
         axes = drawing.axes
-        axes.fill_between(rows.t_s, rows.scheduled, color=colour("scheduled"), alpha=0.3, lw=0, label="scheduled")
+        axes.fill_between(
+            rows.t_s, rows.scheduled, color=colour("scheduled"), alpha=0.22, lw=0, label="scheduled"
+        )
         axes.plot(rows.t_s, rows.acked, color=colour("acked"), label="acked")
         if rows.ended.notna().any():
             axes.plot(rows.t_s, rows.ended, color=colour("processed"), ls=(0, (2.5, 1.2)), label="processed")
@@ -54,8 +56,16 @@ def latency(run: RunFrames, column: str, label: str, *, limits: bool = False) ->
             if limits and domain in LATENCY_LIMITS_MS:
                 limit = LATENCY_LIMITS_MS[domain]
                 axes.axhline(limit, color=colour(domain), lw=0.9, ls=(0, (1, 2.5)), alpha=0.9)
-                place = {"x": 1.01, "y": limit, "transform": axes.get_yaxis_transform()}
-                axes.text(s=f"< {limit:g}", color=colour(domain), fontsize=7, va="center", **place)
+                beside = axes.get_yaxis_transform()
+                axes.text(
+                    1.01,
+                    limit,
+                    f"< {limit:g}",
+                    transform=beside,
+                    color=colour(domain),
+                    fontsize=7,
+                    va="center",
+                )
         _log_ms(axes)
         _over_time(axes, run)
     return drawing.svg
@@ -103,7 +113,9 @@ def lag(run: RunFrames) -> str | None:
 
 def broker_cpu(run: RunFrames) -> str | None:
     """CPU of each broker; 100% is one core."""
-    return _per_group(run, run.brokers, "broker", "cpu_pct", "CPU of each broker over time", "% of a core", None)
+    return _per_group(
+        run, run.brokers, "broker", "cpu_pct", "CPU of each broker over time", "% of a core", None
+    )
 
 
 def broker_memory(run: RunFrames) -> str | None:
@@ -150,7 +162,9 @@ def host_cpu(run: RunFrames) -> str | None:
     rows = thin(run.host, "mean")
     with chart("CPU of the host over time", y_label="% of all cores") as drawing:
         axes = drawing.axes
-        axes.fill_between(rows.t_s, rows.cpu_busy_pct, color=colour("scheduled"), alpha=0.3, lw=0, label="host")
+        axes.fill_between(
+            rows.t_s, rows.cpu_busy_pct, color=colour("scheduled"), alpha=0.3, lw=0, label="host"
+        )
         axes.plot(rows.t_s, rows.cpu_busy_pct, color=colour("muted"), lw=0.8)
         for column, role, name in (
             ("load_cpu_pct", "acked", "load"),
@@ -210,6 +224,7 @@ def _of(frame: pd.DataFrame | None, domain: str) -> pd.DataFrame | None:
 
 
 def _log_ms(axes: Axes) -> None:
+    axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=8))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_locator(NullLocator())
 
@@ -229,13 +244,21 @@ def _over_time(axes: Axes, run: RunFrames, *, from_zero: bool = False) -> None:
 
 
 def _shade(axes: Axes, phases: Sequence[PhaseSpan], width_s: float) -> None:
+    above = axes.get_xaxis_transform()
     for phase in phases:
         axes.axvspan(phase.start_s, phase.end_s, color=colour(f"phase-{phase.kind}"), lw=0, zorder=0)
-        room = int(_LABEL_CHARS_PER_WIDTH * (phase.end_s - phase.start_s) / width_s)
-        name = phase.name if len(phase.name) <= room else phase.name[: max(0, room - 1)] + "…" if room >= 3 else ""
+        name = _fitting(phase.name, int(_LABEL_CHARS_PER_WIDTH * (phase.end_s - phase.start_s) / width_s))
         middle = (phase.start_s + phase.end_s) / 2
-        place = {"x": middle, "y": 1.025, "transform": axes.get_xaxis_transform()}
-        axes.text(s=name, ha="center", va="bottom", fontsize=7, color=colour("muted"), **place)
+        axes.text(
+            middle, 1.025, name, transform=above, ha="center", va="bottom", fontsize=7, color=colour("muted")
+        )
+
+
+def _fitting(name: str, room: int) -> str:
+    """The name, or its beginning, or nothing, as room allows."""
+    if len(name) <= room:
+        return name
+    return f"{name[: room - 1]}…" if room >= 4 else ""
 
 
 def _clock(longest_s: float) -> Callable[[float, int | None], str]:

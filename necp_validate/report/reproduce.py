@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,42 +27,62 @@ def commands(info: RunInfo, run_dir: Path | None) -> list[str]:
 
 def run_command(info: RunInfo) -> str:
     """``necp-validate run`` with the options that lead to the stored configuration again."""
+    base = _base(info)
     words = ["necp-validate", "run", info.scenario]
-    if info.scale != 1:
-        words += ["--scale", f"{info.scale:g}"]
+    if base is not None and not math.isclose(info.scale, base.scale):
+        words += ["--scale", f"{info.scale / base.scale:g}"]
     words += ["--seed", str(info.seed)]
     if backend := info.stack.get("backend"):
         words += ["--stack", str(backend)]
-    for key, value in _changed(info):
-        words += ["--set", f"{key}={json.dumps(value)}"]
+    for key, value in _changed(info, base):
+        words += ["--set", f"{key}={json.dumps(_rounded(value))}"]
     return shlex.join(words)
+
+
+def _base(info: RunInfo) -> Scenario | None:
+    """The scenario of that name which comes with the suite; None for a user's own."""
+    try:
+        return load_scenario(info.scenario)
+    except UsageError:
+        return None
 
 
 _OPTIONS_OF_THEIR_OWN = ("name", "description", "scale", "seed", "stack")
 
 
-def _changed(info: RunInfo) -> list[tuple[str, Any]]:
-    """What the stored configuration sets otherwise than the scenario that comes with the suite."""
-    try:
-        base = load_scenario(info.scenario, scale=info.scale).to_config()
-        config = Scenario.from_config(info.config).to_config()
-    except UsageError:  # a scenario of the user's own, or one of another version
+def _changed(info: RunInfo, base: Scenario | None) -> list[tuple[str, Any]]:
+    """What the stored configuration sets otherwise than its scenario file."""
+    if base is None:
         return []
+    try:
+        stored = Scenario.from_config(info.config)
+    except UsageError:  # stored by another version
+        return []
+    # Rates are compared, and set, as they stand in the file: before the scale.
+    expected = base.scaled(1 / base.scale).to_config()
+    config = stored.scaled(1 / stored.scale).to_config()
     changes: list[tuple[str, Any]] = []
     for key, value in config.items():
         if key not in _OPTIONS_OF_THEIR_OWN:
-            changes += _differences(key, base[key], value)
+            changes += _differences(key, expected[key], value)
     return changes
 
 
 def _differences(key: str, base: Any, value: Any) -> list[tuple[str, Any]]:
-    if base == value:
+    if base == value or (isinstance(value, float) and math.isclose(base, value)):
         return []
     if isinstance(value, Mapping) and isinstance(base, Mapping):
         return [
-            found for name, one in value.items() for found in _differences(f"{key}.{name}", base.get(name), one)
+            found
+            for name, one in value.items()
+            for found in _differences(f"{key}.{name}", base.get(name), one)
         ]
     if key == "phases" and [one["name"] for one in base] == [one["name"] for one in value]:
         pairs = zip(base, value, strict=True)
         return [found for old, new in pairs for found in _differences(f"phases.{new['name']}", old, new)]
     return [(key, value)]
+
+
+def _rounded(value: Any) -> Any:
+    """Without the digits that scaling a rate down and up again leaves behind."""
+    return round(value, 6) if isinstance(value, float) else value

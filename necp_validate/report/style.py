@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ _ROLES = (
 _PLACEHOLDERS = {role: f"#0a0b{number:02x}" for number, role in enumerate(_ROLES)}
 _WIDTH_IN, _HEIGHT_IN = 4.9, 2.35
 
-_RC = {
+_RC: Any = {  # a key of rcParams is a literal type of some hundred names: nothing is gained by it
     "svg.fonttype": "none",
     "font.size": 8,
     "axes.edgecolor": _PLACEHOLDERS["grid"],
@@ -121,7 +122,7 @@ _UNWANTED = re.compile(
     r"\s*<metadata>.*?</metadata>"
     r"|\s*<defs>\s*<style.*?</style>\s*</defs>"
     r"|\s*<!--.*?-->"
-    r"| id=\"[A-Za-z0-9]+_\d+\""  # axes_1, patch_2 ...: every chart has them, and a page must not repeat an id
+    r"| id=\"[A-Za-z0-9.]+_\d+\""  # axes_1, patch_2 ...: every chart has them; a page must not repeat an id
     r"| font-family: [^;\"]*;?"
     r"| transform=\"rotate\(-0 [^\"]*\"",
     re.DOTALL,

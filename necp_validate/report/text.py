@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TypeAlias
 
-MISSING = "–"
+Shown: TypeAlias = Callable[[float | None], str]
+
+MISSING = "–"  # noqa: RUF001  # the dash that tables use
 SYMBOLS = {"pass": "✓", "fail": "✗", "unknown": "?"}
-
-
-def is_missing(value: float | None) -> bool:
-    """None and NaN both mean that nothing was measured."""
-    return value is None or math.isnan(value)
 
 
 def count(value: float | None) -> str:
@@ -30,9 +29,11 @@ def short_count(value: float | None) -> str:
 
 
 def ms(value: float | None) -> str:
-    """A latency given in milliseconds: ``0.42 ms``, ``16.1 ms``, ``1.25 s``."""
+    """A latency given in milliseconds: ``0.42 ms``, ``16.1 ms``, ``1.25 s``; ``never`` if infinite."""
     if value is None or math.isnan(value):
         return MISSING
+    if math.isinf(value):
+        return "never"
     if abs(value) >= 1000:
         return f"{value / 1000:.3g} s"
     return f"{value:.0f} ms" if abs(value) >= 100 else f"{value:.3g} ms"

@@ -85,10 +85,10 @@ def _hint(run_dir: Path) -> str:
 def sentence(verdict: RunVerdict) -> str:
     """Why the verdict is what it is, in one sentence."""
     claims, checks = len(verdict.claims), len(verdict.checks)
-    if verdict.verdict is Verdict.PASS:
-        return f"{_all(claims, 'claim')} and {_all(checks, 'check')} passed."
     if not claims and not checks:
         return "Nothing was judged."
+    if verdict.verdict is Verdict.PASS:
+        return f"Every claim ({claims}) and every check ({checks}) passed."
     word = "failed" if verdict.verdict is Verdict.FAIL else "could not be decided"
     reasons = [f"{claim.id} ({_reason(claim)})" for claim in verdict.of(verdict.verdict)]
     reasons += [
@@ -101,10 +101,6 @@ def sentence(verdict: RunVerdict) -> str:
     rest = f"; and {more} more" if more > 0 else ""
     lead = "" if verdict.verdict is Verdict.FAIL else "Nothing failed, but "
     return f"{lead}{len(reasons)} of {claims + checks} claims and checks {word}: {named}{rest}."
-
-
-def _all(count: int, word: str) -> str:
-    return f"the {word}" if count == 1 else f"all {count} {word}s"
 
 
 def _reason(claim: ClaimResult) -> str:

@@ -63,7 +63,7 @@ def load_scenario(
 
     Args:
         path_or_name: a TOML file, or the name of a scenario that comes with the suite.
-        scale: factor for every rate.
+        scale: factor for every rate, on top of the file's own.
         overrides: ``key=value`` with a dotted key (``traffic.combat.rate_eps=100``); a phase is addressed by
             its name or its place (``phases.steady.duration_s=30``). The value is read as TOML, else as text.
         seed: replaces the file's seed.
@@ -106,13 +106,14 @@ def _read(path_or_name: str | Path) -> Source:
 
 
 def _build(data: Mapping[str, Any], source: Source) -> Scenario:
-    """Check every key, fill in the domains' defaults, convert."""
+    """Check every key, fill in the domains' defaults, convert, apply the file's own scale."""
     _check_keys(data, source)
     traffic = {
         domain: _convert({**DOMAIN_DEFAULTS[domain], **given}, Traffic, ("traffic", domain), source)
         for domain, given in data.get("traffic", {domain: {} for domain in DOMAINS}).items()
     }
-    return _convert({"phases": [], **data, "traffic": traffic}, Scenario, (), source)
+    scenario = _convert({"phases": [], **data, "traffic": traffic}, Scenario, (), source)
+    return msgspec.structs.replace(scenario, scale=1.0).scaled(scenario.scale)
 
 
 _TABLES: Mapping[str, type[Table]] = {
@@ -124,8 +125,7 @@ _TABLES: Mapping[str, type[Table]] = {
 
 
 def _check_keys(data: Mapping[str, Any], source: Source) -> None:
-    top = tuple(name for name in Scenario.__struct_fields__ if name != "scale")
-    _check_table(data, top, (), source)
+    _check_table(data, Scenario.__struct_fields__, (), source)
     for name, struct in _TABLES.items():
         _check_table(data.get(name, {}), struct.__struct_fields__, (name,), source)
     _check_table(data.get("traffic", {}), DOMAINS, ("traffic",), source)

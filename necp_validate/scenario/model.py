@@ -54,7 +54,7 @@ class Traffic(Table, frozen=True, kw_only=True):
     @property
     def servers(self) -> int:
         """Game servers (streams) that carry the rate, rounded up."""
-        return math.ceil(self.rate_eps / (self.run_length * self.tick_hz))
+        return math.ceil(round(self.rate_eps / (self.run_length * self.tick_hz), 6))
 
 
 class Phase(Table, frozen=True, kw_only=True):
@@ -92,7 +92,7 @@ class Thresholds(Table, frozen=True, kw_only=True):
     longest_gap_ms: Positive = 5000.0
     rate_tolerance: Share = 0.01
     late_p99_ms: Positive = 10.0
-    host_busy_pct: Annotated[float, Meta(gt=0, le=100)] = 90.0
+    host_busy_pct: Annotated[float, Meta(gt=0, le=100)] = 95.0
     host_steal_pct: Annotated[float, Meta(gt=0, le=100)] = 5.0
     readback_timeout_s: Positive = 600.0
 
@@ -147,7 +147,7 @@ class Scenario(Table, frozen=True, kw_only=True):
         description: one sentence on what the scenario is for.
         stack: what brings the target up.
         seed: same seed, same events.
-        scale: factor that every rate has been multiplied by already.
+        scale: factor that every rate has been multiplied by already; 1 is the claimed peak.
         traffic: per domain, at 100% of peak.
         phases: in order.
         judge: ids of the claims that get a verdict.

@@ -9,7 +9,7 @@ from itertools import cycle
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
-from necp_validate.events.topics import CORE_PRINCIPAL, PRINCIPALS, TOPICS, Domain, is_allowed
+from necp_validate.events.topics import ACLS, CORE_PRINCIPAL, TOPICS, Domain, is_allowed
 from necp_validate.stack.config import INTERNAL_TOPICS, TRANSACTIONS_PARTITIONS
 from necp_validate.stack.protocol import ADMIN
 from necp_validate.stack.provision import SILENT, admin_client
@@ -116,18 +116,29 @@ def wait_ready(
         message="not every partition got its preferred leader and all its replicas in sync",
     )
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="necp-ready") as pool:
-        jobs = [
+        acls = [
             pool.submit(_wait_acls, principal, broker, config_of(principal, broker), timeout_s, check)
             for broker in brokers
-            for principal in (*PRINCIPALS, ADMIN)
+            for principal in probed_principals()
         ]
-        jobs += [
+        for job in acls:
+            job.result()
+        coordinators = [
             pool.submit(_wait_transactions, identifier, config_of(CORE_PRINCIPAL, broker), timeout_s)
             for identifier, broker in zip(_covering_ids(), cycle(brokers), strict=False)
         ]
-        jobs.append(pool.submit(_wait_groups, admin, timeout_s))
-        for job in jobs:
+        coordinators.append(pool.submit(_wait_groups, admin, timeout_s))
+        for job in coordinators:
             job.result()
+
+
+def probed_principals() -> tuple[str, ...]:
+    """Return the principals that stand for all: those of the first and of the last rule.
+
+    All rules are made by one request, and every broker applies the metadata log in order: where the last one is
+    effective, all are.
+    """
+    return ACLS[0].principal, ACLS[-1].principal
 
 
 def _wait_acls(principal: str, broker: int, config: dict[str, str], timeout_s: float, check: Callable[[], None]) -> None:
@@ -157,9 +168,10 @@ def _wait_acls(principal: str, broker: int, config: dict[str, str], timeout_s: f
 
 def _wait_transactions(identifier: str, config: dict[str, str], timeout_s: float) -> None:
     """Wait until the transaction coordinator of an id answers; leaves nothing in any topic of the stack."""
-    producer = Producer({**config, "transactional.id": identifier, "log_level": "2"}, logger=SILENT)
 
     def initialised() -> bool:
+        # A refusal is final for a producer: each attempt needs a new one.
+        producer = Producer({**config, "transactional.id": identifier, "log_level": "2"}, logger=SILENT)
         producer.init_transactions(5.0)
         return True
 

@@ -1,7 +1,7 @@
 """Checks of the way from the producer's ack to the log: loss, duplicates, order, offsets.
 
-Named and defined after Jepsen's Kafka checker (``jepsen.tests.kafka``), with streams in place of its keys: the
-events of a stream are numbered without holes, so what is missing or out of order shows in the numbers.
+Named and defined after Jepsen's Kafka checker (``jepsen.tests.kafka``), with streams in place of its keys:
+the events of a stream are numbered without holes, so what is missing or out of order shows in the numbers.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def nonmonotonic_send(history: History) -> Finding:
 
 
 def _weakest(load: LoadRecord) -> Setting:
-    """Circumstances of an anomaly of unknown domain: it is allowed only if all the worker's producers allow it."""
+    """Circumstances of an anomaly of unknown domain: allowed only if all the worker's producers allow it."""
     settings = [Setting(producer=producer) for producer in load.guarantees.values()]
     strict = [setting for setting in settings if setting.idempotent or setting.in_flight <= 1]
     return (strict or settings or [Setting()])[0]

@@ -1,7 +1,7 @@
 """What may happen under which configuration: allowed anomalies as data, each with its reason.
 
-An anomaly that is allowed is still counted and reported; it only does not fail its check. Where the configuration
-is not known, nothing is allowed.
+An anomaly that is allowed is still counted and reported; it only does not fail its check. Where the
+configuration is not known, nothing is allowed.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ ALLOWED: tuple[Allowance, ...] = (
     Allowance(
         check="nonmonotonic-send",
         when=lambda setting: not setting.idempotent and setting.in_flight > 1,
-        reason="without enable.idempotence and with several requests in flight, a later send may overtake a retry",
+        reason="without enable.idempotence and with several requests in flight, a retry may come too late",
     ),
     Allowance(
         check="handled-twice",

@@ -112,7 +112,8 @@ def _conserve_partition(
         outcomes = receipt.processed + receipt.rejected + receipt.dead_lettered
         ended = outcomes - receipt.duplicate_outcomes
         if ended != accounted.count:
-            detail = f"{outcomes} outcomes, {receipt.duplicate_outcomes} repeated, for {accounted.count} offsets"
+            repeated = receipt.duplicate_outcomes
+            detail = f"{outcomes} outcomes, {repeated} of them repeated, for {accounted.count} offsets"
             tally.add(abs(ended - accounted.count), where, detail)
 
 

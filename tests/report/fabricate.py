@@ -57,6 +57,7 @@ class _Writer:
         self.np_random = np.random.default_rng(recipe.seed)
         self.scenario = load_scenario(recipe.scenario, scale=recipe.scale, overrides=recipe.overrides)
         self.phases: list[dict[str, Any]] = []
+        self.planted: dict[str, dict[str, int]] = {}
         at = START_S
         for phase in self.scenario.phases:
             end = at + int(phase.duration_s)
@@ -78,7 +79,7 @@ class _Writer:
         counts = self._timeline()
         streams = self._load(counts)
         self._readback(streams)
-        self._latency()
+        self._latency(counts)
         self._metrics()
         surge = next((p for p in self.phases if p["kind"] == "surge"), None)
         if surge:
@@ -160,7 +161,7 @@ class _Writer:
             "sent": scheduled,
             "acked": acked,
             "failed": 0,
-            "processed": round(acked * (1 + self.random.gauss(0, 0.01))),
+            "processed": acked - round(acked * 0.01) if domain == "combat" else acked,
             "rejected": round(acked * 0.01) if domain == "combat" else 0,
             "dead_lettered": round(acked * 0.0005),
             "e2e_p50_ms": round(p50, 3),
@@ -176,8 +177,8 @@ class _Writer:
         for domain, traffic in self.scenario.traffic.items():
             acked = sum(phase[domain]["acked"] for phase in counts.values())
             servers = max(1, traffic.servers)
-            for server in range(servers):
-                sent = acked // servers
+            shares = [acked // servers + (1 if server < acked % servers else 0) for server in range(servers)]
+            for server, sent in enumerate(shares):
                 streams.append(
                     {
                         "stream": f"{self.random.getrandbits(32):08x}",
@@ -200,7 +201,7 @@ class _Writer:
                 "guarantees": {
                     domain: {"acks": "all", "enable.idempotence": "true"} for domain in self.scenario.traffic
                 },
-                "planted": {"combat": {"cheat": 1050, "poison": 52}},
+                "planted": {domain: self._planted(domain, counts) for domain in self.scenario.traffic},
                 "phases": counts,
                 "inconsistent_offsets": 0,
                 "offset_not_monotonic": 0,
@@ -211,6 +212,15 @@ class _Writer:
             },
         )
         return streams
+
+    def _planted(self, domain: str, counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, int]:
+        acked = sum(phase[domain]["acked"] for phase in counts.values())
+        traffic = self.scenario.traffic[domain]
+        self.planted[domain] = {
+            "cheat": int(acked * traffic.cheat_share),
+            "poison": int(acked * traffic.poison_share),
+        }
+        return self.planted[domain]
 
     def _readback(self, streams: Iterable[Mapping[str, Any]]) -> None:
         read: dict[str, Any] = {}
@@ -251,7 +261,7 @@ class _Writer:
                     for t, n in total.items()
                 ],
                 "streams": read,
-                "bad_value": 52,
+                "bad_value": 0,
                 "bad_key": 0,
                 "unknown_records": 0,
                 "examples": [],
@@ -260,33 +270,34 @@ class _Writer:
                         "topic": t,
                         "partition": 0,
                         "accounted": [[0, n - 1]],
-                        "processed": n - 100,
-                        "rejected": 60,
-                        "dead_lettered": 40,
+                        "processed": n - sum(self._planted_in(t).values()),
+                        "rejected": self._planted_in(t)["cheat"],
+                        "dead_lettered": self._planted_in(t)["poison"],
                         "duplicate_outcomes": 0,
                     }
                     for t, n in total.items()
                 ],
-                "dead_letters": {f"{t}.dlt": 40 for t in total},
+                "dead_letters": {f"{t}.dlt": self._planted_in(t)["poison"] for t in total},
             },
         )
 
-    def _latency(self) -> None:
+    def _planted_in(self, topic: str) -> dict[str, int]:
+        return self.planted[topic.split(".")[1]]
+
+    def _latency(self, counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
         arrays: dict[str, Any] = {}
         for spec in self.phases:
-            seconds = (spec["end_us"] - spec["start_us"]) / 1e6
-            for domain, rate in spec["target_eps"].items():
-                n = int(rate * seconds)
+            for domain, counted in counts[spec["name"]].items():
+                negative = 3 if domain == "system" else 0
                 median = P50_MS[domain] * LOAD_FACTOR[spec["kind"]] * self.recipe.slow * 1000
-                values = self.np_random.lognormal(math.log(median), SIGMA, size=min(n, 200_000)).astype(
-                    np.int64
-                )
+                size = counted["acked"] - negative
+                values = self.np_random.lognormal(math.log(median), SIGMA, size=size)
                 for kind, factor in (("e2e", 1.0), ("ack", 0.6), ("late", 0.05)):
                     histogram = HdrHistogram()
                     histogram.record_many((values * factor).astype(np.int64))
                     name = f"{spec['name']}|{domain}|{kind}"
                     arrays[name] = histogram.counts
-                    arrays[f"{name}|negative"] = np.int64(3 if kind == "e2e" and domain == "system" else 0)
+                    arrays[f"{name}|negative"] = np.int64(negative if kind == "e2e" else 0)
         np.savez_compressed(self.run / "history/latency-w0.npz", **arrays)
 
     def _metrics(self) -> None:

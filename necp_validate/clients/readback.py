@@ -1,0 +1,64 @@
+"""The fresh reader as a process of its own: ``python -m necp_validate.clients.readback TASK.json``.
+
+Alone in its process, its memory and CPU time are its own, and its speed can be compared. Progress goes to standard
+output as one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import msgspec
+
+from necp_validate.clients.reader import read_back
+from necp_validate.history.writer import write_json
+from necp_validate.results import SuiteError
+
+
+class ReadTask(msgspec.Struct, frozen=True, kw_only=True):
+    """What to read.
+
+    Args:
+        client: librdkafka properties of a principal that may read everything.
+        begin: per topic and partition, the offset at which the run began; from the beginning where none is given.
+        known: per stream id, topic and key.
+        dead_letter_topics: topics of which the records are counted.
+        timeout_s: the longest it may take.
+        out: where ``readback.json`` goes.
+    """
+
+    client: dict[str, str]
+    begin: dict[str, list[int]]
+    known: dict[str, tuple[str, str]]
+    dead_letter_topics: list[str]
+    timeout_s: float
+    out: str
+
+
+def main(argv: list[str]) -> int:
+    """Read back as the task file says; returns the exit code."""
+    task = msgspec.json.decode(Path(argv[0]).read_bytes(), type=ReadTask)
+
+    def told(read: int, total: int, rate: float) -> None:
+        print(json.dumps({"read": read, "total": total, "events_per_s": round(rate)}), flush=True)
+
+    try:
+        readback = read_back(
+            task.client,
+            task.known,
+            begin=task.begin,
+            dead_letter_topics=task.dead_letter_topics,
+            timeout_s=task.timeout_s,
+            progress=told,
+        )
+        write_json(Path(task.out), readback)
+    except SuiteError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

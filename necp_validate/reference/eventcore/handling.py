@@ -1,0 +1,211 @@
+"""What a domain's handler is, and how one partition's batch of records goes through it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from necp_validate.events.base import Event, EventData, InvalidEvent
+from necp_validate.events.receipts import Outcome, Run
+
+Handle = Callable[[Event[EventData]], str | None]
+"""Takes one event; says why it is rejected, or None if it was processed."""
+
+Headers = list[tuple[str, str | bytes | None]]
+KEY_MISMATCH: Final = "the record's key is not the event's"
+
+
+class Record(Protocol):
+    """A record as the Kafka client hands it over."""
+
+    def partition(self) -> int | None:
+        """Partition it was read from."""
+
+    def offset(self) -> int | None:
+        """Offset in the partition."""
+
+    def key(self) -> bytes | None:
+        """Key."""
+
+    def value(self) -> bytes | None:
+        """Value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A record to be produced.
+
+    Args:
+        topic: where to.
+        partition: where to.
+        key: key.
+        value: value.
+        headers: headers.
+    """
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes
+    headers: Headers = field(default_factory=list)
+
+
+class Handler(Protocol):
+    """The rules and the state of one domain. State belongs to a partition and leaves with it."""
+
+    def open(self, partition: int) -> Handle:
+        """Give the function that takes a batch of events from ``partition``, one by one."""
+        ...
+
+    def drop(self, partition: int) -> None:
+        """Forget the state of a partition that is somebody else's now."""
+        ...
+
+    def collect(self) -> tuple[list[Output], dict[str, Any]]:
+        """Take what is to be produced, and the totals, since the last time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """An invalid record and what is wrong with it."""
+
+    offset: int
+    key: bytes | None
+    value: bytes
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True, kw_only=True)
+class BatchResult:
+    """What became of one partition's batch.
+
+    Args:
+        partition: the partition.
+        first_offset: of the batch.
+        last_offset: of the batch.
+        done_us: when all of it had been handled (epoch, microseconds).
+        runs: outcomes.
+        dead_letters: the invalid records.
+        rejected: number of rejected events by reason.
+        sent_us: intended send times of the valid events, in their order.
+    """
+
+    partition: int
+    first_offset: int
+    last_offset: int
+    done_us: int = 0
+    runs: list[Run] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    rejected: Counter[str] = field(default_factory=Counter)
+    sent_us: list[int] = field(default_factory=list)
+
+
+def handle_batch(
+    partition: int,
+    records: Sequence[Record],
+    decode: Callable[[bytes], Event[EventData]],
+    handle: Handle,
+    *,
+    now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
+) -> BatchResult:
+    """Decode and handle the records of one partition in their order; nothing in them makes it fail.
+
+    Args:
+        partition: the partition.
+        records: at least one record without an error, in the order of offsets.
+        decode: decoder of the domain's events.
+        handle: from the domain's handler.
+        now_us: clock.
+    """
+    outcomes: list[Outcome] = []
+    append = outcomes.append
+    processed, rejected = Outcome.PROCESSED, Outcome.REJECTED
+    result = BatchResult(
+        partition=partition,
+        first_offset=records[0].offset() or 0,
+        last_offset=records[-1].offset() or 0,
+    )
+    timed = result.sent_us.append
+    for record in records:
+        try:
+            event = decode(record.value() or b"")
+            if event.key.encode() != record.key():
+                raise InvalidEvent("malformed", KEY_MISMATCH)
+            timed(event.ts)
+            reason = handle(event)
+        except InvalidEvent as error:
+            append(Outcome.DEAD_LETTERED)
+            result.dead_letters.append(_dead_letter(record, error.reason, error.detail))
+        except Exception as error:  # noqa: BLE001 (whatever an event provokes, it must not stop the others)
+            append(Outcome.DEAD_LETTERED)
+            result.dead_letters.append(_dead_letter(record, "handler-failed", repr(error)))
+        else:
+            if reason is None:
+                append(processed)
+            else:
+                append(rejected)
+                result.rejected[reason] += 1
+    result.done_us = now_us()
+    result.runs = merge_runs(partition, records, outcomes, result.done_us)
+    return result
+
+
+def merge_runs(
+    partition: int, records: Sequence[Record], outcomes: Sequence[Outcome], done_us: int
+) -> list[Run]:
+    """Merge the outcomes of consecutive records into runs."""
+    runs: list[Run] = []
+    start, count = 0, len(outcomes)
+    if outcomes.count(outcomes[0]) == count:  # nearly always, and much faster than looking at each
+        return [(partition, records[0].offset() or 0, records[-1].offset() or 0, outcomes[0], done_us)]
+    while start < count:
+        outcome = outcomes[start]
+        end = start
+        while end + 1 < count and outcomes[end + 1] is outcome:
+            end += 1
+        runs.append((partition, records[start].offset() or 0, records[end].offset() or 0, outcome, done_us))
+        start = end + 1
+    return runs
+
+
+def dead_letter_outputs(
+    result: BatchResult, *, source_topic: str, topic: str, partition: int
+) -> list[Output]:
+    """Make the dead-letter records of a batch; the value stays as it came, byte for byte."""
+    return [
+        Output(
+            topic=topic,
+            partition=partition,
+            key=letter.key,
+            value=letter.value,
+            headers=[
+                ("reason", letter.reason),
+                ("detail", letter.detail[:500]),
+                ("source-topic", source_topic),
+                ("source-partition", str(result.partition)),
+                ("source-offset", str(letter.offset)),
+            ],
+        )
+        for letter in result.dead_letters
+    ]
+
+
+def _dead_letter(record: Record, reason: str, detail: str) -> DeadLetter:
+    return DeadLetter(
+        offset=record.offset() or 0,
+        key=record.key(),
+        value=record.value() or b"",
+        reason=reason,
+        detail=detail,
+    )
+
+
+def merge_counts(totals: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add counts to totals, by name."""
+    for name, count in more.items():
+        totals[name] = totals.get(name, 0) + count

@@ -1,0 +1,96 @@
+"""Recovery: the books of partitions rebuilt from their ledger."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+
+from necp_validate.events.topics import LEDGER_TOPIC
+from necp_validate.reference.eventcore.ledger import Books, decode_ledger_record
+
+log: Final = logging.getLogger(__name__)
+
+READ_TIMEOUT_S: Final = 30.0
+BEHIND_TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.02
+
+
+class RecoveryError(Exception):
+    """The books could not be rebuilt, so the partitions cannot be served."""
+
+
+class LedgerReader:
+    """Reads ledger partitions up to the end of what is committed.
+
+    Args:
+        config: librdkafka configuration of the reader.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._consumer = Consumer({**config, "logger": log})
+
+    def rebuild(
+        self, partitions: Sequence[int], *, committed: Callable[[], Mapping[int, int]]
+    ) -> dict[int, Books]:
+        """Rebuild the books of partitions.
+
+        The markers of a committed transaction reach its partitions one by one, so the input's offsets may be
+        committed for a moment while the ledger's newest record is not yet to be read: then it is read again.
+
+        Args:
+            partitions: input partitions, which are also the ledger's.
+            committed: asks for the committed offsets of the input, after the ledger was read.
+
+        Raises:
+            RecoveryError: the ledger could not be read in time.
+        """
+        books = {partition: Books() for partition in partitions}
+        positions = dict.fromkeys(partitions, OFFSET_BEGINNING)
+        deadline = time.monotonic() + BEHIND_TIMEOUT_S
+        while True:
+            self._read(positions, books)
+            offsets = committed()
+            behind = [p for p in partitions if (books[p].next_offset or 0) < offsets.get(p, 0)]
+            if not behind:
+                return books
+            if time.monotonic() > deadline:
+                log.warning("economy: offsets are committed beyond the ledger in partitions %s", behind)
+                return books
+            positions = {partition: positions[partition] for partition in behind}
+
+    def _read(self, positions: dict[int, int], books: Mapping[int, Books]) -> None:
+        """Read on from ``positions`` to the end, and move them there."""
+        deadline = time.monotonic() + READ_TIMEOUT_S
+        unfinished = set(positions)
+        self._consumer.assign([TopicPartition(LEDGER_TOPIC, p, offset) for p, offset in positions.items()])
+        try:
+            while unfinished:
+                if time.monotonic() > deadline:
+                    raise RecoveryError(
+                        f"ledger partitions {sorted(unfinished)} were not read within {READ_TIMEOUT_S:.0f} s"
+                    )
+                for message in self._consumer.consume(1_000, _POLL_S):
+                    partition = message.partition()
+                    error = message.error()
+                    if partition is None or partition not in positions:
+                        continue
+                    if error is None:
+                        books[partition].apply(decode_ledger_record(message.value() or b""))
+                        positions[partition] = (message.offset() or 0) + 1
+                        deadline = time.monotonic() + READ_TIMEOUT_S
+                    elif error.code() == KafkaError._PARTITION_EOF:
+                        unfinished.discard(partition)
+                    elif not error.retriable():
+                        raise RecoveryError(f"ledger partition {partition}: {error.str()}")
+        except KafkaException as exception:
+            raise RecoveryError(f"ledger: {exception.args[0].str()}") from exception
+        finally:
+            self._consumer.unassign()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._consumer.close()

@@ -1,0 +1,125 @@
+"""Transactions: outputs and input offsets become visible together or not at all."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from threading import Event as Flag
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from necp_validate.reference.eventcore.handling import Output
+
+log: Final = logging.getLogger(__name__)
+
+CALL_TIMEOUT_S: Final = 5.0
+RETRY_FOR_S: Final = 20.0
+_PAUSE_S: Final = 0.1
+
+
+def error_of(exception: KafkaException) -> KafkaError:
+    """Give the error that an exception carries."""
+    error: KafkaError = exception.args[0]
+    return error
+
+
+class Transactions:
+    """A transactional producer that is replaced when it has failed for good.
+
+    Args:
+        make: makes a producer with the transactional id; a newer one fences the older.
+        stop: ends waiting for brokers.
+    """
+
+    def __init__(self, make: Callable[[], Producer], stop: Flag) -> None:
+        self._make = make
+        self._stop = stop
+        self._producer: Producer | None = None
+
+    def commit(
+        self, outputs: Iterable[Output], offsets: Sequence[TopicPartition], group: Callable[[], Any]
+    ) -> bool:
+        """Produce outputs and commit offsets in one transaction.
+
+        Args:
+            outputs: the records.
+            offsets: next offsets of the input.
+            group: gives the consumer's group metadata, by which a member that was expelled is fenced.
+
+        Returns:
+            Whether it is known to be committed. If not, it was aborted, or its outcome is unknown: then what
+            was written, read back with ``read_committed``, has the answer.
+        """
+        producer = self._ready()
+        if producer is None:
+            return False
+        try:
+            producer.begin_transaction()
+            for output in outputs:
+                _produce(producer, output)
+            metadata = group()
+            self._retried(
+                lambda: producer.send_offsets_to_transaction(list(offsets), metadata, CALL_TIMEOUT_S)
+            )
+            self._retried(lambda: producer.commit_transaction(CALL_TIMEOUT_S))
+        except KafkaException as exception:
+            log.warning("economy: transaction not committed: %s", error_of(exception).str())
+            self._abandon(producer, exception)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the producer; a transaction that is open is aborted."""
+        self._producer = None
+
+    def _ready(self) -> Producer | None:
+        """Give the producer; wait for the coordinator if it is a new one."""
+        while self._producer is None and not self._stop.is_set():
+            producer = self._make()
+            try:
+                self._retried(lambda producer=producer: producer.init_transactions(CALL_TIMEOUT_S))  # type: ignore[misc]
+            except KafkaException as exception:
+                log.warning("economy: no transactions yet: %s", error_of(exception).str())
+                self._stop.wait(_PAUSE_S)
+            else:
+                self._producer = producer
+        return self._producer
+
+    def open(self) -> bool:
+        """Fence older producers of the same id, and abort what they left open; False if stopped before."""
+        return self._ready() is not None
+
+    def _retried(self, call: Callable[[], None]) -> None:
+        """Repeat a call that is said to be repeatable; it goes on where it was."""
+        deadline = time.monotonic() + RETRY_FOR_S
+        while True:
+            try:
+                return call()
+            except KafkaException as exception:
+                error = error_of(exception)
+                if not error.retriable() or error.txn_requires_abort() or time.monotonic() > deadline:
+                    raise
+                self._stop.wait(_PAUSE_S)
+
+    def _abandon(self, producer: Producer, cause: KafkaException) -> None:
+        if not error_of(cause).fatal():
+            try:
+                self._retried(lambda: producer.abort_transaction(CALL_TIMEOUT_S))
+            except KafkaException as exception:
+                log.warning("economy: transaction not aborted: %s", error_of(exception).str())
+            else:
+                return
+        # Its successor fences it, which aborts whatever it left open.
+        self._producer = None
+
+
+def _produce(producer: Producer, output: Output) -> None:
+    while True:
+        try:
+            producer.produce(output.topic, output.value, output.key, output.partition, headers=output.headers)
+        except BufferError:  # the local queue is full: make room
+            producer.poll(0.05)
+        else:
+            return

@@ -1,0 +1,129 @@
+"""How the Kafka clients are tuned, and why.
+
+Brokers cost per request, not per event. So a fetch waits on the broker until its time is up, as
+``fetch.min.bytes`` is out of reach at normal load, and then takes everything at once; the wait is what a
+domain's latency allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from necp_validate.events.topics import Domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """Timing of one domain.
+
+    Args:
+        fetch_wait_ms: how long a broker holds a fetch.
+        gather_ms: how long records are gathered, after the first, into one batch.
+        batch_max: most records in one batch.
+        tick_ms: how often outputs and receipts are produced; for economy, how often a transaction may commit.
+    """
+
+    fetch_wait_ms: int
+    gather_ms: int
+    batch_max: int
+    tick_ms: int
+
+
+TUNING: Final[Mapping[Domain, Tuning]] = {
+    Domain.COMBAT: Tuning(fetch_wait_ms=8, gather_ms=2, batch_max=4_000, tick_ms=100),
+    Domain.ECONOMY: Tuning(fetch_wait_ms=15, gather_ms=20, batch_max=4_000, tick_ms=0),
+    Domain.SOCIAL: Tuning(fetch_wait_ms=50, gather_ms=10, batch_max=2_000, tick_ms=250),
+    Domain.SYSTEM: Tuning(fetch_wait_ms=100, gather_ms=10, batch_max=2_000, tick_ms=500),
+}
+
+SESSION_TIMEOUT_MS: Final = 6_000
+"""The least that brokers allow by default: a dead instance's partitions move within 10 s."""
+
+TRANSACTION_TIMEOUT_MS: Final = 10_000
+COMMIT_INTERVAL_S: Final = 0.5
+STATISTICS_INTERVAL_MS: Final = 2_000
+
+_SHARED: Final[Mapping[str, Any]] = {
+    "socket.nagle.disable": True,
+    "socket.keepalive.enable": True,
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 1_000,
+    "retry.backoff.ms": 50,
+    "topic.metadata.refresh.interval.ms": 5_000,
+    "allow.auto.create.topics": False,
+    "log.connection.close": False,
+}
+
+
+def consumer_config(kafka: Mapping[str, str], domain: Domain, instance: str) -> dict[str, Any]:
+    """Configure the consumer of a domain."""
+    tuning = TUNING[domain]
+    return {
+        **kafka,
+        **_SHARED,
+        "client.id": f"{instance}-{domain.value}",
+        "group.id": domain.group,
+        "partition.assignment.strategy": "cooperative-sticky",
+        "session.timeout.ms": SESSION_TIMEOUT_MS,
+        "heartbeat.interval.ms": 1_000,
+        "max.poll.interval.ms": 60_000,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "fetch.wait.max.ms": tuning.fetch_wait_ms,
+        "fetch.min.bytes": 1_000_000,
+        "fetch.message.max.bytes": 1_048_576,
+        "fetch.queue.backoff.ms": 5,
+        "fetch.error.backoff.ms": 50,
+        "queued.min.messages": 20_000,
+        "queued.max.messages.kbytes": 16_384,
+        "check.crcs": True,
+        "statistics.interval.ms": STATISTICS_INTERVAL_MS,
+    }
+
+
+def ledger_reader_config(kafka: Mapping[str, str], instance: str) -> dict[str, Any]:
+    """Configure the consumer that rebuilds books from the ledger; it commits nothing."""
+    return {
+        **kafka,
+        **_SHARED,
+        "client.id": f"{instance}-ledger",
+        "group.id": "event-core-ledger",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "fetch.wait.max.ms": 10,
+    }
+
+
+def producer_config(kafka: Mapping[str, str], instance: str) -> dict[str, Any]:
+    """Configure the idempotent producer of everything that is not economy."""
+    return {
+        **kafka,
+        **_SHARED,
+        "client.id": f"{instance}-outputs",
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "lz4",
+        # Outputs are produced together once a tick, so there is nothing to wait for.
+        "linger.ms": 1,
+        "delivery.timeout.ms": 120_000,
+    }
+
+
+def transactional_config(kafka: Mapping[str, str], instance: str) -> dict[str, Any]:
+    """Configure the transactional producer of economy."""
+    return {
+        **kafka,
+        **_SHARED,
+        "client.id": f"{instance}-economy",
+        "transactional.id": f"event-core-economy-{instance}",
+        "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        "acks": "all",
+        "compression.type": "lz4",
+        "linger.ms": 0,
+    }

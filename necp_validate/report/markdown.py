@@ -1,0 +1,100 @@
+"""``summary.md``: what fits a CI job's summary page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from necp_validate.report import text
+from necp_validate.report.figures import key_figures, representative_phase
+from necp_validate.report.frames import ALL, RunFrames, percentile_rows, records, throughput_rows
+from necp_validate.report.reproduce import run_command
+from necp_validate.report.verdict import RunVerdict, sentence
+from necp_validate.results import ClaimResult, Finding, Verdict
+
+FILE_NAME = "summary.md"
+_MARKS = {Verdict.PASS: "✅ pass", Verdict.FAIL: "❌ fail", Verdict.UNKNOWN: "❔ unknown"}
+_EXAMPLES_AT_MOST = 5
+
+
+def write_markdown(run_dir: Path, run: RunFrames, verdict: RunVerdict | None) -> Path:
+    """Write ``summary.md`` into the run directory and return its path."""
+    path = run_dir / FILE_NAME
+    path.write_text(render(run, verdict), encoding="utf-8")
+    return path
+
+
+def render(run: RunFrames, verdict: RunVerdict | None) -> str:
+    """The whole summary, Markdown as GitHub and GitLab read it."""
+    info = run.history.run
+    head = _MARKS[verdict.verdict] if verdict else "❔ not judged"
+    parts = [f"## {head}: {info.scenario}", sentence(verdict) if verdict else "This run has no verdict yet."]
+    if info.status != "finished":
+        parts.append(f"**The run is {info.status}**{': ' + info.error if info.error else ''}.")
+    parts.append("\n".join(f"- {one.label}: **{one.value}** {_note(one.note)}" for one in key_figures(run)))
+    if verdict:
+        parts += [_claims(verdict.claims), _checks(verdict.checks)]
+    parts += [_rates(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _note(note: str) -> str:
+    return f"({note})" if note else ""
+
+
+def _claims(claims: Sequence[ClaimResult]) -> str:
+    if not claims:
+        return ""
+    rows = (
+        (_MARKS[claim.verdict], claim.id, claim.threshold, claim.measured or text.MISSING, claim.evidence)
+        for claim in claims
+    )
+    return "### Claims\n\n" + table(("", "claim", "claimed", "measured", "evidence"), rows)
+
+
+def _checks(checks: Sequence[Finding]) -> str:
+    """Failed and unknown checks in full, the passed ones by name."""
+    parts = []
+    open_ones = [check for check in checks if check.verdict is not Verdict.PASS]
+    if open_ones:
+        rows = (
+            (_MARKS[check.verdict], check.name, text.count(check.count), check.summary) for check in open_ones
+        )
+        parts.append(table(("", "check", "found", "what it rests on"), rows))
+    for check in open_ones:
+        parts += [
+            f"- `{check.name}` {_cell(one.where)}: {_cell(one.detail)}"
+            for one in check.examples[:_EXAMPLES_AT_MOST]
+        ]
+    passed = [f"`{check.name}`" for check in checks if check.verdict is Verdict.PASS]
+    if passed:
+        parts.append(f"Passed: {', '.join(passed)}.")
+    return "### Checks\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _rates(run: RunFrames) -> str:
+    """Rates and latencies of the phase that stands for the run, and of the surge."""
+    shown = {representative_phase(run), *(span.name for span in run.spans_of("surge"))}
+    latency = {(row["phase"], row["domain"]): row for row in records(percentile_rows(run))}
+    rows = []
+    for rate in records(throughput_rows(run)):
+        if rate["phase"] in shown:
+            found = latency.get((rate["phase"], rate["domain"]), {})
+            values = (text.ms(found.get(column)) for column in ("p50", "p99", "p999"))
+            who = "**all**" if rate["domain"] == ALL else rate["domain"]
+            rows.append((rate["phase"], who, text.count(rate["acked_eps"]), *values))
+    if not rows:
+        return ""
+    head = ("phase", "domain", "acked/s", "P50", "P99", "P99.9")
+    return "### Rates and latency\n\n" + table(head, rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

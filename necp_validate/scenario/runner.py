@@ -1,0 +1,421 @@
+"""Runs a scenario: stack up, load, drain, read back, stack down. Leaves a run directory; judging it is the next stage."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import msgspec
+import psutil
+
+from necp_validate import __version__
+from necp_validate.clients.readback import ReadTask
+from necp_validate.clients.reader import end_offsets
+from necp_validate.events.topics import RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
+from necp_validate.history import layout
+from necp_validate.history.codec import to_plain
+from necp_validate.history.model import CoreShutdown, Drain, Readback, RunInfo
+from necp_validate.history.reader import read_history
+from necp_validate.history.writer import HistoryWriter, write_bytes
+from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
+from necp_validate.results import StackError, SuiteError, UsageError
+from necp_validate.scenario.events import (
+    DrainTick,
+    OnEvent,
+    PhaseStarted,
+    ReadbackTick,
+    RunStarted,
+    StackReady,
+    StageFinished,
+    StageStarted,
+    ignore,
+)
+from necp_validate.scenario.model import Scenario
+from necp_validate.scenario.monitor import Monitor
+from necp_validate.scenario.progress import LoadWatcher
+from necp_validate.stack import ServiceHandle, Stack
+from necp_validate.stack.ports import free_ports
+from necp_validate.stack.process import ManagedProcess
+from necp_validate.stack.select import open_stack
+
+_TICK_S = 0.25
+_LOAD_STOP_S = 20.0
+_CORE_STOP_S = 30.0
+
+
+def run_scenario(
+    scenario: Scenario,
+    *,
+    stack: Stack | None = None,
+    out: Path = Path("reports/runs"),
+    web_port: int | None = None,
+    on_event: OnEvent = ignore,
+) -> Path:
+    """Run a scenario and leave its history; the caller judges it.
+
+    Args:
+        scenario: as resolved, scale and overrides applied.
+        stack: a stack to bring up and down; by default the one that the scenario names.
+        out: where run directories go.
+        web_port: serve Locust's web page here while the load runs.
+        on_event: told what happens.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        SuiteError: the run could not be done; everything is stopped, and the run directory says how far it came.
+        KeyboardInterrupt: likewise, on Ctrl-C or SIGTERM.
+    """
+    run_dir = _new_run_dir(out, scenario.name)
+    run = _Run(scenario, run_dir, web_port, on_event)
+    on_event(
+        RunStarted(
+            run_id=run_dir.name,
+            run_dir=run_dir,
+            scenario=scenario.name,
+            phases=tuple((p.name, p.kind.value, p.duration_s) for p in scenario.phases),
+        )
+    )
+    with _sigterm_interrupts():
+        try:
+            run.do(stack)
+        except KeyboardInterrupt:
+            run.save(status="interrupted", error="interrupted")
+            raise
+        except SuiteError as error:
+            run.save(status="failed", error=str(error))
+            raise
+    run.save(status="finished")
+    return run_dir
+
+
+class _Run:
+    """One run; holds what has to be undone in an ExitStack, so that every way out undoes it."""
+
+    def __init__(self, scenario: Scenario, run_dir: Path, web_port: int | None, on_event: OnEvent) -> None:
+        self.scenario = scenario
+        self.run_dir = run_dir
+        self.web_port = web_port
+        self.on_event = on_event
+        self.writer = HistoryWriter(run_dir)
+        self.logs = run_dir / "logs"
+        self.logs.mkdir(parents=True)
+        self.started_us = time.time_ns() // 1000
+        self.stages: dict[str, float] = {}
+        self.stack_info: dict[str, Any] = {}
+        self.domains = [Domain(name) for name in scenario.traffic]
+        self.begin: dict[str, list[int]] = {}
+        self.save(status="running")
+
+    def save(self, *, status: str, error: str | None = None) -> None:
+        """Write ``run.json`` as of now."""
+        self.writer.save_run(
+            RunInfo(
+                id=self.run_dir.name,
+                scenario=self.scenario.name,
+                scale=self.scenario.scale,
+                seed=self.scenario.seed,
+                stack=self.stack_info,
+                versions=_versions(),
+                host=_host(),
+                config=self.scenario.to_config(),
+                started_us=self.started_us,
+                finished_us=None if status == "running" else time.time_ns() // 1000,
+                stages=self.stages,
+                status=status,
+                error=error,
+            )
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Tell that a stage begins and ends, and keep how long it took."""
+        self.on_event(StageStarted(stage=name))
+        begun = time.monotonic()
+        yield
+        self.stages[f"{name}_s"] = seconds = round(time.monotonic() - begun, 3)
+        self.on_event(StageFinished(stage=name, seconds=seconds))
+
+    def do(self, given: Stack | None) -> None:
+        """Go through the stages."""
+        with ExitStack() as undo:
+            with self.stage("stack"):
+                stack = given or open_stack(
+                    self.scenario.stack, log_dir=self.logs, heap_mb=self.scenario.broker.heap_mb
+                )
+                undo.callback(stack.stop)
+                begun = time.monotonic()
+                stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
+                described = stack.describe()
+                self.stack_info = to_plain(_plain_description(described))
+                self.stages["stack_ready_s"] = round(time.monotonic() - begun, 3)
+                cores = [self._start_core(stack, i, undo) for i in range(self.scenario.core.instances)]
+                for core in cores:
+                    core.wait_ready(60.0)
+                self.on_event(
+                    StackReady(
+                        kind=described.backend,
+                        brokers=len(described.brokers),
+                        seconds=self.stages["stack_ready_s"],
+                        detail=f"Kafka {described.kafka_version}, {len(cores)} event core(s)",
+                    )
+                )
+                self.save(status="running")
+            monitor = Monitor(self.run_dir, stack, self.domains, cores)
+            undo.callback(monitor.stop)
+            monitor.start()
+            self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
+            with self.stage("load"):
+                self._load(stack, monitor, cores)
+            self._save_drain()
+            healthy = all(core.alive() for core in cores)
+            monitor.stop()
+            with self.stage("drain"):
+                self._stop_cores(cores, healthy)
+            with self.stage("readback"):
+                self._read_back(stack)
+            with self.stage("teardown"):
+                undo.close()
+
+    def _start_core(self, stack: Stack, number: int, undo: ExitStack) -> ServiceHandle:
+        core = stack.start_core(f"core-{number}", {})
+        undo.callback(lambda: core.alive() and core.kill())
+        return core
+
+    def _load(self, stack: Stack, monitor: Monitor, cores: list[ServiceHandle]) -> None:
+        """Run the load processes to their end, telling what they report."""
+        plan_file = self.run_dir / "load-plan.json"
+        plan = load_plan(self.scenario, stack, self.run_dir, self.web_port)
+        # The plan holds passwords of this stack: only its owner may read it, and it goes when the load is done.
+        plan_file.touch(mode=0o600)
+        write_private(plan_file, msgspec.json.encode(plan))
+        processes = self._spawn_load(plan_file)
+        monitor.load_pids = tuple(process.pid for process in processes)
+        watcher = LoadWatcher(self.run_dir, self.scenario, self.on_event, self.web_port)
+        try:
+            deadline = time.monotonic() + plan.duration_s + plan.drain_timeout_s + 60
+            while any(process.alive() for process in processes):
+                if monitor.broken is not None:
+                    raise monitor.broken
+                for core in cores:
+                    if not core.alive():
+                        raise StackError(
+                            f"event core {core.name} died under load",
+                            detail=core.log_tail(),
+                            hint="see logs/",
+                        )
+                if time.monotonic() > deadline:
+                    raise SuiteError("the load did not end in time", detail=processes[0].log_tail())
+                watcher.tell(monitor.lag, monitor.host_busy_pct)
+                time.sleep(_TICK_S)
+            for process in processes:
+                if process.exit_code != 0:
+                    raise SuiteError(
+                        f"a load process ended with exit code {process.exit_code}",
+                        detail=process.log_tail(),
+                        hint=f"its whole output is in {process.log}",
+                    )
+        finally:
+            for process in processes:
+                process.terminate(_LOAD_STOP_S)
+            plan_file.unlink(missing_ok=True)
+
+    def _spawn_load(self, plan_file: Path) -> list[ManagedProcess]:
+        command = [sys.executable, "-m", "necp_validate.load", str(plan_file)]
+        count = self.scenario.load.processes
+        if count == 1:
+            return [ManagedProcess.spawn(command, log=self.logs / "load.log")]
+        (port,) = free_ports(1)
+        roles = [["--master", str(port)], *(["--worker", str(port), str(i)] for i in range(count))]
+        return [
+            ManagedProcess.spawn([*command, *role], log=self.logs / f"load{role[0]}{role[-1]}.log")
+            for role in roles
+        ]
+
+    def _topics_read(self) -> list[str]:
+        """Topics that the final reader reads."""
+        of_domains = [name for domain in self.domains for name in (domain.topic, domain.dead_letter_topic)]
+        return [*of_domains, RECEIPTS_TOPIC]
+
+    def _save_drain(self) -> None:
+        """When the last event of the busiest phase had ended, against the end of that phase."""
+        history = read_history(self.run_dir)
+        busiest = max(self.scenario.phases, key=lambda phase: phase.load)
+        phase = next(p for p in history.phases if p.name == busiest.name)
+        ended = [record.last_ended_us.get(phase.name) for record in history.loads]
+        known = [us for us in ended if us is not None]
+        missing = sum(record.unmatched_receipts for record in history.loads)
+        lags = [row for row in history.lag if row.lag is not None and row.t * 1e6 <= phase.end_us]
+        last_t = max((row.t for row in lags), default=None)
+        drained_us = max(known) if known and not missing else None
+        self.writer.save_drain(
+            Drain(
+                phase_end_us=phase.end_us,
+                lag_at_end=round(sum(row.lag or 0 for row in lags if row.t == last_t)),
+                drained_us=drained_us,
+                drain_s=None if drained_us is None else max((drained_us - phase.end_us) / 1e6, 0.0),
+            )
+        )
+
+    def _stop_cores(self, cores: list[ServiceHandle], healthy: bool) -> None:
+        begun = time.monotonic()
+        self.on_event(DrainTick(elapsed_s=0.0, lag=0))
+        clean = [core.stop(_CORE_STOP_S) for core in cores]
+        self.writer.save_core_shutdown(
+            CoreShutdown(
+                exit_code=0 if all(clean) else 1,
+                seconds=round(time.monotonic() - begun, 3),
+                healthy_before=healthy,
+            )
+        )
+
+    def _read_back(self, stack: Stack) -> None:
+        history = read_history(self.run_dir)
+        streams = [stream for record in history.loads for stream in record.streams]
+        task = ReadTask(
+            client=stack.client_config(VERIFIER_PRINCIPAL),
+            begin=self.begin,
+            known={stream.stream: (stream.topic, stream.key) for stream in streams},
+            dead_letter_topics=[domain.dead_letter_topic for domain in self.domains],
+            timeout_s=self.scenario.thresholds.readback_timeout_s,
+            out=str(self.run_dir / layout.READBACK),
+        )
+        task_file = self.run_dir / "readback-task.json"
+        write_private(task_file, msgspec.json.encode(task))
+        log = self.logs / "readback.log"
+        process = ManagedProcess.spawn(
+            [sys.executable, "-m", "necp_validate.clients.readback", str(task_file)], log=log
+        )
+        try:
+            while process.alive():
+                last = process.log_tail(1)
+                if last.startswith('{"read"'):
+                    self.on_event(ReadbackTick(**json.loads(last)))
+                time.sleep(_TICK_S)
+            if process.exit_code != 0:
+                raise SuiteError("the reader could not read everything back", detail=process.log_tail())
+        finally:
+            process.kill()
+            task_file.unlink(missing_ok=True)
+
+
+def load_plan(scenario: Scenario, stack: Stack, run_dir: Path, web_port: int | None) -> LoadPlan:
+    """Turn a scenario into what the load processes are told."""
+    load = scenario.load
+    producer = {
+        "acks": load.acks,
+        "enable.idempotence": str(load.idempotence).lower(),
+        "compression.type": load.compression,
+        "linger.ms": f"{load.linger_ms:g}",
+        "message.timeout.ms": "120000",
+        "queue.buffering.max.messages": "4000000",
+        "queue.buffering.max.kbytes": "2097151",
+        "statistics.interval.ms": "5000",
+    }
+    traffic = {
+        domain: DomainTraffic(
+            topic=Domain(domain).topic,
+            rate_eps=one.rate_eps,
+            run_length=one.run_length,
+            tick_hz=one.tick_hz,
+            cheat_share=one.cheat_share,
+            poison_share=one.poison_share,
+            # A full flush is a full batch, sent at once; linger only matters for what does not fill one.
+            client={
+                **stack.client_config(Domain(domain).service),
+                **producer,
+                "batch.num.messages": str(one.run_length),
+            },
+        )
+        for domain, one in scenario.traffic.items()
+    }
+    phases = [
+        PlannedPhase(name=p.name, kind=p.kind.value, duration_s=p.duration_s, load=p.load, ramp_s=p.ramp_s)
+        for p in scenario.phases
+    ]
+    return LoadPlan(
+        run_dir=str(run_dir),
+        run_id=run_dir.name,
+        seed=scenario.seed,
+        processes=load.processes,
+        phases=phases,
+        traffic=traffic,
+        verifier=stack.client_config(VERIFIER_PRINCIPAL),
+        drain_timeout_s=max(30.0, 3 * scenario.thresholds.drain_s),
+        web_port=web_port,
+    )
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def _new_run_dir(out: Path, name: str) -> Path:
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    run_dir = out / f"{stamp}-{name}-{secrets.token_hex(2)}"
+    try:
+        run_dir.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the run directory {run_dir}: {error.strerror}", hint="choose another one with --out"
+        ) from error
+    return run_dir
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP undo everything, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _plain_description(described: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = to_plain(described)
+    plain["faults"] = sorted(described.faults)
+    return plain
+
+
+def _versions() -> dict[str, str]:
+    names = ("confluent-kafka", "locust", "msgspec", "numpy", "pandas")
+    return {
+        "necp-validate": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in names},
+    }
+
+
+def _host() -> dict[str, Any]:
+    return {
+        "platform": platform.platform(),
+        "cpus": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "disk_free_bytes": psutil.disk_usage(".").free,
+        "load_average": psutil.getloadavg()[0],
+    }

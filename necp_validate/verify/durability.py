@@ -1,0 +1,83 @@
+"""Claims about what must hold of every event: durability, processing, and a graceful end."""
+
+from __future__ import annotations
+
+from necp_validate.results import Verdict, worst
+from necp_validate.verify.claims import Evidence, Ruling, judges
+from necp_validate.verify.handling import PlantedOutcome, planted_outcome
+from necp_validate.verify.registry import NoEvidence
+
+SHUTDOWN_S = 30.0
+
+
+@judges("DUR-ACKED", "0 acknowledged events lost")
+def acked_is_durable(evidence: Evidence) -> Ruling:
+    """No acknowledged event is ever lost: a configuration that allows a loss does not make it none."""
+    findings = [evidence.finding(name) for name in ("lost-write", "unseen")]
+    acked = sum(stream.acked.count for load in evidence.history.loads for stream in load.streams)
+    lost = sum(finding.count for finding in findings)
+    summary = "; ".join(finding.summary for finding in findings)
+    allowed = next((finding.allowed for finding in findings if finding.allowed), None)
+    if allowed:
+        summary += f" (the producers' configuration permits it: {allowed})"
+    verdict = Verdict.FAIL if lost else worst(finding.verdict for finding in findings)
+    measured = f"{lost:,} of {acked:,} lost" if acked else ""
+    return Ruling(verdict=verdict, measured=measured, evidence=summary)
+
+
+@judges("EVT-COMBAT", "every planted cheat rejected, nothing else rejected")
+def cheats_are_rejected(evidence: Evidence) -> Ruling:
+    """Known cheats in the combat stream, against the event core's rejections."""
+    outcome = planted_outcome(evidence.history, "combat", "cheat")
+    if not outcome.planted:
+        raise NoEvidence("no cheat was planted among the combat events")
+    measured = f"{outcome.ended:,} rejected of {outcome.planted:,} planted cheats"
+    verdict = Verdict.PASS if outcome.holds else Verdict.FAIL
+    note = "counted from the event core's receipts, read back; damage totals were not compared"
+    return Ruling(verdict=verdict, measured=measured, evidence=_bounds(outcome, note))
+
+
+@judges("EVT-REGISTRY", "every planted invalid event dead-lettered, nothing else dead-lettered")
+def poison_is_dead_lettered(evidence: Evidence) -> Ruling:
+    """Planted invalid events of every domain, against outcomes and records in the dead-letter topics."""
+    history = evidence.history
+    outcomes = {domain: planted_outcome(history, domain, "poison") for domain in history.domains}
+    planted = sum(outcome.planted for outcome in outcomes.values())
+    if not planted or history.readback is None:
+        raise NoEvidence("no invalid event was planted")
+    ended = sum(outcome.ended for outcome in outcomes.values())
+    records = sum(history.readback.dead_letters.values())
+    wrong = [domain for domain, outcome in outcomes.items() if not outcome.holds]
+    lowest, highest = (sum(getattr(o, side) for o in outcomes.values()) for side in ("low", "high"))
+    verdict = Verdict.FAIL if wrong or not lowest <= records <= highest else Verdict.PASS
+    measured = f"{ended:,} of {planted:,} dead-lettered, {records:,} records in the dead-letter topics"
+    note = f"wrong in {', '.join(wrong)}" if wrong else "from receipts and dead-letter topics, read back"
+    return Ruling(verdict=verdict, measured=measured, evidence=note)
+
+
+def _bounds(outcome: PlantedOutcome, note: str) -> str:
+    if outcome.low == outcome.high:
+        return note
+    return f"{note}; {outcome.low:,} to {outcome.high:,} expected, as some were not acked or occur twice"
+
+
+@judges("OPS-HEALTH", "healthy, then exit 0 within 30 s of the request to stop, nothing lost")
+def graceful_shutdown(evidence: Evidence) -> Ruling:
+    """The event core was healthy, and stopped in time without losing what it had taken."""
+    shutdown = evidence.history.core_shutdown
+    if shutdown is None:
+        raise NoEvidence("no shutdown of the event core was recorded")
+    problems = []
+    if not shutdown.healthy_before:
+        problems.append("it was not healthy before")
+    if shutdown.exit_code != 0:
+        problems.append(f"it ended with exit code {shutdown.exit_code}")
+    if shutdown.seconds > SHUTDOWN_S:
+        problems.append(f"it took longer than {SHUTDOWN_S:.0f} s")
+    kept = evidence.finding("conservation")
+    verdict = Verdict.FAIL if problems else kept.verdict
+    if kept.verdict is not Verdict.PASS:
+        problems.append(kept.summary)
+    measured = f"exit {shutdown.exit_code} after {shutdown.seconds:.1f} s"
+    text = "; ".join(problems) or f"asked to stop after the load; {kept.summary}"
+    return Ruling(verdict=verdict, measured=measured, evidence=text)

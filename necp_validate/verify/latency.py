@@ -1,0 +1,108 @@
+"""Claims about latency: from the intended send time to the end of processing, in the steady phases.
+
+An acked event that was never seen handled counts as slower than any limit: without it, loss looks fast.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+
+from necp_validate.history import HdrHistogram, History, Phase
+from necp_validate.results import Verdict
+from necp_validate.verify.claims import Evidence, Ruling, judges
+from necp_validate.verify.registry import NoEvidence
+from necp_validate.verify.witness import witness
+
+SAMPLES_FOR = {50.0: 1, 95.0: 100, 99.0: 1_000, 99.9: 10_000}
+"""Fewest samples for a percentile to mean anything."""
+
+LIMITS_MS: dict[str, tuple[float, str | None]] = {
+    "LAT-HEADLINE": (50, None),
+    "LAT-COMBAT": (30, "combat"),
+    "LAT-ECONOMY": (100, "economy"),
+    "LAT-SOCIAL": (200, "social"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """End-to-end latencies of one phase.
+
+    Args:
+        histogram: of the events whose end was seen.
+        missing: acked events whose end was not.
+    """
+
+    histogram: HdrHistogram
+    missing: int
+
+    @property
+    def samples(self) -> int:
+        """Events, with or without an end."""
+        return self.histogram.total + self.missing
+
+    def percentile_ms(self, q: float) -> float | None:
+        """A percentile over all events: infinite if it falls on a missing one, ``None`` with too few."""
+        if self.samples < SAMPLES_FOR[q]:
+            return None
+        share = q * self.samples / self.histogram.total if self.histogram.total else math.inf
+        return self.histogram.percentile(share) / 1000 if share <= 100 else math.inf
+
+    def __str__(self) -> str:
+        texts = []
+        for q in SAMPLES_FOR:
+            value = self.percentile_ms(q)
+            if value is not None:
+                texts.append(f"P{q:g} {value:.1f} ms" if math.isfinite(value) else f"P{q:g} never")
+        return ", ".join(texts)
+
+
+def latency_of(history: History, phase: Phase, domains: tuple[str, ...] | None) -> Latency:
+    """End-to-end latencies of a phase, over some domains or all."""
+    histogram = history.histogram(phase.name, "e2e", domains)
+    acked = history.counts(phase.name, domains).acked
+    missing = max(acked - histogram.total - histogram.negative, 0)
+    return Latency(histogram=histogram, missing=missing)
+
+
+def _p99(limit_ms: float, domain: str | None, evidence: Evidence) -> Ruling:
+    """Judge P99 in the worst steady phase."""
+    history = evidence.history
+    domains = None if domain is None else (domain,)
+    phases = history.phases_of("steady")
+    if not phases:
+        raise NoEvidence("there was no steady phase")
+    found = {phase.name: latency_of(history, phase, domains) for phase in phases}
+    enough = {name: p99 for name, latency in found.items() if (p99 := latency.percentile_ms(99)) is not None}
+    if not enough:
+        most = max(latency.samples for latency in found.values())
+        raise NoEvidence(f"{most:,} samples in a steady phase; P99 needs {SAMPLES_FOR[99.0]:,}")
+    name = max(enough, key=lambda phase: enough[phase])
+    phase = next(phase for phase in phases if phase.name == name)
+    latency = found[name]
+    seen = witness(history, phase, domains)
+    notes = [f"{latency.samples:,} events", str(seen)]
+    if latency.missing:
+        notes.append(f"{latency.missing:,} of them acked but never seen handled")
+    if latency.histogram.negative:
+        notes.append(f"{latency.histogram.negative:,} negative samples left out")
+    if evidence.scale_words:
+        notes.append(evidence.scale_words)
+    figures = "; ".join(notes)
+    verdict = Verdict.PASS
+    if enough[name] >= limit_ms:
+        verdict = Verdict.FAIL
+        if seen.saturated:
+            verdict = Verdict.UNKNOWN
+            figures = f"missed, but {'; '.join(seen.reasons)}, so it may be the host's ({figures})"
+    return Ruling(verdict=verdict, measured=str(latency), evidence=figures, phase=name)
+
+
+def _register() -> None:
+    for claim_id, (limit_ms, domain) in LIMITS_MS.items():
+        judges(claim_id, f"P99 < {limit_ms:g} ms")(partial(_p99, limit_ms, domain))
+
+
+_register()

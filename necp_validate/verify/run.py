@@ -1,0 +1,44 @@
+"""From a run directory to findings, claim results and one verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from necp_validate.history import History, read_history
+from necp_validate.results import ClaimResult, Finding, Verdict, worst
+
+# Importing these registers the checks and the judges that they hold.
+from necp_validate.verify import (  # noqa: F401
+    delivery,
+    durability,
+    flow,
+    handling,
+    latency,
+    records,
+    resources,
+    throughput,
+)
+from necp_validate.verify.claims import judge_claims
+from necp_validate.verify.registry import run_checks
+
+
+def verify_run(run_dir: Path | str) -> tuple[list[Finding], list[ClaimResult], Verdict]:
+    """Run every check over a stored run and judge the claims that its scenario names.
+
+    Returns:
+        The findings, the results of the judged claims, and the worst of both. What the scenario leaves out is
+        listed by :func:`necp_validate.verify.not_judged`.
+
+    Raises:
+        UsageError: this is not a run directory, or it judges a claim that does not exist.
+        SuiteError: a file in it is damaged.
+    """
+    return verify_history(read_history(run_dir))
+
+
+def verify_history(history: History) -> tuple[list[Finding], list[ClaimResult], Verdict]:
+    """The same for a history in memory."""
+    findings = run_checks(history)
+    claims = judge_claims(history, findings)
+    verdict = worst([finding.verdict for finding in findings] + [claim.verdict for claim in claims])
+    return findings, claims, verdict

@@ -1,0 +1,47 @@
+"""Sessions: ``nox -s load`` runs the suite, ``nox -s tests`` tests it. Each makes its own environment."""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Bring up Kafka and the event core, drive 100% and 200% of peak, judge. Arguments go to `necp-validate run`."""
+    session.install("-e", ".")
+    arguments = session.posargs or ["peak-200"]
+    if arguments[0].startswith("-"):
+        arguments = ["peak-200", *arguments]
+    session.run("necp-validate", "run", *arguments)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests; those marked `docker` need an engine, and say so when there is none."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "tests"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types and the layers."""
+    groups = nox.project.dependency_groups(PROJECT, "lint", "tests")
+    session.install("-e", ".", *groups)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the generator, the reader and the stack side by side with Kafka's own tools, as ratios."""
+    session.install("-e", ".")
+    session.run("python", "-m", "benchmarks", *session.posargs)
