@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ class ReadAccounting:
         partitions, offsets = rows["partition"], rows["offset"]
         breaks = (np.diff(offsets) != 1) | (np.diff(partitions) != 0)
         starts = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(rows)]
-        for a, b in zip(starts[:-1], starts[1:], strict=True):
+        for a, b in pairwise(starts):
             if a == b:
                 continue
             seen = self._partitions.setdefault((topic, int(partitions[a])), _PartitionRead())
@@ -199,7 +200,7 @@ class ReadAccounting:
         """Runs of one stream at consecutive sequence numbers and offsets are accounted for at once."""
         breaks = (np.diff(seqs) != 1) | (np.diff(offsets) != 1) | (np.diff(index) != 0) | (np.diff(partitions) != 0)
         starts = [0, *(np.flatnonzero(breaks) + 1).tolist(), len(seqs)]
-        for a, b in zip(starts[:-1], starts[1:], strict=True):
+        for a, b in pairwise(starts):
             stream, partition = self._streams[int(index[a])], int(partitions[a])
             first, last = int(seqs[a]), int(seqs[b - 1])
             twice = stream.read.add(first, last)

@@ -69,7 +69,7 @@ class ReceiptObserver:
                 if message.error() is not None:
                     continue
                 now_us = time.time_ns() // 1000
-                receipt = decode_receipt(message.value())
+                receipt = decode_receipt(message.value() or b"")
                 count += 1
                 for partition, first, last, outcome, done_us in receipt.runs:
                     ended_us = now_us if receipt.transactional else done_us

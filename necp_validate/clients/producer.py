@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -124,7 +125,7 @@ class EventProducer:
         new_run |= (d.opaque[1:] // MAX_FLUSH) != (d.opaque[:-1] // MAX_FLUSH)
         starts = [0, *(np.flatnonzero(new_run) + 1).tolist(), n]
         acked = False
-        for a, b in zip(starts[:-1], starts[1:], strict=True):
+        for a, b in pairwise(starts):
             tag, index = divmod(int(d.opaque[a]), MAX_FLUSH)
             stream = self.streams[int(self._flush_stream[tag])]
             first = int(self._flush_first[tag]) + index

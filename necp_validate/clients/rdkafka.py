@@ -66,13 +66,15 @@ def gather_messages(pointers: Int64Array) -> npt.NDArray[np.void]:
     Args:
         pointers: addresses, int64, shape (n,); each points at a live, 8-byte aligned message.
     """
-    rows = _words[((pointers - _AddressSpace.base) >> 3)[:, None] + _MESSAGE_WORDS]
-    return rows.view(MESSAGE).reshape(len(pointers))
+    rows: npt.NDArray[np.int64] = _words[((pointers - _AddressSpace.base) >> 3)[:, None] + _MESSAGE_WORDS]
+    messages: npt.NDArray[np.void] = rows.view(MESSAGE).reshape(len(pointers))
+    return messages
 
 
 def gather_bytes(addresses: Int64Array, width: int) -> npt.NDArray[np.uint8]:
     """Copy ``width`` bytes from each address: uint8, shape (..., width). Every byte must be readable."""
-    return _bytes[(addresses - _AddressSpace.base)[..., None] + np.arange(width)]
+    gathered: npt.NDArray[np.uint8] = _bytes[(addresses - _AddressSpace.base)[..., None] + np.arange(width)]
+    return gathered
 
 
 @lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from confluent_kafka import Consumer, TopicPartition
 
 from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting
@@ -36,6 +37,11 @@ READER_CONFIG: Mapping[str, str] = {
     "fetch.max.bytes": "8388608",
 }
 _POLL_MS = 200
+Rows = npt.NDArray[np.void]
+
+
+def _untold(*_: object) -> None:
+    """No progress wanted."""
 
 
 def watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
@@ -91,7 +97,7 @@ def read_back(
     begin: Mapping[str, Sequence[int]],
     dead_letter_topics: Iterable[str] = (),
     timeout_s: float = 600.0,
-    progress: Callable[[int, int, float], None] = lambda read, total, rate: None,
+    progress: Callable[[int, int, float], None] = _untold,
 ) -> dict[str, Any]:
     """Read every event topic and the receipts from where the run began to the watermarks of now.
 
@@ -118,30 +124,31 @@ def read_back(
     def told(read: int, total: int) -> None:
         progress(read, total, read / max(time.monotonic() - started, 1e-9))
 
-    _read_to_end(config, marks, lambda topic, batch, rows: accounting.add(topic, rows), deadline, told)
+
+    def take_events(topic: str, rows: Rows) -> None:
+        accounting.add(topic, rows)
+
+    _read_to_end(config, marks, take_events, deadline, told)
     elapsed_s, cpu_s = time.monotonic() - started, _cpu_s() - cpu_before
 
     receipts = ReceiptAccounting()
     view, base = memory()
 
-    def take_receipts(_: str, __: MessageBatch, rows: np.ndarray[Any, Any]) -> None:
+    def take_receipts(_: str, rows: Rows) -> None:
         starts = (rows["payload"].astype(np.int64) - base).tolist()
         receipts.add(
             decode_receipt(bytes(view[a : a + n])) for a, n in zip(starts, rows["len"].tolist(), strict=True)
         )
 
     receipt_marks = _since(watermarks(config, [RECEIPTS_TOPIC]), begin)
-    _read_to_end(config, receipt_marks, take_receipts, deadline, lambda *_: None)
-    dead_letters = {}
-    for topic in dead_letter_topics:
-        counted = 0
+    _read_to_end(config, receipt_marks, take_receipts, deadline, _untold)
+    dead_letters = dict.fromkeys(dead_letter_topics, 0)
 
-        def count(_: str, __: MessageBatch, rows: np.ndarray[Any, Any]) -> None:
-            nonlocal counted
-            counted += len(rows)
+    def count_dead_letters(topic: str, rows: Rows) -> None:
+        dead_letters[topic] += len(rows)
 
-        _read_to_end(config, _since(watermarks(config, [topic]), begin), count, deadline, lambda *_: None)
-        dead_letters[topic] = counted
+    dead_letter_marks = _since(watermarks(config, dead_letters), begin)
+    _read_to_end(config, dead_letter_marks, count_dead_letters, deadline, _untold)
     return {
         **accounting.to_json(marks),
         "receipts": receipts.to_json(),
@@ -156,7 +163,7 @@ def read_back(
 def _read_to_end(
     config: Mapping[str, str],
     marks: Mapping[tuple[str, int], tuple[int, int]],
-    take: Callable[[str, MessageBatch, np.ndarray[Any, Any]], None],
+    take: Callable[[str, Rows], None],
     deadline: float,
     progress: Callable[[int, int], None],
 ) -> None:
@@ -195,7 +202,7 @@ def _take(
     batch: MessageBatch,
     marks: Mapping[tuple[str, int], tuple[int, int]],
     left: set[tuple[str, int]],
-    take: Callable[[str, MessageBatch, np.ndarray[Any, Any]], None],
+    take: Callable[[str, Rows], None],
 ) -> int:
     rows = batch.rows
     for row in rows[rows["err"] != 0]:
@@ -208,7 +215,7 @@ def _take(
             left.discard(where)
     rows = rows[rows["err"] == 0]
     for handle in np.unique(rows["rkt"]):
-        take(consumer.topic_name(int(handle)), batch, rows[rows["rkt"] == handle])
+        take(consumer.topic_name(int(handle)), rows[rows["rkt"] == handle])
     return len(rows)
 
 

@@ -26,6 +26,8 @@ from necp_validate.results import SuiteError
 LatencyKey: TypeAlias = tuple[str, str, str]
 """Phase, domain and kind (e2e, ack, late)."""
 
+_TAIL_BYTES = 1 << 16
+
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace a file as one step.
@@ -76,7 +78,16 @@ class _Appender:
             raise _not_written(path, error) from error
 
     def _end_of_last_line(self) -> int:
-        return self.path.read_bytes().rfind(b"\n") + 1
+        end = self._file.tell()
+        with self.path.open("rb") as file:
+            while end > 0:
+                start = max(end - _TAIL_BYTES, 0)
+                file.seek(start)
+                at = file.read(end - start).rfind(b"\n")
+                if at >= 0:
+                    return start + at + 1
+                end = start
+        return 0
 
     def append(self, lines: bytes) -> None:
         try:

@@ -17,7 +17,7 @@ from typing import Any
 import gevent
 import gevent.event
 from locust.env import Environment
-from locust.runners import MasterRunner
+from locust.runners import MasterRunner, Runner
 
 from necp_validate.load.locust_stats import report_rows
 from necp_validate.load.plan import LoadPlan, read_plan
@@ -29,6 +29,7 @@ _HOST = "127.0.0.1"
 _POLL_S = 0.004
 _LEAD_S = 3.0  # connections are made and users are waiting before the first flush is due
 _JOIN_TIMEOUT_S = 30.0
+_CATCH_UP_S = 10.0  # what a late generator may still send when the schedule has ended
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
         return error.exit_code
 
 
-def _environment(plan: LoadPlan, world: World) -> Environment:
+def _environment(world: World) -> Environment:
     for domain, user in USERS.items():
         user.weight = world.schedules[domain].most_servers if domain in world.schedules else 0
     classes: list[Any] = [user for domain, user in USERS.items() if user.weight]
@@ -65,7 +66,7 @@ def _be_generator(plan: LoadPlan, worker: list[int] | None) -> int:
     """Send the load, alone or as a worker, and leave the history."""
     port, index = worker or (0, 0)
     world = World(plan, index)
-    environment = _environment(plan, world)
+    environment = _environment(world)
     stopped = gevent.event.Event()
     code = 0
 
@@ -79,7 +80,7 @@ def _be_generator(plan: LoadPlan, worker: list[int] | None) -> int:
     if worker is None:
         start_us = time.time_ns() // 1000 + int(_LEAD_S * 1e6)
         world.open(start_us)
-        runner = environment.create_local_runner()
+        runner: Runner = environment.create_local_runner()
         if plan.web_port:
             environment.create_web_ui(_HOST, plan.web_port)
         print(f"started {start_us}", flush=True)
@@ -93,6 +94,9 @@ def _be_generator(plan: LoadPlan, worker: list[int] | None) -> int:
     rows = gevent.spawn(_rows, environment, world, stopped)
     while time.time_ns() // 1000 < world.end_us and not stopped.is_set():
         stopped.wait(min(max(world.end_us / 1e6 - time.time(), 0.01), 1.0))
+    catch_up_until = time.monotonic() + _CATCH_UP_S
+    while world.behind and not stopped.is_set() and time.monotonic() < catch_up_until:
+        stopped.wait(0.05)
     stopped.set()
     gevent.joinall([poller, rows])
     runner.stop()
@@ -104,7 +108,7 @@ def _be_generator(plan: LoadPlan, worker: list[int] | None) -> int:
 def _be_master(plan: LoadPlan, port: int) -> int:
     """Wait for the workers, start them together, and stay until the last has gone."""
     world = World(plan, plan.processes)  # schedules only: it owns no server
-    environment = _environment(plan, world)
+    environment = _environment(world)
     runner: MasterRunner = environment.create_master_runner(_HOST, port)
     if plan.web_port:
         environment.create_web_ui(_HOST, plan.web_port)

@@ -1,4 +1,4 @@
-"""Feeds Locust's own statistics, so that its web page and its master show the run; the verdict does not rest on them."""
+"""Feeds Locust's own statistics, so that its web page shows the run; no verdict rests on them."""
 
 from __future__ import annotations
 

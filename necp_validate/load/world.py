@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ GUARANTEES = ("acks", "enable.idempotence", "max.in.flight.requests.per.connecti
 class Server:
     """One game server: a stream of events, and the flushes that it repeats."""
 
-    __slots__ = ("domain", "flushes", "number", "sent", "stream")
+    __slots__ = ("domain", "due_us", "flushes", "sent", "stream")
 
-    def __init__(self, domain: Domain, number: int, stream: Stream, flushes: list[Flush]) -> None:
+    def __init__(self, domain: Domain, stream: Stream, flushes: list[Flush], due_us: Iterator[int]) -> None:
         self.domain = domain
-        self.number = number
         self.stream = stream
         self.flushes = flushes
+        self.due_us = due_us
         self.sent = 0
 
 
@@ -55,6 +55,8 @@ class World:
             for domain, traffic in plan.traffic.items()
         }
         self._claimed = dict.fromkeys(plan.traffic, 0)
+        self._servers: list[Server] = []
+        self.finished = 0
         self._prepared = {
             domain: {
                 server: flushes_of(Domain(domain), traffic, server, plan)
@@ -94,14 +96,19 @@ class World:
     def claim(self, domain: Domain) -> Server | None:
         """Give the next server of a domain to a user, or None when all of this process's are taken."""
         number = self._claimed[domain] * self.plan.processes + self.worker
-        flushes = self._prepared[domain].get(number)
+        flushes = self._prepared[domain].pop(number, None)
         if flushes is None:
             return None
         self._claimed[domain] += 1
         stream = self.producers[domain].open_stream(
             stream_id(self.plan.run_id, domain, number), key_of(domain, number)
         )
-        return Server(domain, number, stream, flushes)
+        server = Server(domain, stream, flushes, self._due_us(domain, number))
+        self._servers.append(server)
+        return server
+
+    def _due_us(self, domain: Domain, number: int) -> Iterator[int]:
+        return (self.start_us + int(due_s * 1e6) for due_s in self.schedules[domain].flushes(number))
 
     def flush(self, server: Server, intended_us: int) -> None:
         """Send a server's next flush."""
@@ -111,6 +118,23 @@ class World:
         planted = self.planted[server.domain]
         planted["cheat"] += flush.cheats
         planted["poison"] += flush.poison
+
+    @property
+    def behind(self) -> bool:
+        """Whether a server that plays still has flushes to send."""
+        return self.finished < len(self._servers)
+
+    def _count_unsent(self) -> None:
+        """Flushes that were due and never sent, by servers that fell behind or never started, were scheduled too."""
+        never_started = [
+            (Domain(domain), self._due_us(Domain(domain), number))
+            for domain, servers in self._prepared.items()
+            for number in servers
+        ]
+        for domain, due in [*((s.domain, s.due_us) for s in self._servers), *never_started]:
+            for intended_us in due:
+                phase = self.recorder.phase_of(intended_us)
+                self.recorder.count(domain, phase, "scheduled", self.plan.traffic[domain].run_length)
 
     def poll(self) -> None:
         """Account for the delivery reports and receipts that have come in."""
@@ -147,6 +171,7 @@ class World:
                 next_row += 1
             sleep(0.01)
         missing = self.waiting
+        self._count_unsent()
         for producer in self.producers.values():
             producer.close()
         self.observer.close()

@@ -99,9 +99,7 @@ def _rates(runs: Sequence[RunFrames]) -> list[Row]:
     rows = []
     for phase in _phases(runs):
         for domain in _domains(runs):
-            found = [
-                float(t.acked_eps[phase, domain]) if (phase, domain) in t.index else None for t in tables
-            ]
+            found = [float(t.acked_eps[phase, domain]) if (phase, domain) in t.index else None for t in tables]
             rows.append(_row(f"acked events/s in {phase}", domain, found, text.count))
     return [row for row in rows if row is not None]
 
@@ -112,9 +110,7 @@ def _latencies(runs: Sequence[RunFrames]) -> list[Row]:
     for phase in _phases(runs):
         for domain in _domains(runs):
             for column, name in (("p50", "P50"), ("p99", "P99"), ("p999", "P99.9")):
-                found = [
-                    float(t[column][phase, domain]) if (phase, domain) in t.index else None for t in tables
-                ]
+                found = [float(t[column][phase, domain]) if (phase, domain) in t.index else None for t in tables]
                 rows.append(_row(f"end to end in {phase}", f"{domain} {name}", found, text.ms))
     return [row for row in rows if row is not None]
 

@@ -61,9 +61,7 @@ def _acked(run: RunFrames) -> KeyFigure:
     if rows.empty:
         return KeyFigure(label="events acknowledged", value=text.MISSING)
     scheduled, acked = rows.scheduled.sum(), rows.acked.sum()
-    return KeyFigure(
-        label="events acknowledged", value=text.count(acked), note=f"of {text.count(scheduled)} scheduled"
-    )
+    return KeyFigure(label="events acknowledged", value=text.count(acked), note=f"of {text.count(scheduled)} scheduled")
 
 
 def _lost(run: RunFrames) -> KeyFigure:

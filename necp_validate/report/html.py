@@ -125,9 +125,7 @@ def _latency(run: RunFrames) -> Iterable[Figure]:
 def _resources(run: RunFrames) -> Iterable[Figure]:
     figures = [
         Figure(title="Consumer lag", svg=plots.lag(run), note=_drained(run)),
-        Figure(
-            title="Host CPU", svg=plots.host_cpu(run), note="A saturated host makes a missed latency unknown."
-        ),
+        Figure(title="Host CPU", svg=plots.host_cpu(run), note="A saturated host makes a missed latency unknown."),
         Figure(title="Broker CPU", svg=plots.broker_cpu(run), note="100% is one core."),
         Figure(title="Broker memory, resident", svg=plots.broker_memory(run)),
         Figure(title="Broker disk, reads and writes", svg=plots.broker_ios(run)),

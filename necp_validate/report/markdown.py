@@ -57,14 +57,11 @@ def _checks(checks: Sequence[Finding]) -> str:
     parts = []
     open_ones = [check for check in checks if check.verdict is not Verdict.PASS]
     if open_ones:
-        rows = (
-            (_MARKS[check.verdict], check.name, text.count(check.count), check.summary) for check in open_ones
-        )
+        rows = ((_MARKS[check.verdict], check.name, text.count(check.count), check.summary) for check in open_ones)
         parts.append(table(("", "check", "found", "what it rests on"), rows))
     for check in open_ones:
         parts += [
-            f"- `{check.name}` {_cell(one.where)}: {_cell(one.detail)}"
-            for one in check.examples[:_EXAMPLES_AT_MOST]
+            f"- `{check.name}` {_cell(one.where)}: {_cell(one.detail)}" for one in check.examples[:_EXAMPLES_AT_MOST]
         ]
     passed = [f"`{check.name}`" for check in checks if check.verdict is Verdict.PASS]
     if passed:

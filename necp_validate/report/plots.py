@@ -32,9 +32,7 @@ def throughput(run: RunFrames, domain: str) -> str | None:
     rows = thin(rows, "mean")
     with chart(f"Throughput of {domain} events over time", y_label="events/s") as drawing:
         axes = drawing.axes
-        axes.fill_between(
-            rows.t_s, rows.scheduled, color=colour("scheduled"), alpha=0.22, lw=0, label="scheduled"
-        )
+        axes.fill_between(rows.t_s, rows.scheduled, color=colour("scheduled"), alpha=0.22, lw=0, label="scheduled")
         axes.plot(rows.t_s, rows.acked, color=colour("acked"), label="acked")
         if rows.ended.notna().any():
             axes.plot(rows.t_s, rows.ended, color=colour("processed"), ls=(0, (2.5, 1.2)), label="processed")
@@ -113,9 +111,7 @@ def lag(run: RunFrames) -> str | None:
 
 def broker_cpu(run: RunFrames) -> str | None:
     """CPU of each broker; 100% is one core."""
-    return _per_group(
-        run, run.brokers, "broker", "cpu_pct", "CPU of each broker over time", "% of a core", None
-    )
+    return _per_group(run, run.brokers, "broker", "cpu_pct", "CPU of each broker over time", "% of a core", None)
 
 
 def broker_memory(run: RunFrames) -> str | None:
@@ -162,9 +158,7 @@ def host_cpu(run: RunFrames) -> str | None:
     rows = thin(run.host, "mean")
     with chart("CPU of the host over time", y_label="% of all cores") as drawing:
         axes = drawing.axes
-        axes.fill_between(
-            rows.t_s, rows.cpu_busy_pct, color=colour("scheduled"), alpha=0.3, lw=0, label="host"
-        )
+        axes.fill_between(rows.t_s, rows.cpu_busy_pct, color=colour("scheduled"), alpha=0.3, lw=0, label="host")
         axes.plot(rows.t_s, rows.cpu_busy_pct, color=colour("muted"), lw=0.8)
         for column, role, name in (
             ("load_cpu_pct", "acked", "load"),
@@ -249,9 +243,7 @@ def _shade(axes: Axes, phases: Sequence[PhaseSpan], width_s: float) -> None:
         axes.axvspan(phase.start_s, phase.end_s, color=colour(f"phase-{phase.kind}"), lw=0, zorder=0)
         name = _fitting(phase.name, int(_LABEL_CHARS_PER_WIDTH * (phase.end_s - phase.start_s) / width_s))
         middle = (phase.start_s + phase.end_s) / 2
-        axes.text(
-            middle, 1.025, name, transform=above, ha="center", va="bottom", fontsize=7, color=colour("muted")
-        )
+        axes.text(middle, 1.025, name, transform=above, ha="center", va="bottom", fontsize=7, color=colour("muted"))
 
 
 def _fitting(name: str, room: int) -> str:

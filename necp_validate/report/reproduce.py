@@ -72,11 +72,7 @@ def _differences(key: str, base: Any, value: Any) -> list[tuple[str, Any]]:
     if base == value or (isinstance(value, float) and math.isclose(base, value)):
         return []
     if isinstance(value, Mapping) and isinstance(base, Mapping):
-        return [
-            found
-            for name, one in value.items()
-            for found in _differences(f"{key}.{name}", base.get(name), one)
-        ]
+        return [found for name, one in value.items() for found in _differences(f"{key}.{name}", base.get(name), one)]
     if key == "phases" and [one["name"] for one in base] == [one["name"] for one in value]:
         pairs = zip(base, value, strict=True)
         return [found for old, new in pairs for found in _differences(f"phases.{new['name']}", old, new)]

@@ -1,4 +1,4 @@
-"""Runs a scenario: stack up, load, drain, read back, stack down. Leaves a run directory; judging it is the next stage."""
+"""Runs a scenario: stack up, load, drain, read back, stack down. Leaves a run directory; judging comes after."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ from necp_validate.clients.reader import end_offsets
 from necp_validate.events.topics import RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.history import layout
 from necp_validate.history.codec import to_plain
-from necp_validate.history.model import CoreShutdown, Drain, Readback, RunInfo
+from necp_validate.history.model import CoreShutdown, Drain, RunInfo
 from necp_validate.history.reader import read_history
-from necp_validate.history.writer import HistoryWriter, write_bytes
+from necp_validate.history.writer import HistoryWriter
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
 from necp_validate.results import StackError, SuiteError, UsageError
 from necp_validate.scenario.events import (
     DrainTick,
     OnEvent,
-    PhaseStarted,
     ReadbackTick,
     RunStarted,
     StackReady,

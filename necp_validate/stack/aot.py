@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,9 +52,13 @@ class AotCache:
         # Java's complaints about a cache it does not like would be taken for the broker's own errors.
         return [f"-XX:AOTCache={self.path}", "-Xlog:aot=off", "-Xlog:cds=off"] if self.usable() else []
 
+    def new_output(self) -> Path:
+        """Return a new file name for a training run to write to."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.path.with_name(f"{self.path.stem}.{os.getpid()}.new")
+
     def record_options(self, output: Path) -> list[str]:
         """Return the Java options for a training run, which writes the cache when the broker ends."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         return [f"-XX:AOTCacheOutput={output}", "-Xlog:aot=off", "-Xlog:cds=off"]
 
     def install(self, output: Path) -> bool:

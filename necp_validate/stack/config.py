@@ -115,7 +115,9 @@ def server_properties(
     properties = {
         "process.roles": "broker,controller",
         "node.id": str(broker.id),
-        "controller.quorum.voters": ",".join(f"{b.id}@{b.internal_host}:{b.controller_port}" for b in cluster),
+        "controller.quorum.voters": ",".join(
+            f"{b.id}@{b.internal_host}:{b.controller_port}" for b in cluster
+        ),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "INTERNAL",
         "listeners": ",".join(

@@ -96,7 +96,9 @@ class HttpService:
             return self.healthy()
 
         try:
-            wait_until(ready, timeout_s=timeout_s, backoff_s=0.05, message=f"{self.name} did not become healthy")
+            wait_until(
+                ready, timeout_s=timeout_s, backoff_s=0.05, message=f"{self.name} did not become healthy"
+            )
         except StackError as error:
             error.detail = error.detail or self.log_tail()
             raise
@@ -171,9 +173,7 @@ def start_core_process(
         StackError: it cannot be started.
     """
     http_port, metrics_port = free_ports(2)
-    inherited = {
-        key: value for key, value in os.environ.items() if not key.startswith(_STARTED_PER_INSTANCE)
-    }
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_STARTED_PER_INSTANCE)}
     settings = core_environment(instance, client, http_port=http_port, metrics_port=metrics_port)
     full = {**inherited, **settings, **env, "PYTHONPATH": _python_path(), "PYTHONUNBUFFERED": "1"}
     try:

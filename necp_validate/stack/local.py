@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
-import secrets
+import re
 import shutil
 import signal
-import time
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from necp_validate.events.topics import CORE_PRINCIPAL, PRINCIPALS
+from necp_validate.events.topics import CORE_PRINCIPAL
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.aot import AotCache
+from necp_validate.stack.bringup import Stages, bring_up, wait_listening
 from necp_validate.stack.config import (
     BROKERS,
     LOGGING_OPTIONS,
-    SCRAM_MECHANISM,
     SECURITY,
     BrokerSettings,
     JvmSettings,
     broker_principal,
-    server_properties,
-    write_properties,
 )
 from necp_validate.stack.core import ProcessService, start_core_process
-from necp_validate.stack.pki import Authority
-from necp_validate.stack.ports import free_ports, listening, require_free
+from necp_validate.stack.layout import ClusterLayout
+from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.protocol import ADMIN, BrokerInfo, BrokerSample, Progress, StackDescription
-from necp_validate.stack.provision import admin_client, provision
-from necp_validate.stack.readiness import wait_brokers, wait_ready
 from necp_validate.stack.runtime import KAFKA_VERSION, KafkaRuntime, load_runtime
 from necp_validate.stack.sampling import DiskCounter, sample_process
-from necp_validate.stack.storage import bootstrap_snapshot, format_directory, new_cluster_id
-from necp_validate.stack.waiting import wait_until
 from necp_validate.stack.workdir import disown, new_directory, sweep
 
 HOST = "127.0.0.1"
-_START_TIMEOUT_S = 120.0
+_AOT_DUMP_TIMEOUT_S = 120.0
+_RECORDER = 1
+# What a Java runtime ends with that trips over a damaged cache: SIGABRT, SIGBUS, SIGSEGV.
+_CRASHES = frozenset({-signal.SIGABRT, -signal.SIGBUS, -signal.SIGSEGV})
 
 
 class LocalStack:
@@ -52,7 +50,7 @@ class LocalStack:
         overrides: broker properties that replace the ones decided here.
         kafka_version: version of Kafka.
         detached: let the brokers outlive this process.
-        use_aot: start faster with Java's AOT cache, where there is one.
+        use_aot: start faster with Java's AOT cache; where there is none, record one while the stack runs.
     """
 
     def __init__(
@@ -75,33 +73,34 @@ class LocalStack:
         self._kafka_version = kafka_version
         self._detached = detached
         self._use_aot = use_aot
+        self._attached = False
         self._directory: Path | None = None
+        self._layout: ClusterLayout | None = None
         self._runtime: KafkaRuntime | None = None
-        self._java_options: list[str] = []
-        self._settings: dict[int, BrokerSettings] = {}
-        self._passwords: dict[str, str] = {}
+        self._aot: AotCache | None = None
+        self._recording: Path | None = None
         self._processes: dict[int, ManagedProcess] = {}
         self._ended: set[int] = set()
         self._services: list[ProcessService] = []
-        self._stages: dict[str, float] = {}
-        self._started = 0.0
+        self._stages = Stages()
+        self._progress: Progress = _silent
 
     @property
     def stages(self) -> Mapping[str, float]:
         """Seconds since the start at which each stage was complete."""
-        return dict(self._stages)
+        return self._stages.seconds()
 
     @property
-    def directory(self) -> Path:
-        """The working directory."""
-        if self._directory is None:
+    def layout(self) -> ClusterLayout:
+        """Files, ports and passwords of the cluster."""
+        if self._layout is None:
             raise StackError("the stack has not been started")
-        return self._directory
+        return self._layout
 
     @property
     def logs(self) -> Path:
-        """The folder of the logs."""
-        return self._log_dir or self.directory / "logs"
+        """Folder of the logs."""
+        return self._log_dir or self.layout.directory / "logs"
 
     def start(self, progress: Progress) -> None:
         """Bring it up; come back only when every part of it is ready.
@@ -109,49 +108,53 @@ class LocalStack:
         Raises:
             StackError: a part could not be brought up; whatever had been started is ended.
         """
-        self._started = time.monotonic()
+        if self._attached:
+            self.check_alive()
+            return
+        self._progress = progress
+        self._stages = Stages()
         try:
-            progress("preparing Java and Kafka")
-            self._prepare()
-            progress(f"starting {BROKERS} brokers")
-            for broker in self._settings:
-                self._launch(broker)
-            self._mark("launched")
-            self._wait_cluster(progress)
-        except OSError as error:
-            last = self._logs_of_all()
+            self._start(progress)
+        except BaseException as error:
+            crashed = self._crashed()
+            last = self._logs_of_all() if isinstance(error, OSError) else ""
             self.stop()
-            raise StackError(
-                f"the stack could not be started: {error}",
-                hint="see that there is space left and that the folder can be written",
-                detail=last,
-            ) from error
-        except BaseException:
-            self.stop()
+            if crashed and self._aot is not None:
+                progress("Java cannot use its start-up cache; starting without it")
+                self._aot.discard()
+                self._use_aot = False
+                self.start(progress)
+                return
+            if isinstance(error, OSError):
+                hint = "see that there is space left and that the folder can be written"
+                raise StackError(
+                    f"the stack could not be started: {error}", hint=hint, detail=last
+                ) from error
             raise
 
-    def _prepare(self) -> None:
+    def _start(self, progress: Progress) -> None:
+        progress("preparing Java and Kafka")
         sweep(self._parent)
         self._runtime = load_runtime(self._kafka_version)
+        self._aot = AotCache(self._runtime, self._jvm.arguments()) if self._use_aot else None
         self._directory = new_directory(self._parent)
-        self.logs.mkdir(parents=True, exist_ok=True)
         if self._detached:
             disown(self._directory)
-        self._settings = self._plan(self._ports())
-        self._passwords = {name: secrets.token_urlsafe(18) for name in (*PRINCIPALS, ADMIN)}
-        authority = Authority(self.directory / "pki")
-        authority.issue_client(ADMIN)
-        for broker in self._settings:
-            authority.issue_server(broker_principal(broker), ["localhost", HOST, "::1", broker_principal(broker)])
-        snapshot, cluster_id = bootstrap_snapshot(self._runtime), new_cluster_id()
-        for broker, settings in self._settings.items():
-            format_directory(Path(settings.log_dir), node_id=broker, cluster_id=cluster_id, snapshot=snapshot)
-            properties = server_properties(settings, list(self._settings.values()), self._overrides)
-            write_properties(self._home(broker) / "server.properties", properties)
-        self._java_options = self._jvm.arguments()
-        if self._use_aot:
-            self._java_options += AotCache(self._runtime, self._jvm.arguments()).use_options()
-        self._mark("prepared")
+        settings = self._plan(self._directory, self._ports())
+        self._layout = ClusterLayout.create(
+            self._directory, settings, self._runtime, overrides=self._overrides
+        )
+        self.logs.mkdir(parents=True, exist_ok=True)
+        aot_options = self._aot.use_options() if self._aot else []
+        if self._aot is not None and not aot_options:
+            self._recording = self._aot.new_output()
+        self._stages.mark("prepared")
+        progress(f"starting {BROKERS} brokers")
+        for broker in self._layout.settings:
+            recorded = self._aot.record_options(self._recording) if self._aot and self._recording else []
+            self._launch(broker, recorded if broker == _RECORDER else aot_options)
+        self._stages.mark("launched")
+        bring_up(self._layout, self._stages, progress, self.check_alive)
 
     def _ports(self) -> list[int]:
         if self._base_port is None:
@@ -160,86 +163,85 @@ class LocalStack:
         require_free(fixed, HOST)
         return fixed
 
-    def _plan(self, ports: Sequence[int]) -> dict[int, BrokerSettings]:
-        pki = self.directory / "pki"
-        plan = {}
+    @staticmethod
+    def _plan(directory: Path, ports: Sequence[int]) -> list[BrokerSettings]:
+        plan = []
         for broker in range(1, BROKERS + 1):
             controller, internal, external = ports[3 * (broker - 1) : 3 * broker]
-            plan[broker] = BrokerSettings(
-                id=broker,
-                bind=HOST,
-                internal_host=HOST,
-                external_host=HOST,
-                internal_port=internal,
-                external_port=external,
-                controller_port=controller,
-                log_dir=str(self._home(broker) / "data"),
-                store=str(pki / f"{broker_principal(broker)}.store.pem"),
-                ca=str(pki / "ca.pem"),
+            plan.append(
+                BrokerSettings(
+                    id=broker,
+                    bind=HOST,
+                    internal_host=HOST,
+                    external_host=HOST,
+                    internal_port=internal,
+                    external_port=external,
+                    controller_port=controller,
+                    log_dir=str(directory / f"broker-{broker}" / "data"),
+                    store=str(directory / "pki" / f"{broker_principal(broker)}.store.pem"),
+                    ca=str(directory / "pki" / "ca.pem"),
+                )
             )
         return plan
 
-    def _home(self, broker: int) -> Path:
-        return self.directory / f"broker-{broker}"
-
-    def _launch(self, broker: int) -> None:
-        assert self._runtime is not None
-        command = self._runtime.command(
+    def _launch(self, broker: int, aot_options: Sequence[str]) -> None:
+        runtime = self._runtime or load_runtime(self._kafka_version)
+        command = runtime.command(
             "kafka.Kafka",
-            options=[*self._java_options, *LOGGING_OPTIONS],
-            arguments=[str(self._home(broker) / "server.properties")],
+            options=[*self._jvm.arguments(), *aot_options, *LOGGING_OPTIONS],
+            arguments=[str(self.layout.properties_file(broker))],
         )
         log = self.logs / f"broker-{broker}.log"
         self._processes[broker] = ManagedProcess.spawn(command, log=log, detached=self._detached)
         self._ended.discard(broker)
 
-    def _wait_cluster(self, progress: Progress) -> None:
-        for broker, settings in self._settings.items():
-            self._wait_listening(broker, settings, _START_TIMEOUT_S)
-        self._mark("listening")
-        admin = admin_client(self.internal_client_config())
-        wait_brokers(admin, BROKERS, timeout_s=_START_TIMEOUT_S, check=self.check_alive)
-        self._mark("joined")
-        progress("creating topics, users and ACLs")
-        provision(admin, self._passwords)
-        self._mark("provisioned")
-        progress("waiting for leaders, coordinators and ACLs")
-        wait_ready(admin, self._config_at, list(self._settings), timeout_s=60.0, check=self.check_alive)
-        self._mark("ready")
-
-    def _wait_listening(self, broker: int, settings: BrokerSettings, timeout_s: float) -> None:
-        def both() -> bool:
-            self.check_alive()
-            return listening(HOST, settings.internal_port) and listening(HOST, settings.external_port)
-
-        wait_until(both, timeout_s=timeout_s, backoff_s=0.05, message=f"broker {broker} did not listen")
-
-    def _mark(self, stage: str) -> None:
-        self._stages[stage] = round(time.monotonic() - self._started, 3)
-
     def stop(self) -> None:
-        """End every process, remove every file. May be called at any time, more than once."""
+        """End every process, remove every file. May be called at any time, more than once.
+
+        A stack that another command brought up stays; only what this one started on it is ended.
+        """
         for service in self._services:
             service.kill()
+        if self._attached:
+            return
+        try:
+            self._save_recording()
+        finally:
+            self.destroy()
+
+    def destroy(self) -> None:
+        """End every process and remove every file, of an attached stack too."""
         for process in self._processes.values():
             process.signal(signal.SIGKILL)
         for process in self._processes.values():
             process.wait(30.0)
         self._ended.update(self._processes)
+        if self._recording is not None:
+            self._recording.unlink(missing_ok=True)
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _save_recording(self) -> None:
+        """Let the recording broker write the cache for later starts, if the stack has done its work."""
+        unfinished = "ready" not in self._stages.seconds() or sys.exc_info()[0] is not None
+        if self._recording is None or self._aot is None or unfinished or not self.broker_alive(_RECORDER):
+            return
+        self._progress("saving Java's start-up cache for the next runs (once)")
+        self._ended.add(_RECORDER)
+        if self._processes[_RECORDER].terminate(_AOT_DUMP_TIMEOUT_S):
+            self._aot.install(self._recording)
 
     def brokers(self) -> tuple[BrokerInfo, ...]:
         """Return every broker, running or not."""
         return tuple(
             BrokerInfo(
                 id=broker,
-                host=HOST,
+                host=settings.external_host,
                 external_port=settings.external_port,
                 internal_port=settings.internal_port,
                 pid=self._processes[broker].pid if broker in self._processes else None,
             )
-            for broker, settings in self._settings.items()
+            for broker, settings in self.layout.settings.items()
         )
 
     def kill_broker(self, broker: int) -> None:
@@ -258,8 +260,8 @@ class LocalStack:
         """Start a broker that was stopped or killed; come back when its listeners accept connections."""
         if self._process(broker).alive():
             raise StackError(f"broker {broker} is running already")
-        self._launch(broker)
-        self._wait_listening(broker, self._settings[broker], timeout_s)
+        self._launch(broker, self._aot.use_options() if self._aot else [])
+        wait_listening(self.layout, broker, timeout_s=timeout_s, check=self.check_alive)
 
     def pause_broker(self, broker: int) -> None:
         """Freeze a broker: its connections stay open, it does nothing."""
@@ -282,37 +284,11 @@ class LocalStack:
 
     def client_config(self, principal: str) -> dict[str, str]:
         """Return librdkafka properties for the external listener."""
-        servers = ",".join(f"{HOST}:{settings.external_port}" for settings in self._settings.values())
-        try:
-            password = self._passwords[principal]
-        except KeyError:
-            known = ", ".join(self._passwords) or "none, the stack has not been started"
-            raise UsageError(f"there is no principal {principal!r}; known: {known}") from None
-        return {
-            "bootstrap.servers": servers,
-            "security.protocol": "SASL_SSL",
-            "sasl.mechanism": SCRAM_MECHANISM,
-            "sasl.username": principal,
-            "sasl.password": password,
-            "ssl.ca.location": str(self.directory / "pki" / "ca.pem"),
-        }
-
-    def _config_at(self, principal: str, broker: int) -> dict[str, str]:
-        return {
-            **self.client_config(principal),
-            "bootstrap.servers": f"{HOST}:{self._settings[broker].external_port}",
-        }
+        return self.layout.client_config(principal)
 
     def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
         """Return librdkafka properties for the internal listener (mutual TLS)."""
-        pki = self.directory / "pki"
-        return {
-            "bootstrap.servers": ",".join(f"{HOST}:{s.internal_port}" for s in self._settings.values()),
-            "security.protocol": "SSL",
-            "ssl.ca.location": str(pki / "ca.pem"),
-            "ssl.certificate.location": str(pki / f"{principal}.cert.pem"),
-            "ssl.key.location": str(pki / f"{principal}.key.pem"),
-        }
+        return self.layout.internal_client_config(principal)
 
     def start_core(self, instance: str, env: Mapping[str, str]) -> ProcessService:
         """Start one instance of the event core."""
@@ -328,7 +304,7 @@ class LocalStack:
 
     def sample(self) -> list[BrokerSample]:
         """Read the counters of every broker that runs."""
-        disk = DiskCounter(self.directory)
+        disk = DiskCounter(self.layout.directory)
         samples = (
             sample_process(broker, process.process, disk)
             for broker, process in self._processes.items()
@@ -344,11 +320,17 @@ class LocalStack:
         """
         for broker, process in self._processes.items():
             if broker not in self._ended and not process.alive():
+                log = process.log_tail()
                 raise StackError(
-                    f"broker {broker} died (exit code {process.exit_code})",
-                    detail=f"last log lines of {process.log}:\n{process.log_tail()}",
-                    hint="the reason is in its log: often no space left, no memory left or a port in use",
+                    f"broker {broker} died" + (f" (exit code {code})" if (code := process.exit_code) else ""),
+                    detail=f"last lines of {process.log.name}:\n{log}",
+                    hint=death_hint(log),
                 )
+
+    def _crashed(self) -> bool:
+        return any(
+            process.exit_code in _CRASHES for process in self._processes.values() if not process.alive()
+        )
 
     def _logs_of_all(self) -> str:
         return "\n".join(f"broker {b}: {p.log_tail(5)}" for b, p in self._processes.items())
@@ -362,6 +344,59 @@ class LocalStack:
             brokers=self.brokers(),
             security=SECURITY,
             heap=self._jvm.heap,
-            io_source=DiskCounter(self.directory).source,
+            io_source=DiskCounter(self.layout.directory).source,
             faults=frozenset({"kill", "stop", "pause"}),
         )
+
+    def state(self) -> dict[str, Any]:
+        """Return what another process needs to attach to the stack, ready for JSON."""
+        processes = self._processes.items()
+        return {
+            "layout": self.layout.state(),
+            "kafka_version": self._kafka_version,
+            "logs": str(self.logs),
+            "heap_mib": [self._jvm.heap_min_mib, self._jvm.heap_max_mib],
+            "processes": [
+                {"broker": b, "pid": p.pid, "created_s": p.created_s, "log": str(p.log)} for b, p in processes
+            ],
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> LocalStack:
+        """Return the stack that ``state`` was taken from; its brokers may be gone by now."""
+        low, high = state["heap_mib"]
+        stack = cls(
+            log_dir=Path(state["logs"]),
+            jvm=JvmSettings(heap_min_mib=low, heap_max_mib=high),
+            kafka_version=state["kafka_version"],
+            detached=True,
+        )
+        stack._attached = True
+        stack._layout = ClusterLayout.from_state(state["layout"])
+        stack._directory = stack._layout.directory
+        for entry in state["processes"]:
+            process = ManagedProcess(entry["pid"], entry["created_s"], Path(entry["log"]))
+            stack._processes[entry["broker"]] = process
+        return stack
+
+
+def death_hint(log: str) -> str:
+    """Say what to do about a broker that died, from its last log lines."""
+    for pattern, hint in (
+        (
+            r"No space left on device",
+            "there is no space left on the disk: free some, or choose another folder",
+        ),
+        (
+            r"OutOfMemoryError|Cannot allocate memory|insufficient memory",
+            "there is not enough memory for the heap",
+        ),
+        (r"Address already in use|BindException", "a port is in use: choose another base port, or none"),
+    ):
+        if re.search(pattern, log):
+            return hint
+    return "the reason is in its log: often no space, no memory or a port in use"
+
+
+def _silent(message: str) -> None:
+    """Take a message and do nothing with it."""

@@ -65,7 +65,10 @@ class Authority:
             hosts: names and addresses that clients may use for it.
         """
         return self._issue(
-            name, hosts, [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH], self.validity_days
+            name,
+            hosts,
+            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
+            self.validity_days,
         )
 
     def issue_client(self, name: str, *, validity_days: float | None = None) -> KeyPair:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -35,14 +36,18 @@ class _Launcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owner = 0
-        self._jobs: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]]
+        self._jobs: queue.SimpleQueue[
+            tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]
+        ]
 
     def launch(self, command: Sequence[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._owner != os.getpid():
                 self._owner = os.getpid()
                 self._jobs = queue.SimpleQueue()
-                threading.Thread(target=self._work, args=(self._jobs,), daemon=True, name="necp-launcher").start()
+                threading.Thread(
+                    target=self._work, args=(self._jobs,), daemon=True, name="necp-launcher"
+                ).start()
         future: Future[subprocess.Popen[bytes]] = Future()
         self._jobs.put((future, command, log, env))
         return future.result()
@@ -78,21 +83,31 @@ class ManagedProcess:
     """A process that this suite started, now or in an earlier command.
 
     Args:
-        process: the process.
+        pid: its id.
+        created_s: when it was created, epoch seconds: with the id, what tells it from any other process.
         log: file that holds its output.
         popen: its handle, if it is a child of this process.
     """
 
-    def __init__(self, process: psutil.Process, log: Path, popen: subprocess.Popen[bytes] | None = None) -> None:
-        self._process = process
-        self._popen = popen
-        self._cpu_s = 0.0
+    def __init__(
+        self, pid: int, created_s: float, log: Path, popen: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.pid = pid
+        self.created_s = created_s
         self.log = log
         self.exit_code: int | None = None
+        self._popen = popen
+        self._cpu_s = 0.0
+        self._process = _find(pid, created_s)
 
     @classmethod
     def spawn(
-        cls, command: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None, detached: bool = False
+        cls,
+        command: Sequence[str],
+        *,
+        log: Path,
+        env: Mapping[str, str] | None = None,
+        detached: bool = False,
     ) -> ManagedProcess:
         """Start a program in its own session, its output appended to a file.
 
@@ -111,31 +126,12 @@ class ManagedProcess:
         else:
             guard = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
             popen = _LAUNCHER.launch(guard, log, full_env)
-        return cls(psutil.Process(popen.pid), log, popen)
-
-    @classmethod
-    def find(cls, pid: int, created_s: float, log: Path) -> ManagedProcess | None:
-        """Return the process with this id, if it is still the one that was created at that time."""
-        try:
-            process = psutil.Process(pid)
-            same = abs(process.create_time() - created_s) < 0.05
-        except psutil.NoSuchProcess:
-            return None
-        return cls(process, log) if same else None
+        # A child that has ended already is still there to be asked, until it is waited for.
+        return cls(popen.pid, psutil.Process(popen.pid).create_time(), log, popen)
 
     @property
-    def pid(self) -> int:
-        """Process id."""
-        return self._process.pid
-
-    @property
-    def created_s(self) -> float:
-        """When it was created, epoch seconds: with the id, what tells it from any other process."""
-        return self._process.create_time()
-
-    @property
-    def process(self) -> psutil.Process:
-        """The process, for its counters."""
+    def process(self) -> psutil.Process | None:
+        """The process, for its counters; None if it was gone when this was made."""
         return self._process
 
     def alive(self) -> bool:
@@ -144,6 +140,8 @@ class ManagedProcess:
             code = self._popen.poll()
             self.exit_code = code if code is not None else self.exit_code
             return code is None
+        if self._process is None:
+            return False
         try:
             return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
@@ -151,11 +149,10 @@ class ManagedProcess:
 
     def cpu_s(self) -> float:
         """Return the CPU time used; the last known figure once it is gone."""
-        try:
-            times = self._process.cpu_times()
-            self._cpu_s = max(self._cpu_s, times.user + times.system)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            pass
+        if self._process is not None:
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                times = self._process.cpu_times()
+                self._cpu_s = max(self._cpu_s, times.user + times.system)
         return self._cpu_s
 
     def signal(self, number: signal.Signals) -> None:
@@ -172,7 +169,7 @@ class ManagedProcess:
         try:
             if self._popen is not None:
                 self.exit_code = self._popen.wait(timeout_s)
-            else:
+            elif self._process is not None:
                 self._process.wait(timeout_s)
         except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
             return False
@@ -195,6 +192,16 @@ class ManagedProcess:
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of its log."""
         return tail(self.log, lines)
+
+
+def _find(pid: int, created_s: float) -> psutil.Process | None:
+    """Return the process with this id, if it is still the one that was created at that time."""
+    try:
+        process = psutil.Process(pid)
+        # The clock may be adjusted, and with it the time that the kernel reports for the same process.
+        return process if abs(process.create_time() - created_s) < 1.0 else None
+    except psutil.NoSuchProcess:
+        return None
 
 
 def tail(path: Path, lines: int = 20) -> str:

@@ -89,7 +89,12 @@ def wait_brokers(admin: AdminClient, count: int, *, timeout_s: float, check: Cal
 
 
 def wait_ready(
-    admin: AdminClient, config_of: ConfigOf, brokers: Sequence[int], *, timeout_s: float, check: Callable[[], None]
+    admin: AdminClient,
+    config_of: ConfigOf,
+    brokers: Sequence[int],
+    *,
+    timeout_s: float,
+    check: Callable[[], None],
 ) -> None:
     """Come back when a provisioned cluster is ready for measurement.
 
@@ -141,7 +146,9 @@ def probed_principals() -> tuple[str, ...]:
     return ACLS[0].principal, ACLS[-1].principal
 
 
-def _wait_acls(principal: str, broker: int, config: dict[str, str], timeout_s: float, check: Callable[[], None]) -> None:
+def _wait_acls(
+    principal: str, broker: int, config: dict[str, str], timeout_s: float, check: Callable[[], None]
+) -> None:
     """Wait until a broker shows a principal exactly the topics that the ACL table allows it to see.
 
     What it may not see, it was refused: one answer proves the allowed and the denied.

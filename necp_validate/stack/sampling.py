@@ -49,8 +49,10 @@ def _disk_of(folder: Path) -> str | None:
     return name if name in known else None
 
 
-def sample_process(broker: int, process: psutil.Process, disk: DiskCounter) -> BrokerSample | None:
+def sample_process(broker: int, process: psutil.Process | None, disk: DiskCounter) -> BrokerSample | None:
     """Read the counters of one broker's process; None if it is gone."""
+    if process is None:
+        return None
     try:
         with process.oneshot():
             times = process.cpu_times()

@@ -115,9 +115,7 @@ def late_schedule(history: History) -> Finding:
     )
 
 
-def _compare_with_plan(
-    tally: Tally, history: History, phase: Phase, domain: str, tolerance: float
-) -> None:
+def _compare_with_plan(tally: Tally, history: History, phase: Phase, domain: str, tolerance: float) -> None:
     """A generator that falls behind sends late what it should have sent now: the rate itself shows it."""
     measured = rates(history, phase, [domain])
     if measured is None or measured.window_s < _PLAN_WINDOW_S:

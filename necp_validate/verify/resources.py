@@ -51,8 +51,13 @@ def iops_per_broker(evidence: Evidence) -> Ruling:
     ]
     peaks = _peaks(values, "disk operations")
     broker, peak = max(peaks.items(), key=lambda item: item[1])
+    source = str(evidence.history.run.stack.get("io_source") or "reads plus writes per second")
+    verdict = Verdict.PASS
+    if peak >= IOPS:
+        # More may be counted than the broker's own: a bound that holds proves, a bound exceeded does not.
+        verdict = Verdict.UNKNOWN if "upper bound" in source else Verdict.FAIL
     return Ruling(
-        verdict=Verdict.PASS if peak < IOPS else Verdict.FAIL,
+        verdict=verdict,
         measured=f"{peak:,.0f} IOPS (broker {broker})",
-        evidence=_note(evidence, peaks, len(values), "reads plus writes per second"),
+        evidence=_note(evidence, peaks, len(values), source),
     )

@@ -115,9 +115,7 @@ def load_200(evidence: Evidence) -> Ruling:
         failed = any(of is Verdict.FAIL for of, _ in problems)
         verdict = Verdict.FAIL if failed else Verdict.UNKNOWN
         text = f"{'; '.join(why for _, why in problems)} ({text})"
-    return Ruling(
-        verdict=verdict, measured=f"{sent}{missing:,} events lost", evidence=text, phase=phase.name
-    )
+    return Ruling(verdict=verdict, measured=f"{sent}{missing:,} events lost", evidence=text, phase=phase.name)
 
 
 def _schedule_problems(history: History, phase: Phase, found: Rates | None) -> list[tuple[Verdict, str]]:

@@ -104,7 +104,7 @@ def test_values_beyond_the_range_land_in_the_last_bucket() -> None:
 def test_an_empty_histogram_is_all_zero() -> None:
     empty = HdrHistogram()
     empty.record_many(array([]))
-    assert (0, 0, 0, 0.0) == (empty.total, empty.max, empty.percentile(99), empty.mean)
+    assert (empty.total, empty.max, empty.percentile(99), empty.mean) == (0, 0, 0, 0.0)
 
 
 def test_mean_and_values_above_a_limit() -> None:

@@ -67,9 +67,9 @@ def test_lists_and_copies_bring_it_back(pairs: list[tuple[int, int]]) -> None:
 
 def test_a_run_at_the_end_continues_the_last_interval() -> None:
     subject = IntervalSet()
-    assert [0, 0, 0] == [subject.add(0, 4), subject.add(5, 9), subject.add(11, 11)]
-    assert [[0, 9], [11, 11]] == subject.to_list()
-    assert "IntervalSet([[0, 9], [11, 11]])" == repr(subject)
+    assert [subject.add(0, 4), subject.add(5, 9), subject.add(11, 11)] == [0, 0, 0]
+    assert subject.to_list() == [[0, 9], [11, 11]]
+    assert repr(subject) == "IntervalSet([[0, 9], [11, 11]])"
 
 
 def test_an_interval_must_not_end_before_it_starts() -> None:

@@ -167,7 +167,11 @@ def _readback(ops: Iterable[Op], done: Iterable[Op], topic: str) -> Readback:
         ),
         streams={
             STREAM: StreamRead(
-                read=seen, duplicates=duplicates, out_of_order=out_of_order, digest=digest % 2**64, partitions=(0,)
+                read=seen,
+                duplicates=duplicates,
+                out_of_order=out_of_order,
+                digest=digest % 2**64,
+                partitions=(0,),
             )
         },
         receipts=(
@@ -264,13 +268,17 @@ def timed_history(
         "loads": (load,),
         "timeline": tuple(rows),
         "latency": latency,
-        "host": tuple(HostSample(t=START_S + s, cpu_busy_pct=busy_pct, cpu_steal_pct=0.5) for s in range(seconds)),
+        "host": tuple(
+            HostSample(t=START_S + s, cpu_busy_pct=busy_pct, cpu_steal_pct=0.5) for s in range(seconds)
+        ),
         "readback": Readback(
             events_read=sum(c.acked for c in counts.values()),
             partitions=(),
             streams={s.stream: StreamRead(read=s.acked, digest=s.digest) for s in load.streams},
         ),
-        "drain": Drain(phase_end_us=0, lag_at_end=100, drained_us=10**6, drain_s=1.0) if kind == "surge" else None,
+        "drain": Drain(phase_end_us=0, lag_at_end=100, drained_us=10**6, drain_s=1.0)
+        if kind == "surge"
+        else None,
     }
     parts.update(changes)
     return History(**parts)
@@ -279,5 +287,10 @@ def timed_history(
 def _whole_stream(domain: str, events: int) -> StreamRecord:
     numbers = IntervalSet([(0, events - 1)]) if events else IntervalSet()
     return StreamRecord(
-        stream=f"{domain:0<8.8}", domain=domain, topic=f"game.{domain}.events", key="k", sent=events, acked=numbers
+        stream=f"{domain:0<8.8}",
+        domain=domain,
+        topic=f"game.{domain}.events",
+        key="k",
+        sent=events,
+        acked=numbers,
     )

@@ -33,12 +33,12 @@ def at_scale(history: History, scale: float) -> History:
 def test_a_rate_is_acked_and_handled() -> None:
     """End to end: what the brokers have and the event core has not handled does not count."""
     result = judged("THR-COMBAT", combat())
-    assert (Verdict.PASS, "20,000 EPS end to end") == (result.verdict, result.measured)
+    assert (result.verdict, result.measured) == (Verdict.PASS, "20,000 EPS end to end")
     slow_core = judged("THR-COMBAT", combat(handled_eps={"combat": 18_000.0}))
-    assert (Verdict.FAIL, "18,000 EPS end to end") == (slow_core.verdict, slow_core.measured)
+    assert (slow_core.verdict, slow_core.measured) == (Verdict.FAIL, "18,000 EPS end to end")
     assert "did not keep up" in slow_core.evidence
     slow_brokers = judged("THR-COMBAT", combat(acked_eps={"combat": 15_000.0}))
-    assert (Verdict.FAIL, "15,000 EPS end to end") == (slow_brokers.verdict, slow_brokers.measured)
+    assert (slow_brokers.verdict, slow_brokers.measured) == (Verdict.FAIL, "15,000 EPS end to end")
 
 
 def test_a_rate_may_miss_by_one_percent() -> None:
@@ -137,7 +137,7 @@ def test_a_loss_fails_load_200_at_any_scale() -> None:
 
 def test_latency_is_judged_by_p99_of_the_steady_phase() -> None:
     result = judged("LAT-COMBAT", combat(e2e_ms=29.0))
-    assert (Verdict.PASS, "steady") == (result.verdict, result.phase)
+    assert (result.verdict, result.phase) == (Verdict.PASS, "steady")
     assert result.measured.startswith("P50 29.")
     assert judged("LAT-COMBAT", combat(e2e_ms=31.0)).verdict is Verdict.FAIL
     assert judged("LAT-COMBAT", combat(kind="surge", e2e_ms=5.0)).verdict is Verdict.UNKNOWN
@@ -209,7 +209,7 @@ def test_the_headline_latency_is_over_all_domains() -> None:
 def test_acked_is_durable_or_not() -> None:
     assert judged("DUR-ACKED", history_of(ack(0), ack(1), read(0), read(1))).verdict is Verdict.PASS
     lost = judged("DUR-ACKED", history_of(ack(0), ack(1), read(1)))
-    assert (Verdict.FAIL, "1 of 2 lost") == (lost.verdict, lost.measured)
+    assert (lost.verdict, lost.measured) == (Verdict.FAIL, "1 of 2 lost")
     assert judged("DUR-ACKED", history_of(ack(0), readback=None)).verdict is Verdict.UNKNOWN
 
 
@@ -256,6 +256,14 @@ def test_memory_and_iops_are_judged_by_the_worst_broker() -> None:
     assert judged("RES-MEMORY", history_of(ack(0), read(0))).verdict is Verdict.UNKNOWN
 
 
+def test_an_upper_bound_of_iops_proves_only_a_pass() -> None:
+    """Where the whole disk is counted, its load is not only the broker's."""
+    run = run_info(stack={"io_source": "operations of the whole disk (an upper bound)"})
+    for ios, verdict in ((9_999, Verdict.PASS), (10_000, Verdict.UNKNOWN)):
+        samples = (BrokerSample(t=1, broker="1", read_ios=0, write_ios=ios),)
+        assert judged("RES-IOPS", history_of(ack(0), read(0), brokers=samples, run=run)).verdict is verdict
+
+
 @pytest.mark.parametrize(
     ("shutdown", "verdict"),
     [
@@ -290,7 +298,7 @@ def test_no_claim_passes_without_evidence(claim_id: str) -> None:
 def test_the_scenario_says_which_claims_are_judged() -> None:
     history = history_of(ack(0), read(0), run=run_info(config={"judge": ["DUR-ACKED"]}))
     findings, claims, verdict = verify_history(history)
-    assert ["DUR-ACKED"] == [claim.id for claim in claims]
+    assert [claim.id for claim in claims] == ["DUR-ACKED"]
     assert verdict is Verdict.PASS
     assert {finding.verdict for finding in findings} == {Verdict.PASS}
     rest = not_judged(history)

@@ -23,7 +23,7 @@ def test_lost_write_is_an_acked_event_missing_below_the_highest_read() -> None:
     assert {"lost-write"} == failing(history)
     finding = found(history, "lost-write")
     assert finding.count == 1
-    assert "acked but not read: 1 (highest read: 2)" == finding.examples[0].detail
+    assert finding.examples[0].detail == "acked but not read: 1 (highest read: 2)"
     assert f"game.combat.events key match-0001 stream {STREAM}" == finding.examples[0].where
 
 
@@ -53,7 +53,7 @@ def test_a_failed_event_need_not_be_read() -> None:
 def test_losing_acked_events_is_allowed_with_acks_1_and_reported() -> None:
     """Guarantees follow from the configuration; the loss stays counted, and its reason stands there."""
     finding = found(history_of(ack(0), ack(1), ack(2), read(0), read(2), producer=ACKS_1), "lost-write")
-    assert (Verdict.PASS, 1) == (finding.verdict, finding.count)
+    assert (finding.verdict, finding.count) == (Verdict.PASS, 1)
     assert finding.allowed is not None
     assert "acks=all" in finding.allowed
 
@@ -70,7 +70,7 @@ def test_duplicate_fails_an_idempotent_producer() -> None:
 
 def test_duplicate_is_allowed_without_idempotence() -> None:
     finding = found(history_of(ack(0), read(0), read(0, at=1), producer=ACKS_1), "duplicate")
-    assert (Verdict.PASS, 1) == (finding.verdict, finding.count)
+    assert (finding.verdict, finding.count) == (Verdict.PASS, 1)
     assert finding.allowed is not None
 
 
@@ -95,9 +95,7 @@ def test_offsets_are_not_compared_where_the_sets_differ() -> None:
 
 def test_nonmonotonic_send_is_an_event_after_a_later_one() -> None:
     """Acked where it lies, but 1 lies behind 2."""
-    history = history_of(
-        ack(0), ack(1, at=2), ack(2, at=1), read(0, at=0), read(2, at=1), read(1, at=2)
-    )
+    history = history_of(ack(0), ack(1, at=2), ack(2, at=1), read(0, at=0), read(2, at=1), read(1, at=2))
     assert {"nonmonotonic-send"} == failing(history)
 
 

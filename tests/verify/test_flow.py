@@ -58,7 +58,7 @@ def with_drain(drain: Drain | None, *, surge: bool = True) -> History:
 def test_backlog_drain_has_a_limit() -> None:
     late = Drain(phase_end_us=0, lag_at_end=500, drained_us=11_000_000, drain_s=11.0)
     finding = found(with_drain(late), "backlog-drain")
-    assert (Verdict.FAIL, 500) == (finding.verdict, finding.count)
+    assert (finding.verdict, finding.count) == (Verdict.FAIL, 500)
     assert found(with_drain(replace(late, drain_s=9.0)), "backlog-drain").verdict is Verdict.PASS
 
 
@@ -86,7 +86,7 @@ def test_late_schedule_is_a_rate_below_the_plan_although_all_that_began_was_sent
     late = replace(late, loads=(replace(late.loads[0], phases=counts),))
     finding = found(late, "late-schedule")
     assert finding.verdict is Verdict.FAIL
-    assert "sent at 970 EPS, planned 1,000 EPS" == finding.examples[0].detail
+    assert finding.examples[0].detail == "sent at 970 EPS, planned 1,000 EPS"
 
 
 def test_a_ramp_is_not_late() -> None:
@@ -102,4 +102,4 @@ def test_a_ramp_is_not_late() -> None:
 def test_a_run_that_did_not_come_to_its_end_is_unknown() -> None:
     cut = history_of(ack(0), read(0), run=run_info(status="interrupted", error="Ctrl-C"))
     finding = found(cut, "complete-run")
-    assert (Verdict.UNKNOWN, "the run is interrupted: Ctrl-C") == (finding.verdict, finding.summary)
+    assert (finding.verdict, finding.summary) == (Verdict.UNKNOWN, "the run is interrupted: Ctrl-C")

@@ -65,7 +65,7 @@ def test_conservation_needs_an_outcome_for_every_record() -> None:
     assert {"conservation"} == failing(history)
     finding = found(history, "conservation")
     assert finding.count == 1
-    assert "records without an outcome at offsets 1" == finding.examples[0].detail
+    assert finding.examples[0].detail == "records without an outcome at offsets 1"
 
 
 def test_conservation_fails_on_an_outcome_without_a_record() -> None:
@@ -78,7 +78,7 @@ def test_conservation_counts_where_the_reader_kept_no_offsets() -> None:
     assert history.readback is not None
     parts = (replace(history.readback.partitions[0], offsets=None),)
     finding = found(with_readback(history, partitions=parts), "conservation")
-    assert "2 records read, 1 have an outcome" == finding.examples[0].detail
+    assert finding.examples[0].detail == "2 records read, 1 have an outcome"
 
 
 def test_a_partition_without_any_receipt_fails_conservation() -> None:
@@ -105,7 +105,8 @@ def test_planted_cheats_and_poison_end_as_they_must() -> None:
 def test_a_cheat_that_was_processed_fails_conservation() -> None:
     history = history_of(ack(0), ack(1), read(0), read(1), planted={"cheat": 1})
     assert {"conservation"} == failing(history)
-    assert "1 cheat events planted, but 0 events rejected" == found(history, "conservation").examples[0].detail
+    (example,) = found(history, "conservation").examples
+    assert example.detail == "1 cheat events planted, but 0 events rejected"
 
 
 def test_a_good_event_that_was_dead_lettered_fails_conservation() -> None:
@@ -126,7 +127,7 @@ def test_a_dead_letter_must_be_in_its_topic() -> None:
 
 def test_handled_twice_is_allowed_where_at_least_once_is_documented() -> None:
     finding = found(history_of(ack(0), read(0), handled(0), handled(0)), "handled-twice")
-    assert (Verdict.PASS, 1) == (finding.verdict, finding.count)
+    assert (finding.verdict, finding.count) == (Verdict.PASS, 1)
     assert finding.allowed is not None
 
 

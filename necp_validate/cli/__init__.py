@@ -1,0 +1,1 @@
+"""The command line: Typer commands, Rich progress and tables; no logic."""

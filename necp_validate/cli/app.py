@@ -1,0 +1,183 @@
+"""``necp-validate``: every command, thin; heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from necp_validate import __version__
+from necp_validate.cli.failures import guarded
+from necp_validate.results.errors import SuiteError
+
+app = typer.Typer(
+    name="necp-validate",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help=(
+        "Acceptance suite for Kafka-based event-driven game backends: loads a system, reads everything back, "
+        "and says of each claim: pass, fail or unknown."
+    ),
+    epilog="Exit codes: 0 pass · 1 fail · 2 wrong usage · 3 unknown · 4 the suite could not do its work",
+)
+schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
+app.add_typer(schema_app, name="schema")
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help='a run directory, a run\'s id, or "last"')]
+StackOption = Annotated[
+    str | None, typer.Option(metavar="KIND", help="auto, local, docker or external; the scenario's own by default")
+]
+
+
+class SchemaFormat(StrEnum):
+    """Formats of ``schema export``."""
+
+    JSONSCHEMA = "jsonschema"
+    ASYNCAPI = "asyncapi"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # the callback acts on it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and end")
+    ] = False,
+) -> None: ...
+
+
+@app.command(
+    epilog="Examples:  necp-validate run smoke  ·  necp-validate run peak-200 --scale 0.5  ·  "
+    "necp-validate run soak --set phases.steady.duration_s=600 --set core.instances=2"
+)
+@guarded
+def run(
+    scenario: Annotated[
+        str, typer.Argument(help="a scenario's name (smoke, peak-200, ...) or a TOML file")
+    ] = "peak-200",
+    scale: Annotated[float, typer.Option(help="multiplies every rate, and nothing else")] = 1.0,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key; may be repeated")
+    ] = None,
+    stack: StackOption = None,
+    out: Annotated[Path, typer.Option(help="where the run directory goes")] = Path("reports/runs"),
+    web: Annotated[int | None, typer.Option(metavar="PORT", help="serve Locust's web page here meanwhile")] = None,
+    seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
+) -> None:
+    """Run a scenario, judge it, and write its report."""
+    from necp_validate.cli.live import RunProgress
+    from necp_validate.cli.tables import show, verdict_table
+    from necp_validate.report.pipeline import judge_and_report
+    from necp_validate.report.verdict import sentence
+    from necp_validate.scenario.files import load_scenario
+    from necp_validate.scenario.runner import run_scenario
+
+    overrides = [*(set_ or []), *([f"stack={stack}"] if stack else [])]
+    resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
+    with RunProgress() as progress:
+        try:
+            run_dir = run_scenario(resolved, out=out, web_port=web, on_event=progress)
+            verdict = judge_and_report(run_dir, on_event=progress)
+        except KeyboardInterrupt as error:
+            kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None
+            raise SuiteError("interrupted, everything stopped", hint=kept) from error
+    show(verdict_table(verdict, sentence(verdict)))
+    typer.echo(f"report: {run_dir / 'report.html'}")
+    raise typer.Exit(verdict.verdict.exit_code)
+
+
+@app.command(epilog="Example:  necp-validate verify last")
+@guarded
+def verify(run: RunArgument) -> None:
+    """Judge a stored run again, offline; writes verdict.json."""
+    from necp_validate.cli.tables import show, verdict_table
+    from necp_validate.report.pipeline import judge
+    from necp_validate.report.runs import find_run
+    from necp_validate.report.verdict import sentence
+
+    verdict = judge(find_run(run))
+    show(verdict_table(verdict, sentence(verdict)))
+    raise typer.Exit(verdict.verdict.exit_code)
+
+
+@app.command(epilog="Example:  necp-validate report reports/runs/20261123-161500-smoke")
+@guarded
+def report(run: RunArgument) -> None:
+    """Write report.html, summary.md and junit.xml of a stored run again, offline."""
+    from necp_validate.report.pipeline import report as write_reports
+    from necp_validate.report.runs import find_run
+
+    reports = write_reports(find_run(run))
+    for path in (reports.html, reports.markdown, reports.junit):
+        if path is not None:
+            typer.echo(path)
+
+
+@app.command(epilog="Example:  necp-validate gate last || exit $?")
+@guarded
+def gate(run: RunArgument) -> None:
+    """End with the exit code of a stored verdict: 0 pass, 1 fail, 3 unknown."""
+    from necp_validate.report.gate import gate as stored_exit_code
+    from necp_validate.report.runs import find_run
+    from necp_validate.report.verdict import read_verdict, sentence
+
+    run_dir = find_run(run)
+    code = stored_exit_code(run_dir)
+    verdict = read_verdict(run_dir)
+    typer.echo(f"{verdict.verdict}: {sentence(verdict)}")
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example:  necp-validate compare 20261101-120000-peak-200 last")
+@guarded
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="two or more runs; the first is the base")],
+) -> None:
+    """Put stored runs side by side: rates, percentiles, CPU, and verdicts that changed."""
+    from necp_validate.cli.tables import comparison_table, show
+    from necp_validate.report.compare import compare as compare_runs
+    from necp_validate.report.runs import find_run
+
+    show(comparison_table(compare_runs([find_run(run) for run in runs])))
+
+
+@app.command(epilog="Example:  necp-validate doctor")
+@guarded
+def doctor(
+    out: Annotated[Path, typer.Option(help="where run directories would go")] = Path("reports/runs"),
+) -> None:
+    """Say what this machine can do, and how each scenario would fare on it."""
+    from necp_validate.cli.tables import doctor_table, show
+    from necp_validate.scenario.doctor import examine
+
+    diagnosis = examine(out)
+    show(doctor_table(diagnosis))
+    raise typer.Exit(diagnosis.exit_code)
+
+
+@schema_app.command("export", epilog="Example:  necp-validate schema export --format asyncapi > asyncapi.json")
+@guarded
+def schema_export(
+    format_: Annotated[SchemaFormat, typer.Option("--format", help="what to export")] = SchemaFormat.JSONSCHEMA,
+) -> None:
+    """Print the schemas of all events."""
+    import json
+
+    from necp_validate.events.asyncapi import asyncapi_document
+    from necp_validate.events.schema import json_schema
+
+    document = json_schema() if format_ is SchemaFormat.JSONSCHEMA else asyncapi_document()
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def main() -> None:
+    """Entry point of the ``necp-validate`` program."""
+    app()

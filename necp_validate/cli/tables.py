@@ -1,0 +1,109 @@
+"""What the commands print in the end: tables that can be read in ten seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from necp_validate.results import Verdict
+
+if TYPE_CHECKING:
+    from necp_validate.report.compare import Comparison
+    from necp_validate.report.verdict import RunVerdict
+    from necp_validate.scenario.doctor import Diagnosis
+
+_STYLES = {
+    "pass": "green", "ok": "green", "fail": "red", "missing": "red", "unknown": "yellow", "limited": "yellow",
+}  # fmt: skip
+_SYMBOLS = {"pass": "✓", "ok": "✓", "fail": "✗", "missing": "✗", "unknown": "?", "limited": "~"}
+_CHANGED_BY = 0.1
+
+
+def badge(word: str) -> Text:
+    """A verdict or state in its colour, and readable without."""
+    return Text(f"{_SYMBOLS.get(word, ' ')} {word}", style=_STYLES.get(word, "dim"))
+
+
+def grid(*heads: str, numbers: Iterable[str] = ()) -> Table:
+    """A plain table; columns named in ``numbers`` are right-aligned."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for head in heads:
+        table.add_column(head, justify="right" if head in numbers else "left", overflow="fold")
+    return table
+
+
+def verdict_table(verdict: RunVerdict, sentence: str) -> RenderableType:
+    """The verdict, why, every claim, and those checks that did not pass."""
+    style = _STYLES[verdict.verdict]
+    head = Text(f"{_SYMBOLS[verdict.verdict]} {verdict.verdict.upper()}", style=f"bold {style}")
+    parts: list[RenderableType] = [Panel(Group(head, Text(sentence)), border_style=style, expand=False)]
+    if verdict.claims:
+        claims = grid("verdict", "claim", "claimed", "measured")
+        for claim in verdict.claims:
+            claims.add_row(badge(claim.verdict), claim.id, claim.threshold, claim.measured or claim.evidence)
+        parts += [claims, Text()]
+    open_ones = [check for check in verdict.checks if check.verdict is not Verdict.PASS]
+    if open_ones:
+        checks = grid("verdict", "check", "found", "what it rests on", numbers=["found"])
+        for check in open_ones:
+            checks.add_row(badge(check.verdict), check.name, f"{check.count:,}", check.summary)
+        parts += [checks, Text()]
+    passed = len(verdict.checks) - len(open_ones)
+    parts.append(Text(f"{passed} of {len(verdict.checks)} checks passed", style="dim"))
+    return Group(*parts)
+
+
+def comparison_table(comparison: Comparison) -> RenderableType:
+    """Runs side by side; ratios are against the first, and marked where they differ by a tenth."""
+    parts: list[RenderableType] = []
+    table = grid("", *comparison.runs, numbers=comparison.runs)
+    table.add_row("verdict", *(badge(verdict) for verdict in comparison.verdicts))
+    group = ""
+    for row in comparison.rows:
+        if row.group != group:
+            group = row.group
+            table.add_row()
+            table.add_row(Text(group, style="bold"))
+        cells = [Text(row.values[0])]
+        for value, ratio in zip(row.values[1:], row.ratios[1:], strict=True):
+            cells.append(Text.assemble(value, _ratio(ratio)))
+        table.add_row(row.name, *cells)
+    parts.append(table)
+    if comparison.changes:
+        changes = grid("changed verdict", *comparison.runs)
+        for change in comparison.changes:
+            changes.add_row(change.name, *(badge(verdict) for verdict in change.verdicts))
+        parts += [Text(), changes]
+    parts += [Text(f"careful: {caveat}", style="yellow") for caveat in comparison.caveats]
+    return Group(*parts)
+
+
+def _ratio(ratio: float | None) -> tuple[str, str]:
+    if ratio is None:
+        return "", ""
+    style = "bold" if abs(ratio - 1) >= _CHANGED_BY else "dim"
+    return f"  ×{ratio:.2f}", style  # noqa: RUF001  # the sign that people read as "times"
+
+
+def doctor_table(diagnosis: Diagnosis) -> RenderableType:
+    """What was found, and what follows for stacks and scenarios."""
+    probes = grid("this machine", "", "found", "means")
+    for probe in diagnosis.probes:
+        probes.add_row(probe.name, badge(probe.state), probe.found, probe.means)
+    stacks = grid("stack", "", "what it would do here")
+    for stack in diagnosis.stacks:
+        stacks.add_row(stack.name, badge(stack.state), stack.expect)
+    scenarios = grid("scenario", "", "what it takes", "what would come of it")
+    for scenario in diagnosis.scenarios:
+        scenarios.add_row(scenario.name, badge(scenario.state), scenario.size, scenario.expect)
+    return Group(probes, Text(), stacks, Text(), scenarios)
+
+
+def show(renderable: RenderableType) -> None:
+    """Print to standard output."""
+    Console().print(renderable)

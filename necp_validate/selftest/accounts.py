@@ -1,0 +1,227 @@
+"""Accounts for a simulated run with the code that accounts for real ones, and leaves a run directory."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting, digest_of
+from necp_validate.clients.pending import PendingOffsets
+from necp_validate.clients.recorder import Recorder
+from necp_validate.events.receipts import Receipt, Run, decode_receipt, encode_receipt
+from necp_validate.events.topics import Domain
+from necp_validate.history import (
+    BrokerSample,
+    HistoryWriter,
+    HostSample,
+    IntervalSet,
+    LoadRecord,
+    Phase,
+    RunInfo,
+    StreamRecord,
+    layout,
+    write_json,
+)
+from necp_validate.history.codec import from_plain
+from necp_validate.history.model import PhaseCounts
+from necp_validate.selftest.simulation import PHASES, START_US, TRAFFIC, Handled, Simulation
+
+GUARANTEES = {"acks": "all", "enable.idempotence": "true", "max.in.flight.requests.per.connection": "5"}
+JUDGED = (
+    "DUR-ACKED",
+    "LAT-COMBAT",
+    "EVT-COMBAT",
+    "EVT-REGISTRY",
+    "RES-MEMORY",
+    "RES-IOPS",
+    "OPS-HEALTH",
+)
+_WORKER = "w0"
+_RECEIPT_US = 20_000
+
+
+def write_run(simulation: Simulation, run_dir: Path) -> None:
+    """Write the run directory that a real run with this course of events would have left."""
+    writer = HistoryWriter(run_dir)
+    writer.save_run(_run_info(run_dir.name))
+    writer.save_phases(_phases())
+    recorder = _record(simulation, writer)
+    writer.save_load(_load_record(simulation, recorder))
+    names = recorder.phase_names
+    writer.save_latency(_WORKER, {(names[p], d, kind): h for (p, d, kind), h in recorder.histograms.items()})
+    write_json(run_dir / layout.READBACK, _read_back(simulation))
+    writer.save_drain(simulation.drain)
+    writer.save_core_shutdown(simulation.shutdown)
+    with (
+        writer.metrics(layout.HOST_METRICS, HostSample) as host,
+        writer.metrics(layout.BROKER_METRICS, BrokerSample) as brokers,
+    ):
+        host.write(*(HostSample(t=t, cpu_busy_pct=40.0, cpu_steal_pct=0.0) for t in _seconds()))
+        brokers.write(simulation.broker)
+
+
+def _run_info(name: str) -> RunInfo:
+    config = {
+        "judge": list(JUDGED),
+        "phases": [{"name": phase.name, "load": phase.load, "ramp_s": 0.0} for phase in PHASES],
+        "traffic": {
+            str(domain): {"rate_eps": t.rate_eps, "run_length": t.run_length, "tick_hz": t.tick_hz}
+            for domain, t in TRAFFIC.items()
+        },
+        "load": {"processes": 1},
+    }
+    return RunInfo(id=name, scenario="selftest", scale=1.0, seed=0, config=config, status="finished")
+
+
+def _phases() -> Iterator[Phase]:
+    for phase in PHASES:
+        target = {str(domain): float(traffic.rate_eps * phase.load) for domain, traffic in TRAFFIC.items()}
+        yield Phase(name=phase.name, kind=phase.kind, start_us=phase.start_us, end_us=phase.end_us, target_eps=target)
+
+
+def _seconds() -> range:
+    return range(START_US // 10**6 + 1, PHASES[-1].end_us // 10**6 + 2)
+
+
+def _record(simulation: Simulation, writer: HistoryWriter) -> Recorder:
+    """Let the load's recorder see all that happened, in order of time, with a timeline row every second."""
+    names, starts = [phase.name for phase in PHASES], [phase.start_us for phase in PHASES]
+    recorder = Recorder(names, starts, [str(domain) for domain in TRAFFIC])
+    events = sorted(_happenings(simulation, recorder), key=lambda event: event[0])
+    at = 0
+    with writer.timeline(_WORKER) as timeline:
+        for second in _seconds():
+            now_us = second * 10**6
+            while at < len(events) and events[at][0] < now_us:
+                events[at][1]()
+                at += 1
+            timeline.write(*(recorder.row(str(domain), now_us) for domain in TRAFFIC))
+    for _, happen in events[at:]:
+        happen()
+    return recorder
+
+
+def _happenings(simulation: Simulation, recorder: Recorder) -> Iterator[tuple[int, Callable[[], None]]]:
+    """What happened when, as calls that tell the recorder."""
+    for event in simulation.plan:
+        phase = recorder.phase_of(event.ts_us)
+        yield event.ts_us, _call(recorder.count, str(event.domain), phase, "scheduled", 1)
+    for event in simulation.sent:
+        phase = recorder.phase_of(event.ts_us)
+        yield event.ts_us, _call(recorder.count, str(event.domain), phase, "sent", 1)
+        yield event.ts_us, _call(recorder.latency, str(event.domain), "late", phase, 300, 1)
+    pending: dict[tuple[Domain, int], PendingOffsets] = defaultdict(PendingOffsets)
+    for ack in simulation.acks:
+        domain, ts_us = str(ack.sent.domain), ack.sent.ts_us
+        phase = recorder.phase_of(ts_us)
+        pending[ack.sent.domain, ack.partition].put(ack.offset, 1, ts_us)
+        yield ack.at_us, _call(recorder.count, domain, phase, "acked", 1)
+        yield ack.at_us, _call(recorder.latency, domain, "ack", phase, ack.at_us - ts_us, 1)
+        yield ack.at_us, _call(recorder.acknowledged, domain, ack.at_us)
+    for one in simulation.handled:
+        yield one.done_us + _RECEIPT_US, _call(_end, recorder, pending[one.domain, one.partition], one)
+
+
+def _call(function: Callable[..., None], *arguments: Any) -> Callable[[], None]:
+    return lambda: function(*arguments)
+
+
+def _end(recorder: Recorder, pending: PendingOffsets, one: Handled) -> None:
+    """Join one outcome with the acknowledged event at its offset, as the load does with receipts."""
+    if one.offset > pending.highest:
+        return
+    intended = pending.take(one.offset, one.offset)
+    mine = intended[intended > 0]
+    if len(mine):
+        recorder.ended(str(one.domain), mine, one.done_us)
+        recorder.count_outcome(str(one.domain), int(one.outcome), len(mine))
+
+
+def _load_record(simulation: Simulation, recorder: Recorder) -> LoadRecord:
+    planned: dict[str, StreamRecord] = {}
+    for event in simulation.plan:
+        before = planned.get(event.stream)
+        planned[event.stream] = StreamRecord(
+            stream=event.stream,
+            domain=str(event.domain),
+            topic=event.domain.topic,
+            key=event.key,
+            sent=(before.sent if before else 0) + 1,
+            acked=before.acked if before else IntervalSet(),
+            failed=before.failed if before else IntervalSet(),
+        )
+    refused = {(event.stream, event.seq) for event in simulation.plan}
+    planted = {str(domain): {"cheat": 0, "poison": 0} for domain in TRAFFIC}
+    for event in simulation.sent:
+        refused.discard((event.stream, event.seq))
+        if event.kind != "valid":
+            planted[str(event.domain)][event.kind] += 1
+    for stream, seq in refused:
+        planned[stream].failed.add(seq, seq)
+    digests: dict[str, int] = defaultdict(int)
+    for ack in simulation.acks:
+        planned[ack.sent.stream].acked.add(ack.sent.seq, ack.sent.seq)
+        digests[ack.sent.stream] += digest_of(ack.sent.seq, ack.offset, ack.partition, 1)
+    names = recorder.phase_names
+    return LoadRecord(
+        worker=_WORKER,
+        streams=tuple(_with_digest(stream, digests[name]) for name, stream in planned.items()),
+        guarantees={str(domain): GUARANTEES for domain in TRAFFIC},
+        planted=planted,
+        phases={
+            name: {
+                str(domain): from_plain(PhaseCounts, recorder.counters[i, str(domain)].to_json()) for domain in TRAFFIC
+            }
+            for i, name in enumerate(names)
+        },
+        max_gap_ms={
+            name: {d: us / 1000 for (phase, d), us in recorder.max_gap_us.items() if phase == i}
+            for i, name in enumerate(names)
+        },
+    )
+
+
+def _with_digest(stream: StreamRecord, digest: int) -> StreamRecord:
+    plain = {name: getattr(stream, name) for name in ("stream", "domain", "topic", "key", "sent", "acked")}
+    return StreamRecord(**plain, failed=stream.failed, digest=digest % 2**64)
+
+
+def _read_back(simulation: Simulation) -> dict[str, Any]:
+    """Read the log as the fresh reader does."""
+    known = {event.stream: (event.domain.topic, event.key) for event in simulation.plan}
+    reader = ReadAccounting(known)
+    marks: dict[tuple[str, int], tuple[int, int]] = {}
+    for (domain, partition), records in simulation.log.items():
+        marks[domain.topic, partition] = (0, records[-1].offset + 1 if records else 0)
+    for domain, records in simulation.read.items():
+        reader.add_records(domain.topic, [(r.partition, r.offset, r.key, r.value) for r in records])
+    receipts = ReceiptAccounting()
+    receipts.add(decode_receipt(encode_receipt(receipt)) for receipt in _receipts(simulation))
+    return {
+        **reader.to_json(marks),
+        "receipts": receipts.to_json(),
+        "dead_letters": simulation.dead_letters,
+    }
+
+
+def _receipts(simulation: Simulation) -> Iterator[Receipt]:
+    """One receipt for what a domain handled at one time, with runs of equal outcomes."""
+    for (done_us, domain), group in groupby(simulation.handled, key=lambda one: (one.done_us, one.domain)):
+        runs: list[Run] = []
+        for one in group:
+            last = runs[-1] if runs else None
+            if last and (last[0], last[2] + 1, last[3]) == (one.partition, one.offset, one.outcome):
+                runs[-1] = (last[0], last[1], one.offset, one.outcome, done_us)
+            else:
+                runs.append((one.partition, one.offset, one.offset, one.outcome, done_us))
+        yield Receipt(
+            instance="core-0",
+            domain=str(domain),
+            topic=domain.topic,
+            sent_us=done_us,
+            transactional=domain is Domain.ECONOMY,
+            runs=runs,
+        )

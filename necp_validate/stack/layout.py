@@ -1,0 +1,170 @@
+"""The files of a new cluster: certificates, users, formatted data directories, one configuration per broker."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from necp_validate.events.topics import PRINCIPALS
+from necp_validate.results import UsageError
+from necp_validate.stack.config import (
+    SCRAM_MECHANISM,
+    BrokerSettings,
+    broker_principal,
+    server_properties,
+    write_properties,
+)
+from necp_validate.stack.pki import Authority
+from necp_validate.stack.protocol import ADMIN
+from necp_validate.stack.runtime import KafkaRuntime
+from necp_validate.stack.storage import bootstrap_snapshot, format_directory, new_cluster_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterLayout:
+    """One cluster on disk, and how to log in to it.
+
+    Args:
+        directory: the stack's working directory.
+        settings: of every broker, by id.
+        passwords: SCRAM password of every principal.
+    """
+
+    directory: Path
+    settings: Mapping[int, BrokerSettings]
+    passwords: Mapping[str, str]
+
+    @classmethod
+    def create(
+        cls,
+        directory: Path,
+        settings: Sequence[BrokerSettings],
+        runtime: KafkaRuntime,
+        *,
+        overrides: Mapping[str, str] | None = None,
+    ) -> ClusterLayout:
+        """Write every file of a new cluster.
+
+        Args:
+            directory: the stack's working directory.
+            settings: of every broker; paths in them are those that the broker will see.
+            runtime: Java and Kafka.
+            overrides: broker properties that replace the ones decided here.
+
+        Raises:
+            StackError: Kafka's storage tool failed.
+        """
+        passwords = {name: secrets.token_urlsafe(18) for name in (*PRINCIPALS, ADMIN)}
+        layout = cls(directory=directory, settings={s.id: s for s in settings}, passwords=passwords)
+        authority = Authority(layout.pki)
+        authority.issue_client(ADMIN)
+        snapshot, cluster_id = bootstrap_snapshot(runtime), new_cluster_id()
+        for broker in settings:
+            names = dict.fromkeys(
+                (
+                    broker.internal_host,
+                    broker.external_host,
+                    broker_principal(broker.id),
+                    "localhost",
+                    "127.0.0.1",
+                )
+            )
+            authority.issue_server(broker_principal(broker.id), list(names))
+            home = layout.home(broker.id)
+            format_directory(home / "data", node_id=broker.id, cluster_id=cluster_id, snapshot=snapshot)
+            write_properties(
+                layout.properties_file(broker.id), server_properties(broker, settings, overrides)
+            )
+        return layout
+
+    @property
+    def pki(self) -> Path:
+        """Folder of the certificates."""
+        return self.directory / "pki"
+
+    @property
+    def ca(self) -> Path:
+        """Certificate of the authority."""
+        return self.pki / "ca.pem"
+
+    def home(self, broker: int) -> Path:
+        """Return the folder of one broker."""
+        return self.directory / f"broker-{broker}"
+
+    def properties_file(self, broker: int) -> Path:
+        """Return the configuration file of one broker."""
+        return self.home(broker) / "server.properties"
+
+    def client_config(self, principal: str, servers: Sequence[str] | None = None) -> dict[str, str]:
+        """Return librdkafka properties for the external listener.
+
+        Args:
+            principal: user to log in as.
+            servers: bootstrap servers; every broker's external listener if None.
+
+        Raises:
+            UsageError: there is no such principal.
+        """
+        try:
+            password = self.passwords[principal]
+        except KeyError:
+            raise UsageError(
+                f"there is no principal {principal!r}; known: {', '.join(self.passwords)}"
+            ) from None
+        return {
+            "bootstrap.servers": ",".join(servers or [external_address(s) for s in self.settings.values()]),
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": SCRAM_MECHANISM,
+            "sasl.username": principal,
+            "sasl.password": password,
+            "ssl.ca.location": str(self.ca),
+        }
+
+    def client_config_at(self, principal: str, broker: int) -> dict[str, str]:
+        """Return the same with one broker as the only bootstrap server."""
+        return self.client_config(principal, [external_address(self.settings[broker])])
+
+    def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
+        """Return librdkafka properties for the internal listener (mutual TLS).
+
+        Raises:
+            UsageError: no certificate was issued to this principal.
+        """
+        cert, key = self.pki / f"{principal}.cert.pem", self.pki / f"{principal}.key.pem"
+        if not cert.exists():
+            raise UsageError(f"there is no certificate for {principal!r} in {self.pki}")
+        return {
+            "bootstrap.servers": ",".join(
+                f"{s.internal_host}:{s.internal_port}" for s in self.settings.values()
+            ),
+            "security.protocol": "SSL",
+            "ssl.ca.location": str(self.ca),
+            "ssl.certificate.location": str(cert),
+            "ssl.key.location": str(key),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Return what another process needs to find the cluster again, ready for JSON."""
+        return {
+            "directory": str(self.directory),
+            "settings": [asdict(settings) for settings in self.settings.values()],
+            "passwords": dict(self.passwords),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> ClusterLayout:
+        """Return the layout that ``state`` was taken from."""
+        settings = [BrokerSettings(**entry) for entry in state["settings"]]
+        return cls(
+            directory=Path(state["directory"]),
+            settings={entry.id: entry for entry in settings},
+            passwords=dict(state["passwords"]),
+        )
+
+
+def external_address(settings: BrokerSettings) -> str:
+    """Return host and port that clients connect to."""
+    return f"{settings.external_host}:{settings.advertised_external_port or settings.external_port}"
