@@ -70,6 +70,7 @@ def run(
     stack: StackOption = None,
     out: Annotated[Path, typer.Option(help="where the run directory goes")] = Path("reports/runs"),
     web: Annotated[int | None, typer.Option(metavar="PORT", help="serve Locust's web page here meanwhile")] = None,
+    attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
@@ -79,12 +80,14 @@ def run(
     from necp_validate.report.verdict import sentence
     from necp_validate.scenario.files import load_scenario
     from necp_validate.scenario.runner import run_scenario
+    from necp_validate.stack import attach as attached_stack
 
     overrides = [*(set_ or []), *([f"stack={stack}"] if stack else [])]
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
+    running = attached_stack() if attach else None
     with RunProgress() as progress:
         try:
-            run_dir = run_scenario(resolved, out=out, web_port=web, on_event=progress)
+            run_dir = run_scenario(resolved, stack=running, out=out, web_port=web, on_event=progress)
             verdict = judge_and_report(run_dir, on_event=progress)
         except KeyboardInterrupt as error:
             kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None
@@ -149,6 +152,61 @@ def compare(
     show(comparison_table(compare_runs([find_run(run) for run in runs])))
 
 
+@app.command(
+    epilog="Examples:  necp-validate up  ·  necp-validate up --base-port 19090  ·  necp-validate run smoke --attach"
+)
+@guarded
+def up(
+    base_port: Annotated[
+        int | None,
+        typer.Option(metavar="PORT", help="broker 1 listens at PORT+3 (mTLS) and PORT+4 (SASL); free ports else"),
+    ] = None,
+) -> None:
+    """Bring the local stack up and leave it running: brokers, certificates, users, ACLs, topics."""
+    from necp_validate.cli.live import StackProgress
+    from necp_validate.cli.tables import show, stack_table
+    from necp_validate.stack import LocalStack
+    from necp_validate.stack import up as bring_up
+
+    with StackProgress() as progress:
+        stack = bring_up(
+            lambda launched: LocalStack(base_port=base_port, detached=True, on_launched=launched), "local", progress
+        )
+    show(stack_table(stack))
+
+
+@app.command(
+    epilog="Examples:  necp-validate status  ·  necp-validate status --client combat-service > client.properties"
+)
+@guarded
+def status(
+    client: Annotated[
+        str | None,
+        typer.Option(metavar="PRINCIPAL", help="print the client settings of a principal, password included"),
+    ] = None,
+) -> None:
+    """Show the stack that `up` left running; exit code 1 if a broker of it is dead."""
+    from necp_validate.cli.tables import show, stack_table
+    from necp_validate.stack import attach
+
+    stack = attach()
+    if client is not None:
+        for key, value in stack.client_config(client).items():
+            typer.echo(f"{key}={value}")
+        return
+    show(stack_table(stack))
+    raise typer.Exit(0 if all(stack.broker_alive(broker.id) for broker in stack.brokers()) else 1)
+
+
+@app.command(epilog="Example:  necp-validate down")
+@guarded
+def down() -> None:
+    """End the stack that `up` left running, and remove its files."""
+    from necp_validate.stack import down as end
+
+    typer.echo("the stack is down" if end() else "no stack was up")
+
+
 @app.command(epilog="Example:  necp-validate doctor")
 @guarded
 def doctor(
@@ -161,6 +219,18 @@ def doctor(
     diagnosis = examine(out)
     show(doctor_table(diagnosis))
     raise typer.Exit(diagnosis.exit_code)
+
+
+@app.command(epilog="Example:  necp-validate selftest")
+@guarded
+def selftest() -> None:
+    """Seed every known defect into a sound run, offline, and show which check catches it."""
+    from necp_validate.cli.tables import selftest_table, show
+    from necp_validate.selftest import exit_code, run_selftest
+
+    results = run_selftest()
+    show(selftest_table(results))
+    raise typer.Exit(exit_code(results))
 
 
 @schema_app.command("export", epilog="Example:  necp-validate schema export --format asyncapi > asyncapi.json")

@@ -49,7 +49,11 @@ class RunProgress:
         self._tick: LoadTick | None = None
         self._last_plain_s = -_PLAIN_EVERY_S
         self._live = Live(
-            self._view(), console=self.console, refresh_per_second=4, transient=True, redirect_stdout=False
+            get_renderable=self.__rich__,
+            console=self.console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,
         )
 
     def __enter__(self) -> Self:
@@ -91,8 +95,6 @@ class RunProgress:
                 self._say(Text.assemble(("warning: ", "bold yellow"), event.message))
             case _:
                 pass
-        if self.console.is_terminal:
-            self._live.update(self._view())
 
     def _enter_stage(self, event: StageStarted) -> None:
         new = event.stage != self._stage
@@ -118,7 +120,8 @@ class RunProgress:
     def _say(self, line: Text) -> None:
         self.console.print(line, soft_wrap=True)
 
-    def _view(self) -> RenderableType:
+    def __rich__(self) -> RenderableType:
+        """The view as of now."""
         parts: list[RenderableType] = []
         if self._stage:
             parts.append(
@@ -138,6 +141,34 @@ class RunProgress:
         bar = ProgressBar(total=total_s, completed=tick.t_s, width=_BAR_WIDTH)
         line.add_row(names, bar, f"{_clock(tick.t_s)} / {_clock(total_s)}")
         return line
+
+
+class StackProgress:
+    """Says what a stack is doing while it is brought up; use it as a context manager.
+
+    Args:
+        console: where to print; by default standard error.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._status = self._console.status("starting")
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()
+
+    def __call__(self, sentence: str) -> None:
+        """Take one sentence."""
+        if self._console.is_terminal:
+            self._status.update(sentence)
+        else:
+            self._console.print(sentence, soft_wrap=True, markup=False)
 
 
 def _rates(tick: LoadTick) -> RenderableType:

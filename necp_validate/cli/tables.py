@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from necp_validate.report.compare import Comparison
     from necp_validate.report.verdict import RunVerdict
     from necp_validate.scenario.doctor import Diagnosis
+    from necp_validate.selftest import Caught
+    from necp_validate.stack import Stack
 
 _STYLES = {
     "pass": "green", "ok": "green", "fail": "red", "missing": "red", "unknown": "yellow", "limited": "yellow",
@@ -90,6 +92,29 @@ def _ratio(ratio: float | None) -> tuple[str, str]:
     return f"  ×{ratio:.2f}", style  # noqa: RUF001  # the sign that people read as "times"
 
 
+def stack_table(stack: Stack) -> RenderableType:
+    """What a stack is, and whether each broker of it runs."""
+    found = stack.describe()
+    facts = grid("", "")
+    facts.show_header = False
+    facts.add_row("backend", f"{found.backend}, Kafka {found.kafka_version or '?'}, Java {found.java_version or '?'}")
+    for listener, protocol in found.security.items():
+        facts.add_row(listener, protocol)
+    facts.add_row("topics", f"replication {found.replication_factor}, min.insync.replicas {found.min_insync_replicas}")
+    brokers = grid("broker", "", "SASL_SSL", "mTLS", "process")
+    for broker in found.brokers:
+        state = badge("ok" if stack.broker_alive(broker.id) else "missing")
+        process = broker.container or (f"pid {broker.pid}" if broker.pid else "")
+        brokers.add_row(
+            str(broker.id),
+            state,
+            f"{broker.host}:{broker.external_port}",
+            f"{broker.host}:{broker.internal_port}",
+            process,
+        )
+    return Group(facts, Text(), brokers)
+
+
 def doctor_table(diagnosis: Diagnosis) -> RenderableType:
     """What was found, and what follows for stacks and scenarios."""
     probes = grid("this machine", "", "found", "means")
@@ -102,6 +127,16 @@ def doctor_table(diagnosis: Diagnosis) -> RenderableType:
     for scenario in diagnosis.scenarios:
         scenarios.add_row(scenario.name, badge(scenario.state), scenario.size, scenario.expect)
     return Group(probes, Text(), stacks, Text(), scenarios)
+
+
+def selftest_table(results: Sequence[Caught]) -> RenderableType:
+    """Every seeded defect, what must catch it, and whether it did."""
+    table = grid("", "seeded defect", "caught by", "which says")
+    for result in results:
+        says = result.summary if result.caught else result.problem
+        table.add_row(badge("ok" if result.caught else "fail"), result.defect.name, result.defect.caught_by, says)
+    caught = sum(result.caught for result in results)
+    return Group(table, Text(), Text(f"{caught} of {len(results)} defects caught", style="bold"))
 
 
 def show(renderable: RenderableType) -> None:

@@ -117,9 +117,7 @@ def _operations() -> dict[str, Any]:
         operations[name] = {
             "action": "receive" if topic in inputs else "send",
             "channel": {"$ref": f"#/channels/{topic}"},
-            "messages": [
-                {"$ref": f"#/channels/{topic}/messages/{message}"} for message in _message_names(topic)
-            ],
+            "messages": [{"$ref": f"#/channels/{topic}/messages/{message}"} for message in _message_names(topic)],
         }
         if topic in inputs:
             operations[name]["bindings"] = {

@@ -12,9 +12,7 @@ Key = Annotated[str, Meta(min_length=1, max_length=64, description="record key: 
 ShortText = Annotated[str, Meta(min_length=1, max_length=120)]
 
 
-class EventData(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, omit_defaults=False
-):
+class EventData(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False, omit_defaults=False):
     """Payload of an event; subclasses name their type and version and hold the fields and constraints."""
 
     type_name: ClassVar[str]

@@ -3,7 +3,7 @@
 Every account of a shard starts with :data:`OPENING_BALANCE` of the currency and :data:`OPENING_STOCK` of
 every item, and :data:`TREASURY` pays the rewards; so the sum over all accounts never changes. Rejected are:
 payments and sales of more than there is, payments to oneself, a bid above its ask, and whatever comes again
-under the id of an event, or of a trade, that has been booked.
+under an event id that has been seen.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ class TransferV1(EventData, frozen=True, kw_only=True):
 
     def upcast(self) -> TransferV2:
         """Read a transfer of version 1 as one of eddies without a memo."""
-        return TransferV2(
-            debit=self.debit, credit=self.credit, amount=self.amount, currency="eddies", memo=None
-        )
+        return TransferV2(debit=self.debit, credit=self.credit, amount=self.amount, currency="eddies", memo=None)
 
 
 class TransferV2(EventData, frozen=True, kw_only=True):
@@ -68,12 +66,15 @@ class TransferV2(EventData, frozen=True, kw_only=True):
 
 
 class TradeV1(EventData, frozen=True, kw_only=True):
-    """``quantity`` of an item against ``quantity * unit_price``: both legs or none."""
+    """``quantity`` of an item against ``quantity * unit_price``, filling an order: both legs or none.
+
+    The trade's identity is the event's id; an order may be filled by many trades.
+    """
 
     type_name = "economy.trade"
     version = 1
 
-    trade: EntityId
+    order: EntityId
     buyer: EntityId
     seller: EntityId
     item: ItemName

@@ -45,8 +45,7 @@ def schemas(*, ref_prefix: str = DEFS) -> dict[str, dict[str, Any]]:
     found, parts = msgspec.json.schema_components(types, ref_template=ref_prefix + "{name}")
     (key,), _ = msgspec.json.schema_components([Key])
     envelopes = {
-        schema_name(kind): _envelope(kind, data=data, key=key)
-        for kind, data in zip(kinds, found[:-1], strict=True)
+        schema_name(kind): _envelope(kind, data=data, key=key) for kind, data in zip(kinds, found[:-1], strict=True)
     }
     return {**parts, **envelopes}
 

@@ -92,8 +92,7 @@ CHAT_TOPIC: Final = "game.social.chat"
 AUDIT_TOPIC: Final = "game.system.audit"
 
 _DEAD_LETTERS: Final = tuple(
-    TopicSpec(name=domain.dead_letter_topic, partitions=4, retention_ms=14 * DAY_MS, domain=domain)
-    for domain in Domain
+    TopicSpec(name=domain.dead_letter_topic, partitions=4, retention_ms=14 * DAY_MS, domain=domain) for domain in Domain
 )
 
 TOPICS: Final[dict[str, TopicSpec]] = {
@@ -211,9 +210,7 @@ def _core_rules() -> tuple[AclRule, ...]:
 
 def _verifier_rules() -> tuple[AclRule, ...]:
     topics = tuple(
-        AclRule(
-            principal=VERIFIER_PRINCIPAL, resource_type="topic", name=name, operations=("Read", "Describe")
-        )
+        AclRule(principal=VERIFIER_PRINCIPAL, resource_type="topic", name=name, operations=("Read", "Describe"))
         for name in TOPICS
     )
     return (

@@ -158,6 +158,9 @@ def _changes(verdicts: Sequence[RunVerdict | None]) -> tuple[Change, ...]:
     return tuple(Change(name=name, verdicts=row) for name, row in rows.items() if len(set(row)) > 1)
 
 
+_HOST_FACTS = ("platform", "cpus", "memory_bytes")
+
+
 def _caveats(runs: Sequence[RunFrames]) -> tuple[str, ...]:
     """Differences that make figures hard to compare."""
     infos = [run.history.run for run in runs]
@@ -166,9 +169,9 @@ def _caveats(runs: Sequence[RunFrames]) -> tuple[str, ...]:
         ("scenario", [info.scenario for info in infos]),
         ("scale", [f"{info.scale:g}" for info in infos]),
         ("stack", [str(info.stack.get("backend", "?")) for info in infos]),
-        ("host", [str(info.host) for info in infos]),
+        ("host", [str([info.host.get(key) for key in _HOST_FACTS]) for info in infos]),
     ):
         if len(set(values)) > 1:
-            shown = " / ".join(values) if name != "host" else "not the same machine, or not in the same state"
+            shown = " / ".join(values) if name != "host" else "not the same machine"
             caveats.append(f"{name} differs: {shown}")
     return tuple(caveats)

@@ -159,6 +159,8 @@ def _flat(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         elif isinstance(value, (list, tuple)):
             plain = all(not isinstance(item, (Mapping, list)) for item in value)
             pairs.append((name, ", ".join(map(str, value)) if plain else str(len(value))))
+        elif key.endswith("_bytes") and isinstance(value, (int, float)):
+            pairs.append((name.removesuffix(" bytes"), text.gibibytes(value)))
         elif value not in (None, ""):
             pairs.append((name, str(value)))
     return pairs

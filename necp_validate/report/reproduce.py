@@ -81,4 +81,6 @@ def _differences(key: str, base: Any, value: Any) -> list[tuple[str, Any]]:
 
 def _rounded(value: Any) -> Any:
     """Without the digits that scaling a rate down and up again leaves behind."""
-    return round(value, 6) if isinstance(value, float) else value
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else round(value, 6)

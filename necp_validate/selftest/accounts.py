@@ -207,9 +207,14 @@ def _read_back(simulation: Simulation) -> dict[str, Any]:
     }
 
 
+def _when_and_where(one: Handled) -> tuple[int, Domain]:
+    return one.done_us, one.domain
+
+
 def _receipts(simulation: Simulation) -> Iterator[Receipt]:
     """One receipt for what a domain handled at one time, with runs of equal outcomes."""
-    for (done_us, domain), group in groupby(simulation.handled, key=lambda one: (one.done_us, one.domain)):
+    in_order = sorted(simulation.handled, key=_when_and_where)
+    for (done_us, domain), group in groupby(in_order, key=_when_and_where):
         runs: list[Run] = []
         for one in group:
             last = runs[-1] if runs else None

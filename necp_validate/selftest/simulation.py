@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import lru_cache
 from zlib import crc32
 
+from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode, event_id, head, seal
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
-from necp_validate.events.base import InvalidEvent
 from necp_validate.history import BrokerSample, CoreShutdown, Drain
 
 START_US = 1_790_000_000_000_000
@@ -61,6 +61,9 @@ PHASES = (
     SimulatedPhase(name="steady", kind="steady", start_us=START_US, duration_s=20, load=1),
     SimulatedPhase(name="surge", kind="surge", start_us=START_US + 20_000_000, duration_s=10, load=2),
 )
+DRAIN = Drain(phase_end_us=PHASES[-1].end_us, lag_at_end=40, drained_us=PHASES[-1].end_us, drain_s=0.1)
+SHUTDOWN = CoreShutdown(exit_code=0, seconds=1.5, healthy_before=True)
+BROKER = BrokerSample(t=START_US / 1e6, broker="1", rss_bytes=1.2e9, read_ios=5, write_ios=120)
 TRAFFIC: Mapping[Domain, SimulatedTraffic] = {
     Domain.COMBAT: SimulatedTraffic(servers=3, run_length=10, tick_hz=2),
     Domain.ECONOMY: SimulatedTraffic(servers=2, run_length=5, tick_hz=1),
@@ -146,9 +149,9 @@ class Simulation:
     handled: list[Handled] = field(default_factory=list)
     read: dict[Domain, list[Record]] = field(default_factory=dict)
     dead_letters: dict[str, int] = field(default_factory=dict)
-    drain: Drain = Drain(phase_end_us=PHASES[-1].end_us, lag_at_end=40, drained_us=PHASES[-1].end_us, drain_s=0.1)
-    shutdown: CoreShutdown = CoreShutdown(exit_code=0, seconds=1.5, healthy_before=True)
-    broker: BrokerSample = BrokerSample(t=0, broker="1", rss_bytes=1.2e9, read_ios=5, write_ios=120)
+    drain: Drain = DRAIN
+    shutdown: CoreShutdown = SHUTDOWN
+    broker: BrokerSample = BROKER
 
     def go(self, stage: Stage | None = None, seed: Callable[[Simulation], None] | None = None) -> None:
         """Go through all stages; ``seed`` spoils the run after one of them."""
@@ -263,8 +266,3 @@ def _event(domain: Domain, server: int, seq: int, ts_us: int, kind: SampleKind, 
     name, version, data = sample_event(domain, rng, kind=kind)
     value = seal(head(name, version, key=key, data=data), ts_us, event_id(stream, seq))
     return Sent(domain=domain, stream=stream, key=key, seq=seq, kind=kind, ts_us=ts_us, value=value)
-
-
-def shifted(record: Record, **changes: object) -> Record:
-    """A copy of a record with changes."""
-    return replace(record, **changes)  # type: ignore[arg-type]  # the names are the record's own

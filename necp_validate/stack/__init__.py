@@ -10,10 +10,13 @@ from necp_validate.stack.protocol import (
     Stack,
     StackDescription,
 )
+from necp_validate.stack.select import BACKENDS, open_stack
+from necp_validate.stack.state import attach, default_state_file, down, up
 from necp_validate.stack.waiting import wait_until
 
 __all__ = [
     "ADMIN",
+    "BACKENDS",
     "BrokerInfo",
     "BrokerSample",
     "LocalStack",
@@ -21,5 +24,10 @@ __all__ = [
     "ServiceHandle",
     "Stack",
     "StackDescription",
+    "attach",
+    "default_state_file",
+    "down",
+    "open_stack",
+    "up",
     "wait_until",
 ]

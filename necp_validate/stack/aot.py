@@ -12,6 +12,8 @@ from pathlib import Path
 from necp_validate.stack.runtime import KafkaRuntime, cache_dir
 
 _CHUNK = 1 << 22
+# Java's remarks on what it could not keep would be taken for the broker's own errors.
+_QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off")
 
 
 class AotCache:
@@ -49,8 +51,7 @@ class AotCache:
 
     def use_options(self) -> list[str]:
         """Return the Java options for a start with the cache; nothing if it cannot be used."""
-        # Java's complaints about a cache it does not like would be taken for the broker's own errors.
-        return [f"-XX:AOTCache={self.path}", "-Xlog:aot=off", "-Xlog:cds=off"] if self.usable() else []
+        return [f"-XX:AOTCache={self.path}", *_QUIET] if self.usable() else []
 
     def new_output(self) -> Path:
         """Return a new file name for a training run to write to."""
@@ -59,7 +60,7 @@ class AotCache:
 
     def record_options(self, output: Path) -> list[str]:
         """Return the Java options for a training run, which writes the cache when the broker ends."""
-        return [f"-XX:AOTCacheOutput={output}", "-Xlog:aot=off", "-Xlog:cds=off"]
+        return [f"-XX:AOTCacheOutput={output}", *_QUIET]
 
     def install(self, output: Path) -> bool:
         """Take over what a training run has written; tell whether there was anything.

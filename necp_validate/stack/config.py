@@ -83,6 +83,9 @@ class JvmSettings:
             "-XX:-UsePerfData",
             "-XX:+ExitOnOutOfMemoryError",
             "-Djava.awt.headless=true",
+            # Kafka's use of both is known; Java's warnings about it would hide the broker's own last words.
+            "--sun-misc-unsafe-memory-access=allow",
+            "--enable-native-access=ALL-UNNAMED",
         ]
 
 

@@ -47,10 +47,10 @@ def core_environment(
 class HttpService:
     """What every service handle shares: its addresses, and waiting for its health."""
 
-    def __init__(self, name: str, host: str, http_port: int, metrics_port: int) -> None:
+    def __init__(self, name: str, http_url: str, metrics_url: str) -> None:
         self._name = name
-        self._http_url = f"http://{host}:{http_port}"
-        self._metrics_url = f"http://{host}:{metrics_port}/metrics"
+        self._http_url = http_url
+        self._metrics_url = metrics_url
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ class ProcessService(HttpService):
     """
 
     def __init__(self, name: str, process: ManagedProcess, http_port: int, metrics_port: int) -> None:
-        super().__init__(name, "127.0.0.1", http_port, metrics_port)
+        super().__init__(name, f"http://127.0.0.1:{http_port}", f"http://127.0.0.1:{metrics_port}/metrics")
         self._process = process
 
     @property

@@ -6,7 +6,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class LocalStack:
         kafka_version: version of Kafka.
         detached: let the brokers outlive this process.
         use_aot: start faster with Java's AOT cache; where there is none, record one while the stack runs.
+        on_launched: called when the brokers' processes are there, long before they are ready.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class LocalStack:
         kafka_version: str = KAFKA_VERSION,
         detached: bool = False,
         use_aot: bool = True,
+        on_launched: Callable[[], None] | None = None,
     ) -> None:
         self._parent = parent
         self._log_dir = log_dir
@@ -73,6 +75,7 @@ class LocalStack:
         self._kafka_version = kafka_version
         self._detached = detached
         self._use_aot = use_aot
+        self._on_launched = on_launched
         self._attached = False
         self._directory: Path | None = None
         self._layout: ClusterLayout | None = None
@@ -146,7 +149,7 @@ class LocalStack:
         )
         self.logs.mkdir(parents=True, exist_ok=True)
         aot_options = self._aot.use_options() if self._aot else []
-        if self._aot is not None and not aot_options:
+        if self._aot is not None and not aot_options and not self._detached:
             self._recording = self._aot.new_output()
         self._stages.mark("prepared")
         progress(f"starting {BROKERS} brokers")
@@ -154,6 +157,8 @@ class LocalStack:
             recorded = self._aot.record_options(self._recording) if self._aot and self._recording else []
             self._launch(broker, recorded if broker == _RECORDER else aot_options)
         self._stages.mark("launched")
+        if self._on_launched is not None:
+            self._on_launched()
         bring_up(self._layout, self._stages, progress, self.check_alive)
 
     def _ports(self) -> list[int]:
@@ -324,7 +329,7 @@ class LocalStack:
                 raise StackError(
                     f"broker {broker} died" + (f" (exit code {code})" if (code := process.exit_code) else ""),
                     detail=f"last lines of {process.log.name}:\n{log}",
-                    hint=death_hint(log),
+                    hint=death_hint(log, process.exit_code),
                 )
 
     def _crashed(self) -> bool:
@@ -380,8 +385,8 @@ class LocalStack:
         return stack
 
 
-def death_hint(log: str) -> str:
-    """Say what to do about a broker that died, from its last log lines."""
+def death_hint(log: str, exit_code: int | None = None) -> str:
+    """Say what to do about a broker that died, from its last log lines and its exit code."""
     for pattern, hint in (
         (
             r"No space left on device",
@@ -395,6 +400,8 @@ def death_hint(log: str) -> str:
     ):
         if re.search(pattern, log):
             return hint
+    if exit_code == -signal.SIGKILL:
+        return "something killed it: often the kernel, for want of memory (see its messages)"
     return "the reason is in its log: often no space, no memory or a port in use"
 
 

@@ -18,6 +18,7 @@ from confluent_kafka.admin import (
     ResourceType,
     ScramCredentialInfo,
     ScramMechanism,
+    UserScramCredentialAlteration,
     UserScramCredentialUpsertion,
 )
 
@@ -96,7 +97,9 @@ def provision(admin: AdminClient, passwords: Mapping[str, str]) -> None:
         StackError: the cluster refused one of them.
     """
     scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
-    users = [UserScramCredentialUpsertion(name, scram, secret.encode()) for name, secret in passwords.items()]
+    users: list[UserScramCredentialAlteration] = [
+        UserScramCredentialUpsertion(name, scram, secret.encode()) for name, secret in passwords.items()
+    ]
     requests: list[tuple[str, Mapping[Any, Future[Any]]]] = [
         ("user", admin.alter_user_scram_credentials(users, request_timeout=_REQUEST_TIMEOUT_S)),
         ("topic", admin.create_topics(new_topics(), request_timeout=_REQUEST_TIMEOUT_S)),

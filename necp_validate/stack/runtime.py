@@ -115,7 +115,7 @@ def _jars(version: str) -> tuple[Path, ...]:
     for update in (False, True):
         try:
             path = Path(jgo.build(endpoint, update=update).path)
-        except Exception as error:  # noqa: BLE001 - whatever the resolver raises, it means the same to the reader
+        except Exception as error:
             raise StackError(f"Kafka {version} cannot be had: {error}", hint=_HINT) from error
         jars = sorted((*path.glob("jars/*.jar"), *path.glob("modules/*.jar")), key=lambda jar: jar.name)
         names = {jar.name for jar in jars}

@@ -17,9 +17,7 @@ from necp_validate.verify.tally import Tally, need_loads, need_readback, shown
 _NOTHING_READ = StreamRead(read=IntervalSet())
 
 
-def _streams(
-    loads: tuple[LoadRecord, ...], readback: Readback
-) -> Iterator[tuple[StreamRecord, StreamRead, Setting]]:
+def _streams(loads: tuple[LoadRecord, ...], readback: Readback) -> Iterator[tuple[StreamRecord, StreamRead, Setting]]:
     """Every stream that was sent, with what was read of it and its producer's circumstances."""
     for load in loads:
         for stream in load.streams:

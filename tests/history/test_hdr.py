@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from necp_validate.history.hdr import (
@@ -17,6 +17,8 @@ from necp_validate.history.hdr import (
     lowest_of,
 )
 
+# A busy machine is no failure of what is tested.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 values = st.integers(0, MAX_VALUE_US)
 samples = st.lists(values, min_size=1, max_size=300)
 
@@ -25,6 +27,7 @@ def array(numbers: list[int]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.array(numbers, dtype=np.int64)
 
 
+@unhurried
 @given(values)
 @example(127)
 @example(128)
@@ -46,11 +49,13 @@ def test_buckets_are_contiguous() -> None:
     assert MAX_VALUE_US / 3.6e9 > 19
 
 
+@unhurried
 @given(st.lists(st.integers(0, 2**45), min_size=1))
 def test_many_indexes_agree_with_one_by_one(numbers: list[int]) -> None:
     assert [index_of(number) for number in numbers] == indexes_of(array(numbers)).tolist()
 
 
+@unhurried
 @given(samples, st.sampled_from([0.1, 1.0, 50.0, 95.0, 99.0, 99.9, 100.0]))
 def test_percentiles_agree_with_a_sorted_list(numbers: list[int], q: float) -> None:
     """Nearest rank over the sorted values, rounded up to the end of the bucket."""
@@ -62,6 +67,7 @@ def test_percentiles_agree_with_a_sorted_list(numbers: list[int], q: float) -> N
     assert histogram.max == highest_of(index_of(max(numbers)))
 
 
+@unhurried
 @given(st.lists(st.integers(-1000, MAX_VALUE_US)), st.integers(1, 9))
 def test_recording_many_is_recording_one_by_one(numbers: list[int], count: int) -> None:
     many, each, one = HdrHistogram(), HdrHistogram(), HdrHistogram()
@@ -74,6 +80,7 @@ def test_recording_many_is_recording_one_by_one(numbers: list[int], count: int) 
     assert one.negative == count * sum(number < 0 for number in numbers)
 
 
+@unhurried
 @given(samples, samples)
 def test_merging_is_recording_both(a: list[int], b: list[int]) -> None:
     left, right, both = HdrHistogram(), HdrHistogram(), HdrHistogram()

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from necp_validate.history import IntervalSet
 
+# A busy machine is no failure of what is tested.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 runs = st.lists(st.tuples(st.integers(0, 120), st.integers(0, 15)).map(lambda run: (run[0], run[0] + run[1])))
 
 
@@ -24,6 +26,7 @@ def as_intervals(numbers: set[int]) -> list[tuple[int, int]]:
     return intervals
 
 
+@unhurried
 @given(runs)
 def test_adding_agrees_with_a_plain_set_and_counts_what_was_there(pairs: list[tuple[int, int]]) -> None:
     reference: set[int] = set()
@@ -40,6 +43,7 @@ def test_adding_agrees_with_a_plain_set_and_counts_what_was_there(pairs: list[tu
     assert bool(reference) == bool(subject)
 
 
+@unhurried
 @given(runs, runs)
 def test_set_operations_agree_with_plain_sets(a: list[tuple[int, int]], b: list[tuple[int, int]]) -> None:
     left, right = IntervalSet(a), IntervalSet(b)
@@ -51,11 +55,13 @@ def test_set_operations_agree_with_plain_sets(a: list[tuple[int, int]], b: list[
     assert as_intervals(plain_left) == left.intervals(), "operations leave their operands alone"
 
 
+@unhurried
 @given(runs, st.integers(-5, 150))
 def test_membership_agrees_with_a_plain_set(pairs: list[tuple[int, int]], number: int) -> None:
     assert (number in numbers_of(pairs)) == (number in IntervalSet(pairs))
 
 
+@unhurried
 @given(runs)
 def test_lists_and_copies_bring_it_back(pairs: list[tuple[int, int]]) -> None:
     subject = IntervalSet(pairs)

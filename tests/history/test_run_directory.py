@@ -209,9 +209,7 @@ def full_disk(*_: object) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_on_a_full_disk_the_previous_file_stays(
-    writer: HistoryWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_full_disk_the_previous_file_stays(writer: HistoryWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(SuiteError, match="No space left") as caught:
         writer.save_run(replace(RUN, status="finished"))

@@ -81,6 +81,7 @@ class _Writer:
         self._readback(streams)
         self._latency(counts)
         self._metrics()
+        self._json("history/core-shutdown.json", {"exit_code": 0, "seconds": 2.1, "healthy_before": True})
         surge = next((p for p in self.phases if p["kind"] == "surge"), None)
         if surge:
             end = surge["end_us"]
@@ -116,7 +117,7 @@ class _Writer:
                     "java": "25.0.2",
                     "python": "3.11.7",
                 },
-                "host": {"cores": 2, "memory_gib": 24, "os": "Linux 6.1"},
+                "host": {"platform": "Linux-6.1-x86_64", "cpus": 2, "memory_bytes": 25_000_000_000},
                 "config": self.scenario.to_config(),
                 "started_us": (START_S - 22) * 1_000_000,
                 "finished_us": (self.end_s + 31) * 1_000_000,
@@ -303,9 +304,7 @@ class _Writer:
     def _metrics(self) -> None:
         host, brokers, lag, isr = [], [], [], []
         rate_at = {
-            t: spec["kind"]
-            for spec in self.phases
-            for t in range(spec["start_us"] // 10**6, spec["end_us"] // 10**6)
+            t: spec["kind"] for spec in self.phases for t in range(spec["start_us"] // 10**6, spec["end_us"] // 10**6)
         }
         for t in range(START_S, self.end_s):
             busy = {"warmup": 62, "steady": 71, "surge": 93, "fault": 80, "recovery": 70}[rate_at[t]]
@@ -317,9 +316,7 @@ class _Writer:
                 ios = 140 * load
                 brokers.append([t, broker, 22 * load, memory, 0.2, ios, 1e3, 9e6 * load])
             for domain, eps in next(p for p in self.phases if p["end_us"] > t * 10**6)["target_eps"].items():
-                backlog = (
-                    eps * (0.15 if rate_at[t] == "surge" else 0.03) * math.exp(self.random.gauss(0, 0.25))
-                )
+                backlog = eps * (0.15 if rate_at[t] == "surge" else 0.03) * math.exp(self.random.gauss(0, 0.25))
                 lag.append([t, domain, round(backlog)])
             isr.append([t, 0, 0])
         self._csv("host", "t,cpu_busy_pct,cpu_steal_pct,mem_used_bytes,load_cpu_pct,core_cpu_pct", host)

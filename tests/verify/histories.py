@@ -268,17 +268,13 @@ def timed_history(
         "loads": (load,),
         "timeline": tuple(rows),
         "latency": latency,
-        "host": tuple(
-            HostSample(t=START_S + s, cpu_busy_pct=busy_pct, cpu_steal_pct=0.5) for s in range(seconds)
-        ),
+        "host": tuple(HostSample(t=START_S + s, cpu_busy_pct=busy_pct, cpu_steal_pct=0.5) for s in range(seconds)),
         "readback": Readback(
             events_read=sum(c.acked for c in counts.values()),
             partitions=(),
             streams={s.stream: StreamRead(read=s.acked, digest=s.digest) for s in load.streams},
         ),
-        "drain": Drain(phase_end_us=0, lag_at_end=100, drained_us=10**6, drain_s=1.0)
-        if kind == "surge"
-        else None,
+        "drain": Drain(phase_end_us=0, lag_at_end=100, drained_us=10**6, drain_s=1.0) if kind == "surge" else None,
     }
     parts.update(changes)
     return History(**parts)

@@ -116,9 +116,7 @@ def test_load_200_needs_the_rate_no_loss_and_a_drained_backlog() -> None:
 
 
 def test_a_saturated_host_that_could_not_send_leaves_load_200_unknown() -> None:
-    late = timed_history(
-        kind="surge", eps=DOUBLE, sent_eps={d: eps * 0.9 for d, eps in DOUBLE.items()}, busy_pct=99
-    )
+    late = timed_history(kind="surge", eps=DOUBLE, sent_eps={d: eps * 0.9 for d, eps in DOUBLE.items()}, busy_pct=99)
     assert judged("LOAD-200", late).verdict is Verdict.UNKNOWN
 
 

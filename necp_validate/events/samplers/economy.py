@@ -39,9 +39,7 @@ def valid(rng: random.Random) -> EventData:
     debit, credit = _pair(rng)
     if draw < 0.36:
         memo = f"order {rng.randrange(10**6)}" if rng.random() < 0.3 else None
-        return TransferV2(
-            debit=debit, credit=credit, amount=rng.randint(1, 5_000), currency="eddies", memo=memo
-        )
+        return TransferV2(debit=debit, credit=credit, amount=rng.randint(1, 5_000), currency="eddies", memo=memo)
     if draw < 0.4:
         return TransferV1(debit=debit, credit=credit, amount=rng.randint(1, 5_000))
     if draw < 0.7:
@@ -51,9 +49,7 @@ def valid(rng: random.Random) -> EventData:
     if draw < 0.88:
         return _listing(rng, quantity=rng.randint(1, 50))
     bid = rng.randint(1, 500)
-    return PriceTickV1(
-        item=rng.choice(ITEMS), bid=bid, ask=bid + rng.randint(0, 20), volume=rng.randint(0, 10_000)
-    )
+    return PriceTickV1(item=rng.choice(ITEMS), bid=bid, ask=bid + rng.randint(0, 20), volume=rng.randint(0, 10_000))
 
 
 def cheat(rng: random.Random) -> EventData:
@@ -88,7 +84,7 @@ def _pair(rng: random.Random) -> tuple[str, str]:
 def _trade(rng: random.Random, *, quantity: int, unit_price: int) -> TradeV1:
     buyer, seller = _pair(rng)
     return TradeV1(
-        trade=f"t-{rng.getrandbits(64):016x}",
+        order=f"o-{rng.getrandbits(64):016x}",
         buyer=buyer,
         seller=seller,
         item=rng.choice(ITEMS),

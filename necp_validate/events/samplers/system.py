@@ -40,9 +40,7 @@ def valid(rng: random.Random) -> EventData:
     if draw < 0.9:
         return _audit(rng)
     if draw < 0.94:
-        return AuditV1(
-            actor=_player(rng), action=rng.choice(_ACTIONS), resource="item-vault", decision="denied"
-        )
+        return AuditV1(actor=_player(rng), action=rng.choice(_ACTIONS), resource="item-vault", decision="denied")
     return ConfigChangeV1(
         service=rng.choice(_SERVICES),
         setting="tick_rate_hz",

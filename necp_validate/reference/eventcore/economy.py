@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
-
-import msgspec
 
 from necp_validate.events.base import Event, EventData
 from necp_validate.events.economy import (
@@ -25,9 +24,13 @@ from necp_validate.reference.eventcore.ledger import (
     LedgerRecord,
     Posting,
     encode_ledger_record,
+    ledger_partition,
 )
+from necp_validate.reference.eventcore.market import Listing, Tick
 
-_ENCODE: Final = msgspec.json.Encoder().encode
+MARKET_INTERVAL_S: Final = 1.0
+"""Market data is state, not change, so it need not go with every transaction."""
+
 _MARKET_PARTITIONS: Final = TOPICS[MARKET_TOPIC].partitions
 
 
@@ -36,34 +39,30 @@ class _Batch:
     """What one batch of one partition adds to the ledger."""
 
     postings: list[Posting] = field(default_factory=list)
-    trades: list[tuple[str, str]] = field(default_factory=list)
+    listings: list[Listing] = field(default_factory=list)
+    ticks: list[Tick] = field(default_factory=list)
     sequences: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+Rule = Callable[[Books, _Batch, Event[EventData], Any], str | None]
 
 
 class EconomyHandler:
     """Keeps the books of each partition; a batch is closed by :meth:`close` with its ledger record.
 
     Args:
-        market_partition: partition of the market topic that this instance writes; brokers cost per request,
-            so it is one, not all.
+        market_partition: partition of the market topic that this instance writes.
+        clock_s: monotonic clock.
     """
 
-    def __init__(self, *, market_partition: int = 0) -> None:
+    def __init__(self, *, market_partition: int = 0, clock_s: Callable[[], float] = time.monotonic) -> None:
         self._market_partition = market_partition % _MARKET_PARTITIONS
+        self._clock_s = clock_s
         self._books: dict[int, Books] = {}
         self._batches: dict[int, _Batch] = {}
         self._ledger: list[Output] = []
-        self._ticks: dict[str, tuple[int, int, int]] = {}
-        self._market_trades: list[tuple[str, str, str, int, int]] = []
-        self._listings: list[tuple[str, str, str, str, int, int]] = []
         self._counts: dict[str, int] = {}
-        self._rules: dict[type[EventData], Callable[[int, Event[EventData], Any], str | None]] = {
-            TransferV2: self._transfer,
-            TradeV1: self._trade,
-            RewardV1: self._reward,
-            ListingV1: self._listing,
-            PriceTickV1: self._price_tick,
-        }
+        self._next_market_s = clock_s()
 
     def adopt(self, partition: int, books: Books) -> None:
         """Take over a partition with the books rebuilt from its ledger."""
@@ -76,20 +75,20 @@ class EconomyHandler:
 
     def open(self, partition: int) -> Handle:
         """See :class:`necp_validate.reference.eventcore.handling.Handler`."""
-        seen = self.books(partition).seen
-        sequences = self._batches.setdefault(partition, _Batch()).sequences
-        rules, counts = self._rules, self._counts
+        books = self.books(partition)
+        batch = self._batches.setdefault(partition, _Batch())
+        is_new, sequences, counts = books.seen.add, batch.sequences, self._counts
 
         def handle(event: Event[EventData]) -> str | None:
             stream, seq = event.id[:8], int(event.id[9:])
-            if not seen.add(stream, seq):
+            if not is_new(stream, seq):
                 return "duplicate"
-            if sequences and sequences[-1][0] == stream and sequences[-1][2] + 1 == seq:
+            if sequences and sequences[-1][2] + 1 == seq and sequences[-1][0] == stream:
                 sequences[-1] = (stream, sequences[-1][1], seq)
             else:
                 sequences.append((stream, seq, seq))
             data = event.data
-            reason = rules[type(data)](partition, event, data)
+            reason = _RULES[type(data)](books, batch, event, data)
             if reason is None:
                 counts[data.type_name] = counts.get(data.type_name, 0) + 1
             return reason
@@ -105,13 +104,14 @@ class EconomyHandler:
             first_offset=result.first_offset,
             last_offset=result.last_offset,
             postings=batch.postings,
-            trades=batch.trades,
+            listings=batch.listings,
+            ticks=batch.ticks,
             sequences=batch.sequences,
         )
         self._ledger.append(
             Output(
                 topic=LEDGER_TOPIC,
-                partition=result.partition,
+                partition=ledger_partition(result.partition),
                 key=str(result.partition).encode(),
                 value=encode_ledger_record(record),
             )
@@ -123,72 +123,97 @@ class EconomyHandler:
         self._batches.pop(partition, None)
 
     def collect(self) -> tuple[list[Output], dict[str, Any]]:
-        """Take the ledger records of all batches, one market record, and the counts by type."""
+        """Take the ledger records of all batches, the market's changes if due, and the counts by type."""
         outputs, results = self._ledger, dict(self._counts)
-        if self._ticks or self._market_trades or self._listings:
-            market = {"ticks": self._ticks, "trades": self._market_trades, "listings": self._listings}
-            outputs.append(
-                Output(topic=MARKET_TOPIC, partition=self._market_partition, key=None, value=_ENCODE(market))
-            )
+        if self.market_due:
+            outputs += self._market()
         self.discard()
         return outputs, results
+
+    @property
+    def market_due(self) -> bool:
+        """Whether there are market data to publish now."""
+        if self._clock_s() < self._next_market_s:
+            return False
+        return any(books.market.changed for books in self._books.values())
 
     def discard(self) -> None:
         """Forget what has not been collected; the books themselves must be adopted anew."""
         self._ledger = []
         self._batches = {}
-        self._ticks, self._market_trades, self._listings = {}, [], []
-        self._counts = {}
+        self._counts.clear()
 
-    def _transfer(self, partition: int, event: Event[EventData], data: TransferV2) -> str | None:
-        if data.debit == data.credit:
-            return "to-oneself"
-        posting = Posting(event.id, event.key, data.debit, data.credit, CURRENCY, data.amount)
-        return self._book(partition, posting)
+    def _market(self) -> list[Output]:
+        self._next_market_s = self._clock_s() + MARKET_INTERVAL_S
+        return [
+            Output(
+                topic=MARKET_TOPIC,
+                partition=self._market_partition,
+                key=str(partition).encode(),
+                value=value,
+            )
+            for partition, books in self._books.items()
+            for value in books.market.publish(partition)
+        ]
 
-    def _reward(self, partition: int, event: Event[EventData], data: RewardV1) -> str | None:
-        if data.account == TREASURY:
-            return "to-oneself"
-        return self._book(
-            partition, Posting(event.id, event.key, TREASURY, data.account, CURRENCY, data.amount)
-        )
 
-    def _trade(self, partition: int, event: Event[EventData], data: TradeV1) -> str | None:
-        books = self._books[partition]
-        price = data.quantity * data.unit_price
-        if data.buyer == data.seller:
-            return "to-oneself"
-        if books.traded(data.trade):
-            return "duplicate"
-        if not books.covers(event.key, data.seller, data.item, data.quantity):
-            return "insufficient-stock"
-        reason = self._book(partition, Posting(event.id, event.key, data.buyer, data.seller, CURRENCY, price))
-        if reason is not None:
-            return reason
-        self._book(partition, Posting(event.id, event.key, data.seller, data.buyer, data.item, data.quantity))
-        books.note_trade(data.trade)
-        self._batches[partition].trades.append((data.trade, event.id))
-        self._market_trades.append((event.key, data.trade, data.item, data.quantity, data.unit_price))
-        return None
+def _transfer(books: Books, batch: _Batch, event: Event[EventData], data: TransferV2) -> str | None:
+    if data.debit == data.credit:
+        return "to-oneself"
+    posting = Posting(event.id, event.key, data.debit, data.credit, CURRENCY, data.amount)
+    if not books.covers(event.key, data.debit, CURRENCY, data.amount):
+        return "insufficient-funds"
+    books.post(posting)
+    batch.postings.append(posting)
+    return None
 
-    def _listing(self, partition: int, event: Event[EventData], data: ListingV1) -> str | None:
-        if not self._books[partition].covers(event.key, data.seller, data.item, data.quantity):
-            return "insufficient-stock"
-        self._listings.append(
-            (event.key, data.listing, data.action, data.item, data.quantity, data.unit_price)
-        )
-        return None
 
-    def _price_tick(self, partition: int, event: Event[EventData], data: PriceTickV1) -> str | None:  # noqa: ARG002
-        if data.bid > data.ask:
-            return "crossed-prices"
-        self._ticks[f"{event.key}/{data.item}"] = (data.bid, data.ask, data.volume)
-        return None
+def _reward(books: Books, batch: _Batch, event: Event[EventData], data: RewardV1) -> str | None:
+    if data.account == TREASURY:
+        return "to-oneself"
+    posting = Posting(event.id, event.key, TREASURY, data.account, CURRENCY, data.amount)
+    books.post(posting)
+    batch.postings.append(posting)
+    return None
 
-    def _book(self, partition: int, posting: Posting) -> str | None:
-        books = self._books[partition]
-        if not books.covers(posting.shard, posting.debit, posting.asset, posting.amount):
-            return "insufficient-funds"
-        books.post(posting)
-        self._batches[partition].postings.append(posting)
-        return None
+
+def _trade(books: Books, batch: _Batch, event: Event[EventData], data: TradeV1) -> str | None:
+    shard, price = event.key, data.quantity * data.unit_price
+    if data.buyer == data.seller:
+        return "to-oneself"
+    if not books.covers(shard, data.seller, data.item, data.quantity):
+        return "insufficient-stock"
+    if not books.covers(shard, data.buyer, CURRENCY, price):
+        return "insufficient-funds"
+    money = Posting(event.id, shard, data.buyer, data.seller, CURRENCY, price)
+    goods = Posting(event.id, shard, data.seller, data.buyer, data.item, data.quantity)
+    books.trade(money, goods)
+    batch.postings += (money, goods)
+    return None
+
+
+def _listing(books: Books, batch: _Batch, event: Event[EventData], data: ListingV1) -> str | None:
+    if not books.covers(event.key, data.seller, data.item, data.quantity):
+        return "insufficient-stock"
+    listing = Listing(event.id, event.key, data.item, data.listing, data.action, data.quantity)
+    books.market.offer(listing)
+    batch.listings.append(listing)
+    return None
+
+
+def _price_tick(books: Books, batch: _Batch, event: Event[EventData], data: PriceTickV1) -> str | None:
+    if data.bid > data.ask:
+        return "crossed-prices"
+    tick = Tick(event.key, data.item, data.bid, data.ask, data.volume)
+    books.market.tick(tick)
+    batch.ticks.append(tick)
+    return None
+
+
+_RULES: Final[dict[type[EventData], Rule]] = {
+    TransferV2: _transfer,
+    TradeV1: _trade,
+    RewardV1: _reward,
+    ListingV1: _listing,
+    PriceTickV1: _price_tick,
+}

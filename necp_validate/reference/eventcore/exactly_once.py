@@ -50,9 +50,7 @@ class ExactlyOnceLoop:
 
     domain: Final = Domain.ECONOMY
 
-    def __init__(
-        self, config: CoreConfig, metrics: CoreMetrics, stop: Flag, *, sticky_partition: int
-    ) -> None:
+    def __init__(self, config: CoreConfig, metrics: CoreMetrics, stop: Flag, *, sticky_partition: int) -> None:
         self._metrics = metrics
         self._dead_letter_partition = sticky_partition
         self._decode = Decoder(event_types(self.domain)).decode
@@ -66,9 +64,7 @@ class ExactlyOnceLoop:
             config.workers[self.domain], self._handle, name=self.domain.value
         )
         hooks = Hooks(assigned=self._on_assigned, revoked=self._on_gone, lost=self._on_gone)
-        self.intake = Intake(
-            self.domain, consumer_config(config.kafka, self.domain, config.instance), hooks, metrics
-        )
+        self.intake = Intake(self.domain, consumer_config(config.kafka, self.domain, config.instance), hooks, metrics)
 
     @property
     def ready(self) -> bool:
@@ -90,7 +86,7 @@ class ExactlyOnceLoop:
     def step(self) -> None:
         """Handle what has come in one transaction."""
         batches, size = self.intake.gather()
-        if not batches:
+        if not batches and not self._handler.market_due:
             return
         started = time.perf_counter()
         results = self._pool.run(batches, size)

@@ -15,6 +15,9 @@ Handle = Callable[[Event[EventData]], str | None]
 """Takes one event; says why it is rejected, or None if it was processed."""
 
 Headers = list[tuple[str, str | bytes | None]]
+DEAD_LETTER_BYTES: Final = 900_000
+"""Of a dead letter so much is kept that it fits into a record together with its headers."""
+
 KEY_MISMATCH: Final = "the record's key is not the event's"
 
 
@@ -155,9 +158,7 @@ def handle_batch(
     return result
 
 
-def merge_runs(
-    partition: int, records: Sequence[Record], outcomes: Sequence[Outcome], done_us: int
-) -> list[Run]:
+def merge_runs(partition: int, records: Sequence[Record], outcomes: Sequence[Outcome], done_us: int) -> list[Run]:
     """Merge the outcomes of consecutive records into runs."""
     runs: list[Run] = []
     start, count = 0, len(outcomes)
@@ -173,16 +174,14 @@ def merge_runs(
     return runs
 
 
-def dead_letter_outputs(
-    result: BatchResult, *, source_topic: str, topic: str, partition: int
-) -> list[Output]:
-    """Make the dead-letter records of a batch; the value stays as it came, byte for byte."""
+def dead_letter_outputs(result: BatchResult, *, source_topic: str, topic: str, partition: int) -> list[Output]:
+    """Make the dead-letter records of a batch; a value stays as it came, byte for byte, unless it is huge."""
     return [
         Output(
             topic=topic,
             partition=partition,
             key=letter.key,
-            value=letter.value,
+            value=letter.value[:DEAD_LETTER_BYTES],
             headers=[
                 ("reason", letter.reason),
                 ("detail", letter.detail[:500]),

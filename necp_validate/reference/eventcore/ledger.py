@@ -1,29 +1,35 @@
 """The ledger: what is booked, as records and as the state that follows from them.
 
-Each batch of one input partition makes one record in the ledger partition of the same number, in the same
-transaction as the input's offsets. So the ledger alone says what the balances are and where to go on.
+Each batch of one input partition makes one record, in the same transaction as the input's offsets. So the ledger
+alone says what the balances are and where to go on. A transaction costs the brokers by the partition that it
+touches, so the records of several input partitions share a ledger partition (:func:`ledger_partition`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
 
 from necp_validate.events.economy import OPENING_BALANCE, OPENING_STOCK, TREASURY
+from necp_validate.events.topics import LEDGER_TOPIC, TOPICS
+from necp_validate.reference.eventcore.market import Listing, Market, Tick
 
 CURRENCY: Final = "eddies"
 MAX_HOLES: Final = 4_096
-TRADES_REMEMBERED: Final = 20_000
-"""Ids of this many trades of a partition are remembered, to refuse them a second time."""
+_GROUPS: Final = min(3, TOPICS[LEDGER_TOPIC].partitions)
+
+
+def ledger_partition(partition: int) -> int:
+    """Name the ledger partition that holds the records of an input partition."""
+    return partition % _GROUPS
 
 
 class Posting(NamedTuple):
     """``amount`` of an asset moves from one account of a shard to another.
 
     Args:
-        id: id of the event that caused it; both legs of a trade have the same.
+        id: id of the event that caused it; the two legs of a trade, money first, have the same.
         shard: the shard.
         debit: account that gives.
         credit: account that gets.
@@ -40,14 +46,15 @@ class Posting(NamedTuple):
 
 
 class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record of the ledger: the bookings of one batch of one input partition.
+    """One record of the ledger: what one batch of one input partition has changed.
 
     Args:
-        partition: input partition, and partition of the record.
+        partition: input partition.
         first_offset: first input record of the batch.
         last_offset: last input record of the batch.
         postings: in the order they were booked.
-        trades: ``(trade, id of its event)`` for every trade that was booked.
+        listings: offers, in their order.
+        ticks: price ticks, in their order.
         sequences: ``(stream, first, last)``: the events that were read, whether booked or rejected.
     """
 
@@ -55,7 +62,8 @@ class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
     first_offset: int
     last_offset: int
     postings: list[Posting]
-    trades: list[tuple[str, str]]
+    listings: list[Listing]
+    ticks: list[Tick]
     sequences: list[tuple[str, int, int]]
 
 
@@ -87,11 +95,9 @@ class SeenSequences:
     def add(self, stream: str, seq: int) -> bool:
         """Note an event; tell whether it is new."""
         expected = self._next.get(stream, 0)
-        if seq == expected:
-            self._next[stream] = seq + 1
-            return True
-        if seq > expected:
-            self._skip(stream, expected, seq)
+        if seq >= expected:
+            if seq > expected:
+                self._skip(stream, expected, seq)
             self._next[stream] = seq + 1
             return True
         holes = self._holes.get(stream)
@@ -112,18 +118,18 @@ class SeenSequences:
         """Remember ``first`` to ``end - 1`` as not seen; the oldest holes are given up beyond a limit."""
         holes = self._holes.setdefault(stream, set())
         holes.update(range(max(first, end - MAX_HOLES), end))
-        for _ in range(len(holes) - MAX_HOLES):
-            holes.remove(min(holes))
+        if len(holes) > MAX_HOLES:
+            self._holes[stream] = set(sorted(holes)[-MAX_HOLES:])
 
 
 class Books:
-    """State of one partition: what every account holds, and what has been booked already."""
+    """State of one input partition: what every account holds, the market, and which events were seen."""
 
     def __init__(self) -> None:
         self.seen = SeenSequences()
+        self.market = Market()
         self.next_offset: int | None = None
         self._holdings: dict[tuple[str, str, str], int] = {}
-        self._trades: dict[str, None] = {}
 
     def holding(self, shard: str, account: str, asset: str) -> int:
         """Say how much of an asset an account holds; an account exists with what all accounts start with."""
@@ -142,22 +148,26 @@ class Books:
         self._holdings[shard, debit, asset] = self.holding(shard, debit, asset) - amount
         self._holdings[shard, credit, asset] = self.holding(shard, credit, asset) + amount
 
-    def traded(self, trade: str) -> bool:
-        """Tell whether a trade has been booked."""
-        return trade in self._trades
-
-    def note_trade(self, trade: str) -> None:
-        """Remember a trade."""
-        self._trades[trade] = None
-        if len(self._trades) > TRADES_REMEMBERED:
-            del self._trades[next(iter(self._trades))]
+    def trade(self, money: Posting, goods: Posting) -> None:
+        """Book both legs of a trade."""
+        self.post(money)
+        self.post(goods)
+        self.market.trade(goods.shard, goods.asset, goods.amount, money.amount)
 
     def apply(self, record: LedgerRecord) -> None:
         """Take over a record of the ledger, in the order of the ledger."""
+        money: Posting | None = None
         for posting in record.postings:
-            self.post(posting)
-        for trade, _ in record.trades:
-            self.note_trade(trade)
+            if posting.asset == CURRENCY:
+                self.post(posting)
+                money = posting
+            elif money is not None and money.id == posting.id:
+                self.post(posting)
+                self.market.trade(posting.shard, posting.asset, posting.amount, money.amount)
+        for listing in record.listings:
+            self.market.offer(listing)
+        for tick in record.ticks:
+            self.market.tick(tick)
         for stream, first, last in record.sequences:
             self.seen.add_range(stream, first, last)
         self.next_offset = record.last_offset + 1
@@ -169,11 +179,3 @@ class Books:
             opening = OPENING_BALANCE if asset == CURRENCY else OPENING_STOCK
             totals[asset] = totals.get(asset, 0) + held - opening
         return totals
-
-
-def rebuild(values: Iterable[bytes]) -> Books:
-    """Rebuild the books of a partition from the values of its ledger, in their order."""
-    books = Books()
-    for value in values:
-        books.apply(decode_ledger_record(value))
-    return books

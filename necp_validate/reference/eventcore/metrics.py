@@ -57,9 +57,7 @@ class EventLatency(Collector):
         """
         ordered = sorted(sent_us)
         # Sorted by time sent, latencies fall: those within a bound are the ones after the first so recent.
-        within = [
-            len(ordered) - bisect_left(ordered, done_us - bound * 1_000) for bound in LATENCY_BUCKETS_MS
-        ]
+        within = [len(ordered) - bisect_left(ordered, done_us - bound * 1_000) for bound in LATENCY_BUCKETS_MS]
         with self._lock:
             counts = self._counts.setdefault(domain, [0] * (len(LATENCY_BUCKETS_MS) + 1))
             for position, count in enumerate(within):
@@ -93,9 +91,7 @@ class CoreMetrics:
         self.registry = registry = registry or CollectorRegistry()
         self.latency = EventLatency()
         registry.register(self.latency)
-        self.events = Counter(
-            "necp_core_events", "Events by outcome.", ["domain", "outcome"], registry=registry
-        )
+        self.events = Counter("necp_core_events", "Events by outcome.", ["domain", "outcome"], registry=registry)
         self.rejected = Counter(
             "necp_core_rejected", "Rejected events by reason.", ["domain", "reason"], registry=registry
         )

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from necp_validate.events.topics import LEDGER_TOPIC
-from necp_validate.reference.eventcore.ledger import Books, decode_ledger_record
+from necp_validate.reference.eventcore.ledger import Books, decode_ledger_record, ledger_partition
 
 log: Final = logging.getLogger(__name__)
 
@@ -33,23 +34,21 @@ class LedgerReader:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._consumer = Consumer({**config, "logger": log})
 
-    def rebuild(
-        self, partitions: Sequence[int], *, committed: Callable[[], Mapping[int, int]]
-    ) -> dict[int, Books]:
+    def rebuild(self, partitions: Sequence[int], *, committed: Callable[[], Mapping[int, int]]) -> dict[int, Books]:
         """Rebuild the books of partitions.
 
         The markers of a committed transaction reach its partitions one by one, so the input's offsets may be
         committed for a moment while the ledger's newest record is not yet to be read: then it is read again.
 
         Args:
-            partitions: input partitions, which are also the ledger's.
+            partitions: input partitions.
             committed: asks for the committed offsets of the input, after the ledger was read.
 
         Raises:
             RecoveryError: the ledger could not be read in time.
         """
         books = {partition: Books() for partition in partitions}
-        positions = dict.fromkeys(partitions, OFFSET_BEGINNING)
+        positions = {ledger_partition(partition): OFFSET_BEGINNING for partition in partitions}
         deadline = time.monotonic() + BEHIND_TIMEOUT_S
         while True:
             self._read(positions, books)
@@ -60,7 +59,8 @@ class LedgerReader:
             if time.monotonic() > deadline:
                 log.warning("economy: offsets are committed beyond the ledger in partitions %s", behind)
                 return books
-            positions = {partition: positions[partition] for partition in behind}
+            again = {ledger_partition(partition) for partition in behind}
+            positions = {partition: positions[partition] for partition in again}
 
     def _read(self, positions: dict[int, int], books: Mapping[int, Books]) -> None:
         """Read on from ``positions`` to the end, and move them there."""
@@ -79,7 +79,7 @@ class LedgerReader:
                     if partition is None or partition not in positions:
                         continue
                     if error is None:
-                        books[partition].apply(decode_ledger_record(message.value() or b""))
+                        _apply(message.value() or b"", message.key(), books)
                         positions[partition] = (message.offset() or 0) + 1
                         deadline = time.monotonic() + READ_TIMEOUT_S
                     elif error.code() == KafkaError._PARTITION_EOF:
@@ -88,9 +88,18 @@ class LedgerReader:
                         raise RecoveryError(f"ledger partition {partition}: {error.str()}")
         except KafkaException as exception:
             raise RecoveryError(f"ledger: {exception.args[0].str()}") from exception
+        except msgspec.DecodeError as exception:
+            raise RecoveryError(f"ledger: a record is not to be read: {exception}") from exception
         finally:
             self._consumer.unassign()
 
     def close(self) -> None:
         """Let go of the connection."""
         self._consumer.close()
+
+
+def _apply(value: bytes, key: bytes | None, books: Mapping[int, Books]) -> None:
+    """Apply a ledger record if it is about a wanted partition; the key says so without decoding."""
+    wanted = books.get(int(key or b"-1"))
+    if wanted is not None:
+        wanted.apply(decode_ledger_record(value))

@@ -76,8 +76,7 @@ class Service:
         self._producer = Producer({**producer_config(config.kafka, config.instance), "logger": log})
         self._loops: list[Loop] = [self._loop(domain) for domain in config.domains]
         self._threads = [
-            Thread(target=self._run, args=(loop,), name=loop.domain.value, daemon=True)
-            for loop in self._loops
+            Thread(target=self._run, args=(loop,), name=loop.domain.value, daemon=True) for loop in self._loops
         ]
 
     def stop(self) -> None:

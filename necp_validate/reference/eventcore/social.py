@@ -104,9 +104,7 @@ class SocialHandler:
         return None
 
 
-def _chat_output(
-    partition: int, region: str, channel: str, messages: list[tuple[str, str, str, str]]
-) -> Output:
+def _chat_output(partition: int, region: str, channel: str, messages: list[tuple[str, str, str, str]]) -> Output:
     value = {"region": region, "channel": channel, "messages": messages}
     return Output(
         topic=CHAT_TOPIC,

@@ -38,9 +38,7 @@ class Transactions:
         self._stop = stop
         self._producer: Producer | None = None
 
-    def commit(
-        self, outputs: Iterable[Output], offsets: Sequence[TopicPartition], group: Callable[[], Any]
-    ) -> bool:
+    def commit(self, outputs: Iterable[Output], offsets: Sequence[TopicPartition], group: Callable[[], Any]) -> bool:
         """Produce outputs and commit offsets in one transaction.
 
         Args:
@@ -59,10 +57,9 @@ class Transactions:
             producer.begin_transaction()
             for output in outputs:
                 _produce(producer, output)
-            metadata = group()
-            self._retried(
-                lambda: producer.send_offsets_to_transaction(list(offsets), metadata, CALL_TIMEOUT_S)
-            )
+            if offsets:
+                metadata = group()
+                self._retried(lambda: producer.send_offsets_to_transaction(list(offsets), metadata, CALL_TIMEOUT_S))
             self._retried(lambda: producer.commit_transaction(CALL_TIMEOUT_S))
         except KafkaException as exception:
             log.warning("economy: transaction not committed: %s", error_of(exception).str())

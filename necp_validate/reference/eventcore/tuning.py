@@ -33,7 +33,7 @@ class Tuning:
 
 TUNING: Final[Mapping[Domain, Tuning]] = {
     Domain.COMBAT: Tuning(fetch_wait_ms=8, gather_ms=2, batch_max=4_000, tick_ms=100),
-    Domain.ECONOMY: Tuning(fetch_wait_ms=15, gather_ms=20, batch_max=4_000, tick_ms=0),
+    Domain.ECONOMY: Tuning(fetch_wait_ms=20, gather_ms=20, batch_max=2_000, tick_ms=0),
     Domain.SOCIAL: Tuning(fetch_wait_ms=50, gather_ms=10, batch_max=2_000, tick_ms=250),
     Domain.SYSTEM: Tuning(fetch_wait_ms=100, gather_ms=10, batch_max=2_000, tick_ms=500),
 }
@@ -125,5 +125,6 @@ def transactional_config(kafka: Mapping[str, str], instance: str) -> dict[str, A
         "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
         "acks": "all",
         "compression.type": "lz4",
-        "linger.ms": 0,
+        # Committing sends at once; until then records of one partition gather in one request.
+        "linger.ms": 5,
     }

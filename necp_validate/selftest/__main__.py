@@ -1,0 +1,23 @@
+"""``python -m necp_validate.selftest``: seed every defect, print what caught it, exit 1 on a miss."""
+
+from __future__ import annotations
+
+import sys
+
+from necp_validate.results import SuiteError
+from necp_validate.selftest.runner import exit_code, run_selftest, table
+
+
+def main() -> int:
+    """Run the self-test; returns the exit code."""
+    try:
+        results = run_selftest()
+    except SuiteError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    print(table(results))
+    return exit_code(results)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,215 @@
+"""A cluster that somebody else runs: it can be loaded and watched, not broken."""
+
+# ruff: noqa: ARG002 - the protocol names the arguments; most of them mean nothing to a cluster that is not ours
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import NoReturn
+
+from confluent_kafka import KafkaException
+
+from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL
+from necp_validate.results import StackError, UsageError
+from necp_validate.stack.core import HttpService
+from necp_validate.stack.external_config import CoreAddress, ExternalSettings
+from necp_validate.stack.protocol import ADMIN, BrokerInfo, BrokerSample, Progress, StackDescription
+from necp_validate.stack.provision import admin_client
+from necp_validate.stack.waiting import wait_until
+
+_CONNECT_TIMEOUT_S = 30.0
+
+
+class ExternalService(HttpService):
+    """An instance of the event core that runs already: it can be asked, not started or ended."""
+
+    def __init__(self, address: CoreAddress) -> None:
+        super().__init__(address.name, address.http_url, address.metrics_url)
+
+    @property
+    def pid(self) -> int | None:
+        """Nothing: it runs elsewhere."""
+        return None
+
+    def alive(self) -> bool:
+        """Tell whether it answers."""
+        return self.healthy()
+
+    def stop(self, timeout_s: float = 30.0) -> bool:
+        """Leave it alone; it is not ours to end."""
+        return True
+
+    def kill(self) -> None:
+        """Refuse.
+
+        Raises:
+            StackError: always.
+        """
+        _not_ours(f"{self.name} cannot be killed")
+
+    def log_tail(self, lines: int = 20) -> str:
+        """Return nothing: its log cannot be seen from here."""
+        return ""
+
+    def cpu_s(self) -> float:
+        """Return 0: it cannot be seen from here."""
+        return 0.0
+
+
+class ExternalStack:
+    """A cluster that somebody else runs.
+
+    Args:
+        settings: the checked file.
+    """
+
+    def __init__(self, settings: ExternalSettings) -> None:
+        self._settings = settings
+        self._brokers: tuple[BrokerInfo, ...] = ()
+        self._stages: dict[str, float] = {}
+        self._given = 0
+
+    @property
+    def stages(self) -> Mapping[str, float]:
+        """Seconds since the start at which each stage of ``start`` was complete."""
+        return dict(self._stages)
+
+    def start(self, progress: Progress) -> None:
+        """See that the cluster answers and has the topics.
+
+        Raises:
+            StackError: it does not.
+        """
+        started = time.monotonic()
+        progress("connecting to the external cluster")
+        admin = admin_client(self.client_config(self._observer()))
+        found: set[str] = set()
+
+        def connected() -> bool:
+            metadata = admin.list_topics(timeout=5.0)
+            found.update(metadata.topics)
+            self._brokers = tuple(
+                BrokerInfo(id=broker.id, host=str(broker.host), external_port=broker.port, internal_port=0)
+                for broker in sorted(metadata.brokers.values(), key=lambda broker: broker.id)
+            )
+            return True
+
+        wait_until(
+            connected,
+            timeout_s=_CONNECT_TIMEOUT_S,
+            retry_on=(KafkaException,),
+            message=f"{self._settings.client['bootstrap.servers']} did not answer",
+            hint=f"see that addresses, authority and credentials in {self._settings.file} are right",
+        )
+        missing = sorted(set(TOPICS) - found)
+        if missing:
+            raise StackError(
+                f"the external cluster does not show {', '.join(missing)} to {self._observer()}",
+                hint="create the topics, and allow the principal to describe them",
+            )
+        self._stages["ready"] = round(time.monotonic() - started, 3)
+
+    def _observer(self) -> str:
+        for name in (VERIFIER_PRINCIPAL, ADMIN):
+            if name in self._settings.principals:
+                return name
+        return next(iter(self._settings.principals), VERIFIER_PRINCIPAL)
+
+    def stop(self) -> None:
+        """Leave everything as it is."""
+
+    def brokers(self) -> tuple[BrokerInfo, ...]:
+        """Return every broker that the cluster names."""
+        return self._brokers
+
+    def kill_broker(self, broker: int) -> None:
+        """Refuse."""
+        _not_ours(f"broker {broker} cannot be killed")
+
+    def stop_broker(self, broker: int, timeout_s: float = 30.0) -> None:
+        """Refuse."""
+        _not_ours(f"broker {broker} cannot be stopped")
+
+    def start_broker(self, broker: int, timeout_s: float = 60.0) -> None:
+        """Refuse."""
+        _not_ours(f"broker {broker} cannot be started")
+
+    def pause_broker(self, broker: int) -> None:
+        """Refuse."""
+        _not_ours(f"broker {broker} cannot be paused")
+
+    def resume_broker(self, broker: int) -> None:
+        """Refuse."""
+        _not_ours(f"broker {broker} cannot be resumed")
+
+    def broker_alive(self, broker: int) -> bool:
+        """Tell whether the cluster named the broker when it was asked."""
+        return any(info.id == broker for info in self._brokers)
+
+    def client_config(self, principal: str) -> dict[str, str]:
+        """Return librdkafka properties of a principal.
+
+        Raises:
+            UsageError: the file has none of this name.
+        """
+        if not self._settings.client["security.protocol"].startswith("SASL"):
+            return dict(self._settings.client)
+        try:
+            user, password = self._settings.principals[principal]
+        except KeyError:
+            known = ", ".join(self._settings.principals) or "none"
+            raise UsageError(
+                f"{self._settings.file}: 'principals.{principal}' is missing; known: {known}"
+            ) from None
+        return {**self._settings.client, "sasl.username": user, "sasl.password": password}
+
+    def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
+        """Return librdkafka properties of the internal listener.
+
+        Raises:
+            UsageError: the file has none.
+        """
+        if not self._settings.internal:
+            raise UsageError(f"{self._settings.file}: 'internal' is missing: no mutual TLS without it")
+        return dict(self._settings.internal)
+
+    def start_core(self, instance: str, env: Mapping[str, str]) -> ExternalService:
+        """Return the next instance of the event core that the file names.
+
+        Raises:
+            StackError: it names no more.
+        """
+        if self._given >= len(self._settings.cores):
+            raise StackError(
+                f"{self._settings.file} names {len(self._settings.cores)} instances of the event core",
+                hint="add a [[core]] with its http_url for each instance that the scenario wants",
+            )
+        self._given += 1
+        return ExternalService(self._settings.cores[self._given - 1])
+
+    def sample(self) -> list[BrokerSample]:
+        """Return nothing: the brokers cannot be seen from here."""
+        return []
+
+    def check_alive(self) -> None:
+        """Do nothing: its owner looks after it."""
+
+    def describe(self) -> StackDescription:
+        """Say what it is."""
+        client = self._settings.client
+        return StackDescription(
+            backend="external",
+            kafka_version="",
+            java_version="",
+            brokers=self._brokers,
+            security={
+                "external": f"{client['security.protocol']}, {client.get('sasl.mechanism', 'no SASL')}"
+            },
+            replication_factor=0,
+            min_insync_replicas=0,
+        )
+
+
+def _not_ours(what: str) -> NoReturn:
+    raise StackError(f"{what}: an external cluster is its owner's", hint="use the local or the docker stack")

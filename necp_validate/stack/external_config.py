@@ -1,0 +1,177 @@
+"""The TOML file that describes an external cluster, read and checked."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from necp_validate.results import UsageError
+from necp_validate.stack.config import SCRAM_MECHANISM
+
+_KEYS = (
+    "bootstrap_servers",
+    "ca",
+    "core",
+    "internal",
+    "principals",
+    "properties",
+    "sasl_mechanism",
+    "security_protocol",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreAddress:
+    """An instance of the event core that runs already.
+
+    Args:
+        name: its instance name.
+        http_url: base address of its HTTP endpoint.
+        metrics_url: full address of its metrics.
+    """
+
+    name: str
+    http_url: str
+    metrics_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalSettings:
+    """The file, checked.
+
+    Args:
+        file: where it was read from.
+        client: librdkafka properties common to all principals.
+        internal: librdkafka properties of the internal listener; empty if there is none.
+        principals: user name and password by principal.
+        cores: instances of the event core that run already.
+    """
+
+    file: Path
+    client: Mapping[str, str]
+    internal: Mapping[str, str] = field(default_factory=dict)
+    principals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    cores: tuple[CoreAddress, ...] = ()
+
+
+class _Table:
+    """One table of the file; every complaint names file and key."""
+
+    def __init__(self, file: Path, name: str, values: object, allowed: Iterable[str]) -> None:
+        self.file, self.name = file, name
+        if not isinstance(values, dict):
+            self.refuse(name or "the file", "must be a table")
+        self.values: dict[str, Any] = values
+        known = sorted(allowed)
+        for key in values:
+            if known and key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                guess = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+                raise UsageError(f"{file}: unknown key {self.path(key)!r}{guess}")
+
+    def path(self, key: str) -> str:
+        return f"{self.name}.{key}" if self.name else key
+
+    def refuse(self, what: str, why: str) -> NoReturn:
+        raise UsageError(f"{self.file}: {what} {why}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self.values.get(key, default)
+        if value is None:
+            self.refuse(f"{self.path(key)!r}", "is missing")
+        if not isinstance(value, str):
+            self.refuse(f"{self.path(key)!r}", f"must be a string, not {type(value).__name__}")
+        return value
+
+    def existing_file(self, key: str) -> str:
+        path = self.file.parent / self.text(key)
+        if not path.is_file():
+            self.refuse(f"{self.path(key)!r}", f"names a file that is not there: {path}")
+        return str(path)
+
+    def secret(self) -> str:
+        if "password_env" not in self.values:
+            return self.text("password")
+        variable = self.text("password_env")
+        if variable not in os.environ:
+            self.refuse(f"{self.path('password_env')!r}", f"names a variable that is not set: {variable}")
+        return os.environ[variable]
+
+
+def load_external(file: Path) -> ExternalSettings:
+    """Read and check the file.
+
+    Args:
+        file: TOML, with the keys ``bootstrap_servers``, ``security_protocol``, ``sasl_mechanism``, ``ca``, the
+            tables ``principals.<name>`` (``username``, ``password`` or ``password_env``), ``internal``
+            (``bootstrap_servers``, ``ca``, ``certificate``, ``key``), ``properties`` (of librdkafka), and the
+            list ``core`` (``name``, ``http_url``, ``metrics_url``). Paths are relative to the file.
+
+    Raises:
+        UsageError: it cannot be read, or a key in it is wrong; names file and key.
+    """
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from error
+    top = _Table(file, "", content, _KEYS)
+    client = {
+        "bootstrap.servers": top.text("bootstrap_servers"),
+        "security.protocol": top.text("security_protocol", "SASL_SSL"),
+        **({"ssl.ca.location": top.existing_file("ca")} if "ca" in content else {}),
+        **_properties(file, content.get("properties", {})),
+    }
+    if client["security.protocol"].startswith("SASL"):
+        client["sasl.mechanism"] = top.text("sasl_mechanism", SCRAM_MECHANISM)
+    return ExternalSettings(
+        file=file,
+        client=client,
+        internal=_internal(file, content["internal"]) if "internal" in content else {},
+        principals=_principals(file, content.get("principals", {})),
+        cores=_cores(file, content.get("core", [])),
+    )
+
+
+def _properties(file: Path, values: object) -> dict[str, str]:
+    table = _Table(file, "properties", values, ())
+    return {key: table.text(key) for key in table.values}
+
+
+def _internal(file: Path, values: object) -> dict[str, str]:
+    table = _Table(file, "internal", values, ("bootstrap_servers", "ca", "certificate", "key"))
+    return {
+        "bootstrap.servers": table.text("bootstrap_servers"),
+        "security.protocol": "SSL",
+        "ssl.ca.location": table.existing_file("ca"),
+        "ssl.certificate.location": table.existing_file("certificate"),
+        "ssl.key.location": table.existing_file("key"),
+    }
+
+
+def _principals(file: Path, values: object) -> dict[str, tuple[str, str]]:
+    found = {}
+    for name, entry in _Table(file, "principals", values, ()).values.items():
+        table = _Table(file, f"principals.{name}", entry, ("username", "password", "password_env"))
+        found[name] = (table.text("username", name), table.secret())
+    return found
+
+
+def _cores(file: Path, values: object) -> tuple[CoreAddress, ...]:
+    if not isinstance(values, list):
+        raise UsageError(f"{file}: 'core' must be a list of tables: [[core]]")
+    found = []
+    for number, entry in enumerate(values):
+        table = _Table(file, f"core[{number}]", entry, ("name", "http_url", "metrics_url"))
+        http_url = table.text("http_url").rstrip("/")
+        metrics_url = table.text("metrics_url", f"{http_url}/metrics")
+        found.append(
+            CoreAddress(name=table.text("name", f"core-{number}"), http_url=http_url, metrics_url=metrics_url)
+        )
+    return tuple(found)

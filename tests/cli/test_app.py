@@ -1,0 +1,266 @@
+"""Every command: what it prints, what it leaves, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fabricate import Recipe, fabricate
+from typer.testing import CliRunner
+
+from necp_validate import __version__
+from necp_validate.cli.app import app
+from necp_validate.report.verdict import conclude, write_verdict
+from necp_validate.results import Finding, StackError, Verdict
+from necp_validate.scenario.events import OnEvent, RunStarted
+from necp_validate.scenario.model import Scenario
+
+COMMANDS = ["run", "verify", "report", "gate", "compare", "up", "status", "down", "doctor", "selftest", "schema"]
+
+
+@pytest.fixture
+def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+    """Runs a command in an empty folder; gives exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    runner = CliRunner()
+
+    def call(*arguments: str | Path) -> tuple[int, str, str]:
+        result = runner.invoke(app, [str(argument) for argument in arguments])
+        return result.exit_code, result.stdout, result.stderr
+
+    return call
+
+
+def judged(run: Path, verdict: Verdict) -> Path:
+    check = Finding(name="lost-write", verdict=verdict, count=1, summary="1 event was lost")
+    write_verdict(run, conclude(run.name, [], [check]))
+    return run
+
+
+def test_help_names_every_command_and_every_exit_code(invoke) -> None:
+    code, out, _ = invoke("--help")
+    assert code == 0
+    for command in COMMANDS:
+        assert re.search(rf"\b{command}\b", out)
+    assert "0 pass · 1 fail · 2 wrong usage · 3 unknown · 4" in out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(invoke, command: str) -> None:
+    path = ["schema", "export"] if command == "schema" else [command]
+    code, out, _ = invoke(*path, "--help")
+    assert code == 0
+    assert f"necp-validate {' '.join(path)}" in " ".join(out.split())
+
+
+def test_version(invoke) -> None:
+    assert invoke("--version")[:2] == (0, f"{__version__}\n")
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """--help answers at once because pandas, matplotlib, Kafka and Locust stay unloaded."""
+    heavy = ("pandas", "numpy", "matplotlib", "confluent_kafka", "locust", "gevent", "jinja2", "docker")
+    code = f"import sys, necp_validate.cli.app; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("verdict", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.UNKNOWN, 3)])
+def test_gate_ends_with_the_code_of_the_verdict(invoke, tmp_path: Path, verdict: Verdict, code: int) -> None:
+    run = judged(fabricate(tmp_path), verdict)
+    found, out, _ = invoke("gate", run)
+    assert found == code
+    assert out.startswith(f"{verdict}: ")
+
+
+def test_gate_without_a_verdict_is_wrong_usage(invoke, tmp_path: Path) -> None:
+    run = fabricate(tmp_path)
+    code, _, err = invoke("gate", run)
+    assert code == 2
+    assert f"hint: make it with: necp-validate verify {run}" in err
+
+
+@pytest.mark.parametrize("command", ["verify", "report", "gate"])
+def test_a_run_that_is_not_there_is_wrong_usage(invoke, command: str) -> None:
+    code, _, err = invoke(command, "nowhere")
+    assert code == 2
+    assert 'there is no run "nowhere"' in err
+
+
+def test_verify_judges_a_stored_run(invoke, tmp_path: Path) -> None:
+    run = fabricate(tmp_path, Recipe(lost=3))
+    code, out, _ = invoke("verify", run)
+    assert code == 1
+    assert "✗ FAIL" in out
+    assert "lost-write" in out
+    assert json.loads((run / "verdict.json").read_text())["verdict"] == "fail"
+
+
+def test_report_is_made_again_and_named(invoke, tmp_path: Path) -> None:
+    run = judged(fabricate(tmp_path), Verdict.PASS)
+    code, out, _ = invoke("report", run)
+    assert code == 0
+    assert [Path(line).name for line in out.split()] == ["report.html", "summary.md", "junit.xml"]
+
+
+def test_runs_are_found_by_id_and_by_the_word_last(invoke, tmp_path: Path) -> None:
+    runs = tmp_path / "reports" / "runs"
+    judged(fabricate(runs, Recipe(run_id="one")), Verdict.PASS)
+    assert invoke("gate", "one")[0] == 0
+    assert invoke("gate", "last")[0] == 0
+
+
+def test_compare_shows_ratios_and_changed_verdicts(invoke, tmp_path: Path) -> None:
+    fast = judged(fabricate(tmp_path, Recipe(run_id="fast")), Verdict.PASS)
+    slow = judged(fabricate(tmp_path, Recipe(run_id="slow", slow=2)), Verdict.FAIL)
+    code, out, _ = invoke("compare", fast, slow)
+    assert code == 0
+    assert re.search(r"combat P99 .*\S2\.0", out)
+    assert re.search(r"lost-write\s+✓ pass\s+✗ fail", out)
+
+
+def test_compare_needs_two_runs(invoke, tmp_path: Path) -> None:
+    assert invoke("compare", fabricate(tmp_path))[0] == 2
+
+
+def test_doctor_shows_machine_stacks_and_scenarios(invoke) -> None:
+    code, out, _ = invoke("doctor")
+    assert code in (0, 1)
+    for word in ("cores", "Docker", "Java", "local", "external", "smoke", "peak-200"):
+        assert word in out
+
+
+@pytest.mark.parametrize(("format_", "key"), [("jsonschema", "$schema"), ("asyncapi", "asyncapi")])
+def test_schemas_are_exported_as_json(invoke, format_: str, key: str) -> None:
+    code, out, _ = invoke("schema", "export", "--format", format_)
+    assert code == 0
+    assert key in json.loads(out)
+
+
+def test_without_a_stack_status_says_how_to_bring_one_up(invoke, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NECP_STATE_DIR", str(tmp_path))
+    code, _, err = invoke("status")
+    assert code == 4
+    assert "error: no stack is up\nhint: bring one up with `necp-validate up`" in err
+    assert invoke("down")[:2] == (0, "no stack was up\n")
+    assert invoke("run", "smoke", "--attach")[0] == 4
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_a_stack_is_brought_up_used_and_ended(invoke, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NECP_STATE_DIR", str(tmp_path))
+    try:
+        code, out, err = invoke("up")
+        assert (code, out.count("✓ ok")) == (0, 3), err
+        assert invoke("up")[0] == 4, "a second stack must be refused"
+        assert invoke("status")[0] == 0
+        _, properties, _ = invoke("status", "--client", "combat-service")
+        assert "sasl.username=combat-service\n" in properties
+    finally:
+        code, out, err = invoke("down")
+    assert (code, out) == (0, "the stack is down\n"), err
+    assert invoke("status")[0] == 4
+
+
+def test_a_wrong_option_is_wrong_usage(invoke) -> None:
+    assert invoke("run", "--nope")[0] == 2
+
+
+class TestRun:
+    """The command itself; the run behind it is replaced, because it needs Kafka."""
+
+    @pytest.fixture
+    def runner(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+        """Replaces the run by a fabricated one; ``then`` may raise in its middle."""
+        called: dict[str, object] = {"recipe": Recipe(), "then": lambda: None}
+
+        def run_scenario(
+            scenario: Scenario, *, stack: object, out: Path, web_port: int | None, on_event: OnEvent
+        ) -> Path:
+            called.update(scenario=scenario, web_port=web_port)
+            run = fabricate(out, called["recipe"])  # type: ignore[arg-type]
+            on_event(RunStarted(run_id=run.name, run_dir=run, scenario=scenario.name, phases=()))
+            called["then"]()  # type: ignore[operator]
+            return run
+
+        monkeypatch.setattr("necp_validate.scenario.runner.run_scenario", run_scenario)
+        return called
+
+    def test_a_sound_run_passes_and_names_its_report(self, invoke, runner) -> None:
+        code, out, err = invoke("run", "smoke")
+        assert (code, err.count("error")) == (0, 0)
+        assert "✓ PASS" in out
+        report = Path(out.split("report: ")[1].strip())
+        assert report.is_file()
+
+    def test_a_lossy_run_fails(self, invoke, runner) -> None:
+        runner["recipe"] = Recipe(lost=5)
+        code, out, _ = invoke("run", "smoke")
+        assert code == 1
+        assert "DUR-ACKED" in out
+
+    def test_options_reach_the_scenario(self, invoke, runner) -> None:
+        invoke(
+            *("run", "smoke", "--scale", "0.5", "--set", "core.instances=2", "--stack", "local"),
+            *("--seed", "42", "--web", "8089"),
+        )
+        scenario = runner["scenario"]
+        assert scenario.scale == pytest.approx(0.05)
+        assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
+        assert runner["web_port"] == 8089
+
+    @pytest.mark.parametrize(
+        ("arguments", "says"),
+        [
+            (["smokee"], 'did you mean "smoke"'),
+            (["smoke", "--set", "cor.instances=2"], 'did you mean "core"'),
+            (["smoke", "--stack", "cloud"], "auto, local, docker, external"),
+            (["smoke", "--scale", "0"], "--scale"),
+        ],
+    )
+    def test_wrong_input_is_found_before_anything_starts(self, invoke, runner, arguments, says: str) -> None:
+        code, _, err = invoke("run", *arguments)
+        assert code == 2
+        assert says in err
+        assert "scenario" not in runner
+
+    def test_an_error_of_the_stack_keeps_its_hint_and_its_log(self, invoke, runner) -> None:
+        def fail() -> None:
+            raise StackError("broker 2 died", hint="see its log", detail="OutOfMemoryError")
+
+        runner["then"] = fail
+        code, _, err = invoke("run", "smoke")
+        assert code == 4
+        assert "error: broker 2 died\nOutOfMemoryError\nhint: see its log\n" in err
+
+    def test_an_interrupted_run_says_where_its_part_lies(self, invoke, runner) -> None:
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        runner["then"] = interrupt
+        code, _, err = invoke("run", "smoke")
+        assert code == 4
+        assert "interrupted, everything stopped" in err
+        assert re.search(r"the partial run is kept at reports/runs/\S+-smoke", err)
+
+    def test_a_defect_of_the_suite_is_one_line_and_a_traceback_in_a_file(self, invoke, runner) -> None:
+        def divide() -> None:
+            _ = 1 // 0
+
+        runner["then"] = divide
+        code, _, err = invoke("run", "smoke")
+        assert code == 4
+        assert "ZeroDivisionError" in err
+        assert "Traceback" not in err
+        place = re.search(r"the traceback is in (\S+)", err)
+        assert place is not None
+        kept = Path(place[1])
+        assert "in divide" in kept.read_text()
+        kept.unlink()
