@@ -68,12 +68,17 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key; may be repeated")
     ] = None,
     stack: StackOption = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="FILE", help="TOML file of an external target; implies --stack external")
+    ] = None,
     out: Annotated[Path, typer.Option(help="where the run directory goes")] = Path("reports/runs"),
     web: Annotated[int | None, typer.Option(metavar="PORT", help="serve Locust's web page here meanwhile")] = None,
     attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
+    import json
+
     from necp_validate.cli.live import RunProgress
     from necp_validate.cli.tables import show, verdict_table
     from necp_validate.report.pipeline import judge_and_report
@@ -82,7 +87,11 @@ def run(
     from necp_validate.scenario.runner import run_scenario
     from necp_validate.stack import attach as attached_stack
 
-    overrides = [*(set_ or []), *([f"stack={stack}"] if stack else [])]
+    overrides = list(set_ or [])
+    if target:
+        overrides += [f"target={json.dumps(target)}", f"stack={stack or 'external'}"]
+    elif stack:
+        overrides.append(f"stack={stack}")
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
     running = attached_stack() if attach else None
     with RunProgress() as progress:

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from necp_validate.results import Verdict
+from necp_validate.results import ClaimResult, Verdict
 
 if TYPE_CHECKING:
     from necp_validate.report.compare import Comparison
@@ -47,7 +47,7 @@ def verdict_table(verdict: RunVerdict, sentence: str) -> RenderableType:
     if verdict.claims:
         claims = grid("verdict", "claim", "claimed", "measured")
         for claim in verdict.claims:
-            claims.add_row(badge(claim.verdict), claim.id, claim.threshold, claim.measured or claim.evidence)
+            claims.add_row(badge(claim.verdict), claim.id, claim.threshold, _measured(claim))
         parts += [claims, Text()]
     open_ones = [check for check in verdict.checks if check.verdict is not Verdict.PASS]
     if open_ones:
@@ -58,6 +58,15 @@ def verdict_table(verdict: RunVerdict, sentence: str) -> RenderableType:
     passed = len(verdict.checks) - len(open_ones)
     parts.append(Text(f"{passed} of {len(verdict.checks)} checks passed", style="dim"))
     return Group(*parts)
+
+
+def _measured(claim: ClaimResult) -> Text:
+    """What was measured; where that is no pass, also how, or what was missing."""
+    if claim.verdict is Verdict.PASS:
+        return Text(claim.measured)
+    if not claim.measured:
+        return Text(claim.evidence)
+    return Text.assemble(claim.measured, (f"\n{claim.evidence}", "dim"))
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
@@ -97,7 +106,8 @@ def stack_table(stack: Stack) -> RenderableType:
     found = stack.describe()
     facts = grid("", "")
     facts.show_header = False
-    facts.add_row("backend", f"{found.backend}, Kafka {found.kafka_version or '?'}, Java {found.java_version or '?'}")
+    versions = [("Kafka", found.kafka_version), ("Java", found.java_version)]
+    facts.add_row("backend", ", ".join([found.backend, *(f"{name} {v}" for name, v in versions if v)]))
     for listener, protocol in found.security.items():
         facts.add_row(listener, protocol)
     facts.add_row("topics", f"replication {found.replication_factor}, min.insync.replicas {found.min_insync_replicas}")

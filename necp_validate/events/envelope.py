@@ -130,6 +130,8 @@ def _damage(value: bytes) -> InvalidEvent:
 
 def _defect(value: bytes, error: Exception) -> InvalidEvent:
     """Say whether the envelope or the data is at fault for ``error``."""
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidEvent("malformed", str(error))
     reason: Reason = "invalid-data"
     try:
         _ANY.decode(value)

@@ -72,6 +72,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
         verifier: librdkafka properties of the principal that reads receipts.
         drain_timeout_s: how long to wait for the receipts of the last events.
         web_port: port of Locust's web page, or none.
+        receipts: whether to expect receipts, and to wait for the last of them.
     """
 
     run_dir: str
@@ -83,6 +84,7 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     verifier: dict[str, str]
     drain_timeout_s: float = 60.0
     web_port: int | None = None
+    receipts: bool = True
 
     @property
     def duration_s(self) -> float:

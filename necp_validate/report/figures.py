@@ -116,9 +116,9 @@ def _rate(run: RunFrames, phase: str | None) -> KeyFigure:
         return KeyFigure(label="events/s acknowledged", value=text.MISSING)
     row = rows.iloc[0]
     return KeyFigure(
-        label=f"events/s in {shown}",
+        label=f"events/s acked in {shown}",
         value=text.count(row.acked_eps),
-        note=f"{text.percent(row.achieved)} of scheduled",
+        note=f"{text.count(row.planned_eps)} planned, {text.count(row.handled_eps)} handled",
     )
 
 
@@ -164,7 +164,9 @@ def _host(run: RunFrames, phase: str | None) -> KeyFigure:
     if run.host is None or span is None:
         return KeyFigure(label=label, value=text.MISSING, note="no evidence")
     rows = run.host[(run.host.t_s >= span.start_s) & (run.host.t_s < span.end_s)]
+    if rows.cpu_busy_pct.isna().all():
+        return KeyFigure(label=label, value=text.MISSING, note="no evidence")
     late = percentile_rows(run, "late")
     late = late[(late.phase == phase) & (late.domain == (ALL if len(run.domains) > 1 else late.domain))]
     note = f"generator late by {text.ms(late.iloc[0].p99)} (P99)" if not late.empty else ""
-    return KeyFigure(label=label, value=text.percent(rows.cpu_busy_pct.mean() / 100, 0), note=note)
+    return KeyFigure(label=label, value=f"{rows.cpu_busy_pct.mean():.0f}%", note=note)

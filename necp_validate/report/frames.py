@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from necp_validate.history import History, read_history
+from necp_validate.history import History, Phase, read_history
 from necp_validate.history.history import LatencyMap
 from necp_validate.verify.latency import Latency, latency_of
+from necp_validate.verify.rates import rates
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -20,7 +21,8 @@ ORDER = ("combat", "economy", "social", "system")
 ALL = "all"
 """Name of the row that stands for every domain together."""
 
-_COUNTS = ("scheduled", "sent", "acked", "failed", "processed", "rejected", "dead_lettered")
+_RATES = ("scheduled", "sent", "acked", "failed", "ended")
+_SHORTEST_ROW_S = 0.5
 _LATENCIES = ("e2e_p50_ms", "e2e_p99_ms", "ack_p50_ms", "ack_p99_ms", "late_p99_ms", "late_max_ms")
 
 
@@ -42,8 +44,8 @@ class RunFrames:
         history: the record itself.
         domains: those that were loaded, in the order of the mix.
         phases: on the time axis.
-        timeline: per second and domain; counts summed and latencies the worst over the workers. ``ended`` is
-            the sum of the three outcomes.
+        timeline: per second and domain; rates (``scheduled_eps`` ...) summed and latencies the worst over the
+            workers. ``ended_eps`` is the sum of the three outcomes.
         host: samples of the host.
         brokers: samples of each broker; ``ios`` is reads plus writes.
         lag: consumer lag per domain.
@@ -63,6 +65,14 @@ class RunFrames:
     def latency(self) -> LatencyMap:
         """Histograms by phase, domain and kind."""
         return self.history.latency
+
+    @property
+    def end_s(self) -> float:
+        """Where the time axis ends: after the last phase, and after the last row of the timeline."""
+        ends = [phase.end_s for phase in self.phases[-1:]]
+        if self.timeline is not None:
+            ends.append(float(self.timeline.t_s.max()))
+        return max(ends, default=0.0)
 
     def spans_of(self, kind: str) -> tuple[PhaseSpan, ...]:
         """The phases of one kind."""
@@ -144,11 +154,16 @@ def _timeline(history: History, begin_s: float) -> pd.DataFrame | None:
     frame = _frame(history.timeline, begin_s)
     if frame is None:
         return None
+    frame["ended"] = frame[["processed", "rejected", "dead_lettered"]].sum(axis=1, min_count=1)
+    # On a busy host a row may come late and then counts more than one second.
+    row_s = frame.groupby(["worker", "domain"])["t_s"].diff().clip(lower=_SHORTEST_ROW_S).fillna(1.0)
+    for column in _RATES:
+        frame[f"{column}_eps"] = frame[column] / row_s
+    frame["t_s"] = frame["t_s"].round()
     groups = frame.groupby(["t_s", "domain"], sort=True)
     # A sum over nothing but missing values must stay missing: no evidence is not zero.
-    merged = pd.concat([groups[list(_COUNTS)].sum(min_count=1), groups[list(_LATENCIES)].max()], axis=1)
-    merged["phase"] = groups["phase"].first()
-    merged["ended"] = merged[["processed", "rejected", "dead_lettered"]].sum(axis=1, min_count=1)
+    summed = groups[[f"{column}_eps" for column in _RATES]].sum(min_count=1)
+    merged = pd.concat([summed, groups[list(_LATENCIES)].max()], axis=1)
     return merged.reset_index()
 
 
@@ -198,37 +213,39 @@ def _percentiles(latency: Latency) -> dict[str, float]:
 
 
 def throughput_rows(run: RunFrames) -> pd.DataFrame:
-    """What was scheduled, sent and acknowledged per phase and domain, and the rates achieved.
+    """What became of the schedule, per phase and domain (and all domains together).
 
     Returns:
-        Columns phase, domain, scheduled, sent, acked, failed, scheduled_eps, acked_eps, achieved (a share).
+        Columns phase, domain; counts of the phase's events by their intended time, whenever they were done:
+        scheduled, sent, acked, failed, and share (acked of scheduled); rates as they were, after the phase's
+        ramp: planned_eps, sent_eps, acked_eps, handled_eps (NaN where the timeline does not tell).
     """
     rows = []
-    groups: dict[str, Iterable[str]] = {domain: (domain,) for domain in run.domains}
+    groups: dict[str, tuple[str, ...]] = {domain: (domain,) for domain in run.domains}
     if len(groups) > 1:
         groups[ALL] = run.domains
-    for phase in run.phases:
-        seconds = phase.end_s - phase.start_s
+    for phase in run.history.phases:
         for name, domains in groups.items():
             counts = run.history.counts(phase.name, domains)
-            if counts.scheduled and seconds > 0:
+            if counts.scheduled:
                 row = {"phase": phase.name, "domain": name, **asdict(counts)}
-                row["scheduled_eps"] = counts.scheduled / seconds
-                row["acked_eps"] = counts.acked / seconds
-                row["achieved"] = counts.acked / counts.scheduled
-                rows.append(row)
-    columns = [
-        "phase",
-        "domain",
-        "scheduled",
-        "sent",
-        "acked",
-        "failed",
-        "scheduled_eps",
-        "acked_eps",
-        "achieved",
-    ]
-    return pd.DataFrame(rows, columns=columns)
+                row["share"] = counts.acked / counts.scheduled
+                rows.append(row | _rates(run.history, phase, domains))
+    columns = ["phase", "domain", "scheduled", "sent", "acked", "failed", "share"]
+    return pd.DataFrame(rows, columns=[*columns, "planned_eps", "sent_eps", "acked_eps", "handled_eps"])
+
+
+def _rates(history: History, phase: Phase, domains: tuple[str, ...]) -> dict[str, float]:
+    found = rates(history, phase, domains)
+    if found is None:
+        return {}
+    handled_eps = float("nan") if found.handled_eps is None else found.handled_eps
+    return {
+        "planned_eps": found.planned_eps,
+        "sent_eps": found.sent_eps,
+        "acked_eps": found.acked_eps,
+        "handled_eps": handled_eps,
+    }
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
     head = _MARKS[verdict.verdict] if verdict else "❔ not judged"
     parts = [f"## {head}: {info.scenario}", sentence(verdict) if verdict else "This run has no verdict yet."]
     if info.status != "finished":
-        parts.append(f"**The run is {info.status}**{': ' + info.error if info.error else ''}.")
+        parts.append(f"**The run is {info.status}**: {(info.error or 'no reason is recorded').splitlines()[0]}")
     parts.append("\n".join(f"- {one.label}: **{one.value}** {_note(one.note)}" for one in key_figures(run)))
     if verdict:
         parts += [_claims(verdict.claims), _checks(verdict.checks)]

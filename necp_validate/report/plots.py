@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from necp_validate.history.hdr import HdrHistogram
+from necp_validate.report import text
 from necp_validate.report.frames import PhaseSpan, RunFrames
 from necp_validate.report.style import chart, colour, legend
 
@@ -32,10 +33,10 @@ def throughput(run: RunFrames, domain: str) -> str | None:
     rows = thin(rows, "mean")
     with chart(f"Throughput of {domain} events over time", y_label="events/s") as drawing:
         axes = drawing.axes
-        axes.fill_between(rows.t_s, rows.scheduled, color=colour("scheduled"), alpha=0.22, lw=0, label="scheduled")
-        axes.plot(rows.t_s, rows.acked, color=colour("acked"), label="acked")
-        if rows.ended.notna().any():
-            axes.plot(rows.t_s, rows.ended, color=colour("processed"), ls=(0, (2.5, 1.2)), label="processed")
+        axes.fill_between(rows.t_s, rows.scheduled_eps, color=colour("scheduled"), alpha=0.22, lw=0, label="scheduled")
+        axes.plot(rows.t_s, rows.acked_eps, color=colour("acked"), label="acked")
+        if rows.ended_eps.notna().any():
+            axes.plot(rows.t_s, rows.ended_eps, color=colour("processed"), ls=(0, (2.5, 1.2)), label="processed")
         axes.yaxis.set_major_formatter(_RATE)
         _over_time(axes, run, from_zero=True)
     return drawing.svg
@@ -45,7 +46,7 @@ def latency(run: RunFrames, column: str, label: str, *, limits: bool = False) ->
     """One latency figure per second and domain, on a logarithmic scale, with the claimed limits dotted."""
     if run.timeline is None or run.timeline[column].notna().sum() == 0:
         return None
-    with chart(label, y_label="ms") as drawing:
+    with chart(label, y_label="") as drawing:
         axes = drawing.axes
         axes.set_yscale("log")
         for domain in run.domains:
@@ -78,7 +79,7 @@ def percentile_curve(run: RunFrames, phase: str) -> str | None:
     }
     if not curves:
         return None
-    with chart(f"Latency by percentile in {phase}", y_label="ms") as drawing:
+    with chart(f"Latency by percentile in {phase}", y_label="") as drawing:
         axes = drawing.axes
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -219,21 +220,19 @@ def _of(frame: pd.DataFrame | None, domain: str) -> pd.DataFrame | None:
 
 def _log_ms(axes: Axes) -> None:
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=8))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text.ms(value)))
     axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _over_time(axes: Axes, run: RunFrames, *, from_zero: bool = False) -> None:
     """What all charts over time share: phases shaded and labelled, minutes below, a legend."""
-    low, high = axes.get_xlim()
-    if run.phases:
-        low, high = min(low, run.phases[0].start_s), max(high, run.phases[-1].end_s)
-    axes.set_xlim(low, high)
+    end_s = run.end_s or axes.get_xlim()[1]
+    axes.set_xlim(0, end_s)
     if from_zero:
         axes.set_ylim(bottom=0)
-    _shade(axes, run.phases, high - low)
+    _shade(axes, run.phases, end_s)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 3, 6, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(_clock(high)))
+    axes.xaxis.set_major_formatter(FuncFormatter(_clock(end_s)))
     legend(axes)
 
 

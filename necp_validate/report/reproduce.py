@@ -34,6 +34,8 @@ def run_command(info: RunInfo) -> str:
     words += ["--seed", str(info.seed)]
     if backend := info.stack.get("backend"):
         words += ["--stack", str(backend)]
+    if target := info.config.get("target"):
+        words += ["--target", str(target)]
     for key, value in _changed(info, base):
         words += ["--set", f"{key}={json.dumps(_rounded(value))}"]
     return shlex.join(words)
@@ -47,7 +49,7 @@ def _base(info: RunInfo) -> Scenario | None:
         return None
 
 
-_OPTIONS_OF_THEIR_OWN = ("name", "description", "scale", "seed", "stack")
+_OPTIONS_OF_THEIR_OWN = ("name", "description", "scale", "seed", "stack", "target")
 
 
 def _changed(info: RunInfo, base: Scenario | None) -> list[tuple[str, Any]]:

@@ -15,6 +15,7 @@ from necp_validate.results.errors import UsageError
 
 FILE_NAME = "verdict.json"
 _NAMED_AT_MOST = 3
+_BROKEN_OFF = "complete-run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +93,12 @@ def sentence(verdict: RunVerdict) -> str:
     word = "failed" if verdict.verdict is Verdict.FAIL else "could not be decided"
     reasons = [f"{claim.id} ({_reason(claim)})" for claim in verdict.of(verdict.verdict)]
     reasons += [
-        f"check {check.name} ({check.summary.rstrip('.')})"
+        f"check {check.name} ({_first_line(check.summary)})"
         for check in verdict.checks
         if check.verdict is verdict.verdict
     ]
+    # A run that broke off explains everything else that is missing.
+    reasons.sort(key=lambda reason: not reason.startswith(f"check {_BROKEN_OFF} "))
     named = "; ".join(reasons[:_NAMED_AT_MOST])
     more = len(reasons) - _NAMED_AT_MOST
     rest = f"; and {more} more" if more > 0 else ""
@@ -106,4 +109,8 @@ def sentence(verdict: RunVerdict) -> str:
 def _reason(claim: ClaimResult) -> str:
     if claim.measured and claim.verdict is Verdict.FAIL:
         return f"{claim.measured}, claimed {claim.threshold}"
-    return claim.evidence.rstrip(".")
+    return _first_line(claim.evidence)
+
+
+def _first_line(text: str) -> str:
+    return text.strip().split("\n", 1)[0].rstrip(".")

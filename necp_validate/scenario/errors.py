@@ -109,9 +109,7 @@ def unknown_key(source: Source, path: Sequence[Key], valid: Sequence[str]) -> Us
     """A key or table that no scenario has."""
     table = dotted(path[:-1])
     inside = f" in [{table}]" if table else ""
-    return UsageError(
-        f'{source.at(path)}: unknown key "{path[-1]}"{inside}', hint=_hint(path[-1], valid, "valid keys")
-    )
+    return UsageError(f'{source.at(path)}: unknown key "{path[-1]}"{inside}', hint=_hint(path[-1], valid, "valid keys"))
 
 
 def invalid_choice(source: Source, path: Sequence[Key], given: object, valid: Sequence[str]) -> UsageError:

@@ -97,9 +97,7 @@ def _read(path_or_name: str | Path) -> Source:
             raise UsageError(f'no scenario is called "{path}"', hint=hint)
         path = scenario_folder() / f"{path}.toml"
     try:
-        return Source(
-            name=str(path_or_name) if path == Path(path_or_name) else path.name, text=path.read_text("utf-8")
-        )
+        return Source(name=str(path_or_name) if path == Path(path_or_name) else path.name, text=path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         hint = f"scenarios that come with the suite: {', '.join(scenario_names())}"
         raise UsageError(f"the scenario file {path} cannot be read: {error}", hint=hint) from error
@@ -133,9 +131,7 @@ def _check_keys(data: Mapping[str, Any], source: Source) -> None:
         _check_table(given, Traffic.__struct_fields__, ("traffic", domain), source)
     phases = data.get("phases", [])
     if not isinstance(phases, list):
-        raise invalid_value(
-            source, ("phases",), "must be an array of tables", "write [[phases]], in double brackets"
-        )
+        raise invalid_value(source, ("phases",), "must be an array of tables", "write [[phases]], in double brackets")
     for index, given in enumerate(phases):
         _check_table(given, Phase.__struct_fields__, ("phases", index), source)
 
@@ -177,9 +173,7 @@ def _explain(
     if key in _CHOICES and isinstance(given, str):
         return invalid_choice(source, (*prefix, *path), given, _CHOICES[key])
     suffix = f"; it is {given!r}" if given is not None else ""
-    return invalid_value(
-        source, (*prefix, *path), problem[0].lower() + problem[1:] + suffix, _range_hint(key)
-    )
+    return invalid_value(source, (*prefix, *path), problem[0].lower() + problem[1:] + suffix, _range_hint(key))
 
 
 _STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]")
@@ -195,9 +189,11 @@ def _range_hint(key: str) -> str | None:
 
 def _check_whole(scenario: Scenario, source: Source) -> None:
     if not scenario.phases:
-        raise invalid_value(
-            source, ("phases",), "a scenario needs at least one phase", "add a [[phases]] table"
-        )
+        raise invalid_value(source, ("phases",), "a scenario needs at least one phase", "add a [[phases]] table")
+    if (scenario.stack == "external") != (scenario.target is not None):
+        problem = "an external target is described by a TOML file, and only an external one"
+        hint = 'set stack = "external" and target = "<file>.toml", or neither'
+        raise invalid_value(source, ("target",) if scenario.target else ("stack",), problem, hint)
     names = [phase.name for phase in scenario.phases]
     kinds = {phase.kind for phase in scenario.phases}
     for index, phase in enumerate(scenario.phases):
@@ -217,13 +213,7 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
     for id_ in scenario.judge:
         if id_ not in CLAIMS:
             raise invalid_choice(source, ("judge",), id_, tuple(CLAIMS))
-        needed = (
-            PhaseKind.STEADY
-            if id_.startswith(_STEADY_CLAIMS)
-            else PhaseKind.SURGE
-            if id_ == "LOAD-200"
-            else None
-        )
+        needed = PhaseKind.STEADY if id_.startswith(_STEADY_CLAIMS) else PhaseKind.SURGE if id_ == "LOAD-200" else None
         if needed is not None and needed not in kinds:
             raise invalid_value(source, ("judge",), f"{id_} is judged in a {needed} phase, and there is none")
 

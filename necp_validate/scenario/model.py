@@ -146,6 +146,7 @@ class Scenario(Table, frozen=True, kw_only=True):
         name: file name without its ending.
         description: one sentence on what the scenario is for.
         stack: what brings the target up.
+        target: the TOML file that describes an external target; only with ``stack = "external"``.
         seed: same seed, same events.
         scale: factor that every rate has been multiplied by already; 1 is the claimed peak.
         traffic: per domain, at 100% of peak.
@@ -156,6 +157,7 @@ class Scenario(Table, frozen=True, kw_only=True):
     name: str
     description: str = ""
     stack: Literal["auto", "local", "docker", "external"] = "auto"
+    target: str | None = None
     seed: Annotated[int, Meta(ge=0)] = 1
     scale: Positive = 1.0
     traffic: dict[str, Traffic]
@@ -201,12 +203,9 @@ class Scenario(Table, frozen=True, kw_only=True):
             UsageError: the factor is not a positive number.
         """
         if not (factor > 0 and math.isfinite(factor)):
-            raise UsageError(
-                f"--scale {factor}: not a positive number", hint="0.1 means a tenth of every rate"
-            )
+            raise UsageError(f"--scale {factor}: not a positive number", hint="0.1 means a tenth of every rate")
         traffic = {
-            domain: msgspec.structs.replace(one, rate_eps=one.rate_eps * factor)
-            for domain, one in self.traffic.items()
+            domain: msgspec.structs.replace(one, rate_eps=one.rate_eps * factor) for domain, one in self.traffic.items()
         }
         return msgspec.structs.replace(self, traffic=traffic, scale=self.scale * factor)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import secrets
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +15,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import msgspec
 import psutil
 
 from necp_validate import __version__
@@ -29,28 +26,24 @@ from necp_validate.history.codec import to_plain
 from necp_validate.history.model import CoreShutdown, Drain, RunInfo
 from necp_validate.history.reader import read_history
 from necp_validate.history.writer import HistoryWriter
-from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
-from necp_validate.results import StackError, SuiteError, UsageError
+from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.events import (
     DrainTick,
     OnEvent,
-    ReadbackTick,
     RunStarted,
     StackReady,
     StageFinished,
     StageStarted,
     ignore,
 )
+from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.monitor import Monitor
-from necp_validate.scenario.progress import LoadWatcher
+from necp_validate.scenario.reading import read_back
 from necp_validate.stack import ServiceHandle, Stack
-from necp_validate.stack.ports import free_ports
-from necp_validate.stack.process import ManagedProcess
+from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.select import open_stack
 
-_TICK_S = 0.25
-_LOAD_STOP_S = 20.0
 _CORE_STOP_S = 30.0
 
 
@@ -66,7 +59,7 @@ def run_scenario(
 
     Args:
         scenario: as resolved, scale and overrides applied.
-        stack: a stack to bring up and down; by default the one that the scenario names.
+        stack: a stack that is up, and stays up; by default the one that the scenario names is brought up and down.
         out: where run directories go.
         web_port: serve Locust's web page here while the load runs.
         on_event: told what happens.
@@ -152,12 +145,8 @@ class _Run:
         """Go through the stages."""
         with ExitStack() as undo:
             with self.stage("stack"):
-                stack = given or open_stack(
-                    self.scenario.stack, log_dir=self.logs, heap_mb=self.scenario.broker.heap_mb
-                )
-                undo.callback(stack.stop)
                 begun = time.monotonic()
-                stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
+                stack = given or self._start_stack(undo)
                 described = stack.describe()
                 self.stack_info = to_plain(_plain_description(described))
                 self.stages["stack_ready_s"] = round(time.monotonic() - begun, 3)
@@ -178,7 +167,8 @@ class _Run:
             monitor.start()
             self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
             with self.stage("load"):
-                self._load(stack, monitor, cores)
+                plan = load_plan(self.scenario, stack, self.run_dir, web_port=self.web_port)
+                run_load(plan, self.scenario, monitor=monitor, cores=cores, on_event=self.on_event)
             self._save_drain()
             healthy = all(core.alive() for core in cores)
             monitor.stop()
@@ -189,60 +179,18 @@ class _Run:
             with self.stage("teardown"):
                 undo.close()
 
+    def _start_stack(self, undo: ExitStack) -> Stack:
+        heap_mib = self.scenario.broker.heap_mb
+        jvm = JvmSettings(heap_min_mib=min(JvmSettings().heap_min_mib, heap_mib), heap_max_mib=heap_mib)
+        stack = open_stack(self.scenario.stack, log_dir=self.logs, jvm=jvm)
+        undo.callback(stack.stop)
+        stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
+        return stack
+
     def _start_core(self, stack: Stack, number: int, undo: ExitStack) -> ServiceHandle:
         core = stack.start_core(f"core-{number}", {})
         undo.callback(lambda: core.alive() and core.kill())
         return core
-
-    def _load(self, stack: Stack, monitor: Monitor, cores: list[ServiceHandle]) -> None:
-        """Run the load processes to their end, telling what they report."""
-        plan_file = self.run_dir / "load-plan.json"
-        plan = load_plan(self.scenario, stack, self.run_dir, self.web_port)
-        # The plan holds passwords of this stack: only its owner may read it, and it goes when the load is done.
-        plan_file.touch(mode=0o600)
-        write_private(plan_file, msgspec.json.encode(plan))
-        processes = self._spawn_load(plan_file)
-        monitor.load_pids = tuple(process.pid for process in processes)
-        watcher = LoadWatcher(self.run_dir, self.scenario, self.on_event, self.web_port)
-        try:
-            deadline = time.monotonic() + plan.duration_s + plan.drain_timeout_s + 60
-            while any(process.alive() for process in processes):
-                if monitor.broken is not None:
-                    raise monitor.broken
-                for core in cores:
-                    if not core.alive():
-                        raise StackError(
-                            f"event core {core.name} died under load",
-                            detail=core.log_tail(),
-                            hint="see logs/",
-                        )
-                if time.monotonic() > deadline:
-                    raise SuiteError("the load did not end in time", detail=processes[0].log_tail())
-                watcher.tell(monitor.lag, monitor.host_busy_pct)
-                time.sleep(_TICK_S)
-            for process in processes:
-                if process.exit_code != 0:
-                    raise SuiteError(
-                        f"a load process ended with exit code {process.exit_code}",
-                        detail=process.log_tail(),
-                        hint=f"its whole output is in {process.log}",
-                    )
-        finally:
-            for process in processes:
-                process.terminate(_LOAD_STOP_S)
-            plan_file.unlink(missing_ok=True)
-
-    def _spawn_load(self, plan_file: Path) -> list[ManagedProcess]:
-        command = [sys.executable, "-m", "necp_validate.load", str(plan_file)]
-        count = self.scenario.load.processes
-        if count == 1:
-            return [ManagedProcess.spawn(command, log=self.logs / "load.log")]
-        (port,) = free_ports(1)
-        roles = [["--master", str(port)], *(["--worker", str(port), str(i)] for i in range(count))]
-        return [
-            ManagedProcess.spawn([*command, *role], log=self.logs / f"load{role[0]}{role[-1]}.log")
-            for role in roles
-        ]
 
     def _topics_read(self) -> list[str]:
         """Topics that the final reader reads."""
@@ -283,86 +231,15 @@ class _Run:
 
     def _read_back(self, stack: Stack) -> None:
         history = read_history(self.run_dir)
-        streams = [stream for record in history.loads for stream in record.streams]
         task = ReadTask(
             client=stack.client_config(VERIFIER_PRINCIPAL),
             begin=self.begin,
-            known={stream.stream: (stream.topic, stream.key) for stream in streams},
+            known={s.stream: (s.topic, s.key) for record in history.loads for s in record.streams},
             dead_letter_topics=[domain.dead_letter_topic for domain in self.domains],
             timeout_s=self.scenario.thresholds.readback_timeout_s,
             out=str(self.run_dir / layout.READBACK),
         )
-        task_file = self.run_dir / "readback-task.json"
-        write_private(task_file, msgspec.json.encode(task))
-        log = self.logs / "readback.log"
-        process = ManagedProcess.spawn(
-            [sys.executable, "-m", "necp_validate.clients.readback", str(task_file)], log=log
-        )
-        try:
-            while process.alive():
-                last = process.log_tail(1)
-                if last.startswith('{"read"'):
-                    self.on_event(ReadbackTick(**json.loads(last)))
-                time.sleep(_TICK_S)
-            if process.exit_code != 0:
-                raise SuiteError("the reader could not read everything back", detail=process.log_tail())
-        finally:
-            process.kill()
-            task_file.unlink(missing_ok=True)
-
-
-def load_plan(scenario: Scenario, stack: Stack, run_dir: Path, web_port: int | None) -> LoadPlan:
-    """Turn a scenario into what the load processes are told."""
-    load = scenario.load
-    producer = {
-        "acks": load.acks,
-        "enable.idempotence": str(load.idempotence).lower(),
-        "compression.type": load.compression,
-        "linger.ms": f"{load.linger_ms:g}",
-        "message.timeout.ms": "120000",
-        "queue.buffering.max.messages": "4000000",
-        "queue.buffering.max.kbytes": "2097151",
-        "statistics.interval.ms": "5000",
-    }
-    traffic = {
-        domain: DomainTraffic(
-            topic=Domain(domain).topic,
-            rate_eps=one.rate_eps,
-            run_length=one.run_length,
-            tick_hz=one.tick_hz,
-            cheat_share=one.cheat_share,
-            poison_share=one.poison_share,
-            # A full flush is a full batch, sent at once; linger only matters for what does not fill one.
-            client={
-                **stack.client_config(Domain(domain).service),
-                **producer,
-                "batch.num.messages": str(one.run_length),
-            },
-        )
-        for domain, one in scenario.traffic.items()
-    }
-    phases = [
-        PlannedPhase(name=p.name, kind=p.kind.value, duration_s=p.duration_s, load=p.load, ramp_s=p.ramp_s)
-        for p in scenario.phases
-    ]
-    return LoadPlan(
-        run_dir=str(run_dir),
-        run_id=run_dir.name,
-        seed=scenario.seed,
-        processes=load.processes,
-        phases=phases,
-        traffic=traffic,
-        verifier=stack.client_config(VERIFIER_PRINCIPAL),
-        drain_timeout_s=max(30.0, 3 * scenario.thresholds.drain_s),
-        web_port=web_port,
-    )
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+        read_back(task, self.run_dir, self.on_event)
 
 
 def _new_run_dir(out: Path, name: str) -> Path:

@@ -32,9 +32,7 @@ class Stages:
         return dict(self._seconds)
 
 
-def wait_listening(
-    layout: ClusterLayout, broker: int, *, timeout_s: float, check: Callable[[], None]
-) -> None:
+def wait_listening(layout: ClusterLayout, broker: int, *, timeout_s: float, check: Callable[[], None]) -> None:
     """Wait until both listeners of a broker accept connections.
 
     Args:

@@ -118,9 +118,7 @@ def server_properties(
     properties = {
         "process.roles": "broker,controller",
         "node.id": str(broker.id),
-        "controller.quorum.voters": ",".join(
-            f"{b.id}@{b.internal_host}:{b.controller_port}" for b in cluster
-        ),
+        "controller.quorum.voters": ",".join(f"{b.id}@{b.internal_host}:{b.controller_port}" for b in cluster),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "INTERNAL",
         "listeners": ",".join(
@@ -132,8 +130,7 @@ def server_properties(
             )
         ),
         "advertised.listeners": (
-            f"INTERNAL://{broker.internal_host}:{broker.internal_port},"
-            f"EXTERNAL://{broker.external_host}:{advertised}"
+            f"INTERNAL://{broker.internal_host}:{broker.internal_port},EXTERNAL://{broker.external_host}:{advertised}"
         ),
         "log.dirs": broker.log_dir,
         **_security(broker, cluster),

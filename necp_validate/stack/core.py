@@ -20,9 +20,7 @@ CORE_MODULE = "necp_validate.reference.eventcore"
 _STARTED_PER_INSTANCE = ("KAFKA_", "HTTP_PORT", "METRICS_PORT", "CORE_INSTANCE")
 
 
-def core_environment(
-    instance: str, client: Mapping[str, str], *, http_port: int, metrics_port: int
-) -> dict[str, str]:
+def core_environment(instance: str, client: Mapping[str, str], *, http_port: int, metrics_port: int) -> dict[str, str]:
     """Return the environment of one instance.
 
     Args:
@@ -96,9 +94,7 @@ class HttpService:
             return self.healthy()
 
         try:
-            wait_until(
-                ready, timeout_s=timeout_s, backoff_s=0.05, message=f"{self.name} did not become healthy"
-            )
+            wait_until(ready, timeout_s=timeout_s, backoff_s=0.05, message=f"{self.name} did not become healthy")
         except StackError as error:
             error.detail = error.detail or self.log_tail()
             raise

@@ -159,9 +159,7 @@ class ExternalStack:
             user, password = self._settings.principals[principal]
         except KeyError:
             known = ", ".join(self._settings.principals) or "none"
-            raise UsageError(
-                f"{self._settings.file}: 'principals.{principal}' is missing; known: {known}"
-            ) from None
+            raise UsageError(f"{self._settings.file}: 'principals.{principal}' is missing; known: {known}") from None
         return {**self._settings.client, "sasl.username": user, "sasl.password": password}
 
     def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
@@ -203,9 +201,7 @@ class ExternalStack:
             kafka_version="",
             java_version="",
             brokers=self._brokers,
-            security={
-                "external": f"{client['security.protocol']}, {client.get('sasl.mechanism', 'no SASL')}"
-            },
+            security={"external": f"{client['security.protocol']}, {client.get('sasl.mechanism', 'no SASL')}"},
             replication_factor=0,
             min_insync_replicas=0,
         )

@@ -171,7 +171,5 @@ def _cores(file: Path, values: object) -> tuple[CoreAddress, ...]:
         table = _Table(file, f"core[{number}]", entry, ("name", "http_url", "metrics_url"))
         http_url = table.text("http_url").rstrip("/")
         metrics_url = table.text("metrics_url", f"{http_url}/metrics")
-        found.append(
-            CoreAddress(name=table.text("name", f"core-{number}"), http_url=http_url, metrics_url=metrics_url)
-        )
+        found.append(CoreAddress(name=table.text("name", f"core-{number}"), http_url=http_url, metrics_url=metrics_url))
     return tuple(found)

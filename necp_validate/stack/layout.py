@@ -75,9 +75,7 @@ class ClusterLayout:
             authority.issue_server(broker_principal(broker.id), list(names))
             home = layout.home(broker.id)
             format_directory(home / "data", node_id=broker.id, cluster_id=cluster_id, snapshot=snapshot)
-            write_properties(
-                layout.properties_file(broker.id), server_properties(broker, settings, overrides)
-            )
+            write_properties(layout.properties_file(broker.id), server_properties(broker, settings, overrides))
         return layout
 
     @property
@@ -111,9 +109,7 @@ class ClusterLayout:
         try:
             password = self.passwords[principal]
         except KeyError:
-            raise UsageError(
-                f"there is no principal {principal!r}; known: {', '.join(self.passwords)}"
-            ) from None
+            raise UsageError(f"there is no principal {principal!r}; known: {', '.join(self.passwords)}") from None
         return {
             "bootstrap.servers": ",".join(servers or [external_address(s) for s in self.settings.values()]),
             "security.protocol": "SASL_SSL",
@@ -137,9 +133,7 @@ class ClusterLayout:
         if not cert.exists():
             raise UsageError(f"there is no certificate for {principal!r} in {self.pki}")
         return {
-            "bootstrap.servers": ",".join(
-                f"{s.internal_host}:{s.internal_port}" for s in self.settings.values()
-            ),
+            "bootstrap.servers": ",".join(f"{s.internal_host}:{s.internal_port}" for s in self.settings.values()),
             "security.protocol": "SSL",
             "ssl.ca.location": str(self.ca),
             "ssl.certificate.location": str(cert),

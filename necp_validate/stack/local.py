@@ -130,9 +130,7 @@ class LocalStack:
                 return
             if isinstance(error, OSError):
                 hint = "see that there is space left and that the folder can be written"
-                raise StackError(
-                    f"the stack could not be started: {error}", hint=hint, detail=last
-                ) from error
+                raise StackError(f"the stack could not be started: {error}", hint=hint, detail=last) from error
             raise
 
     def _start(self, progress: Progress) -> None:
@@ -144,9 +142,7 @@ class LocalStack:
         if self._detached:
             disown(self._directory)
         settings = self._plan(self._directory, self._ports())
-        self._layout = ClusterLayout.create(
-            self._directory, settings, self._runtime, overrides=self._overrides
-        )
+        self._layout = ClusterLayout.create(self._directory, settings, self._runtime, overrides=self._overrides)
         self.logs.mkdir(parents=True, exist_ok=True)
         aot_options = self._aot.use_options() if self._aot else []
         if self._aot is not None and not aot_options and not self._detached:
@@ -333,9 +329,7 @@ class LocalStack:
                 )
 
     def _crashed(self) -> bool:
-        return any(
-            process.exit_code in _CRASHES for process in self._processes.values() if not process.alive()
-        )
+        return any(process.exit_code in _CRASHES for process in self._processes.values() if not process.alive())
 
     def _logs_of_all(self) -> str:
         return "\n".join(f"broker {b}: {p.log_tail(5)}" for b, p in self._processes.items())

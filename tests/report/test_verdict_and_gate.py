@@ -84,6 +84,13 @@ def test_one_sentence_says_why(verdict: RunVerdict, says: str) -> None:
     assert sentence(verdict).startswith(says)
 
 
+def test_a_run_that_broke_off_is_named_first() -> None:
+    """Everything else is unknown because of it."""
+    checks = [check(UNKNOWN), Finding(name="complete-run", verdict=UNKNOWN, count=0, summary="a broker died\nlog")]
+    said = sentence(conclude("r", [claim(UNKNOWN)], checks))
+    assert "could not be decided: check complete-run (a broker died); LAT-COMBAT" in said
+
+
 def test_a_long_list_of_reasons_is_cut() -> None:
     assert sentence(conclude("r", [], [check(FAIL)] * 5)).endswith("; and 2 more.")
 

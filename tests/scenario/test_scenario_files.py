@@ -185,6 +185,8 @@ def test_overrides_reach_every_table_and_phases_by_name_or_place() -> None:
         ("phases.steady.load=x", "phases[1].load"),
         ("name.x=1", "name: is not a table"),
         ("load.acks=1", "contradicts idempotence"),
+        ("stack=external", "described by a TOML file"),
+        ("target=mine.toml", "only an external one"),
         ("stack=cloud", "auto, local, docker, external"),
     ],
 )

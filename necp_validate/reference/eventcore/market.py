@@ -95,6 +95,10 @@ class Market:
         line = self.line(listing.shard, listing.item)
         line.offered += listing.quantity if listing.action == "open" else -listing.quantity
 
+    def lines(self) -> list[Line]:
+        """Give all lines, by shard and item."""
+        return [self._lines[key] for key in sorted(self._lines)]
+
     @property
     def changed(self) -> bool:
         """Whether there is anything to publish."""

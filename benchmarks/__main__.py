@@ -1,0 +1,200 @@
+"""``nox -s bench [-- PART ...]``: generator, reader, stack, latency. Prints figures side by side, and their ratios."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.kafka_tools import producer_performance
+from necp_validate.clients.readback import ReadTask
+from necp_validate.clients.reader import end_offsets
+from necp_validate.events.envelope import event_id, head, seal
+from necp_validate.events.samples import sample_event
+from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
+from necp_validate.history.reader import read_history
+from necp_validate.report.pipeline import judge
+from necp_validate.results import Verdict
+from necp_validate.scenario.files import load_scenario
+from necp_validate.scenario.loading import load_plan, run_load
+from necp_validate.scenario.reading import read_back
+from necp_validate.scenario.runner import run_scenario
+from necp_validate.stack import LocalStack, Stack
+
+_LATENCY_CLAIMS = ("LAT-HEADLINE", "LAT-COMBAT", "LAT-ECONOMY", "LAT-SOCIAL")
+_JAVA_PROPERTIES = {"acks": "all", "enable.idempotence": "true", "compression.type": "lz4", "linger.ms": "5"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the parts asked for; returns 0, or 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="which parts; all of them by default")
+    parts = parser.parse_args(argv).parts or list(PARTS)
+    met = [PARTS[part]() for part in parts]
+    return 0 if all(met) else 1
+
+
+def say(what: str, **figures: Any) -> None:
+    """Print one row of figures."""
+    shown = "  ".join(f"{k}={v:,.3g}" if isinstance(v, float) else f"{k}={v:,}" for k, v in figures.items())
+    print(f"{what:<44} {shown}", flush=True)
+
+
+def target(what: str, value: float, bound: float, *, at_most: bool = True) -> bool:
+    """Print a figure against its target; tells whether it is met."""
+    met = value <= bound if at_most else value >= bound
+    print(f"{what:<44} {value:,.3g}  target {'<=' if at_most else '>='} {bound:,.3g}  {'met' if met else 'MISSED'}")
+    return met
+
+
+def stack_ready() -> bool:
+    """Time to a ready local stack, caches warm, the median of three."""
+    seconds = []
+    for _ in range(3):
+        stack = LocalStack()
+        begun = time.monotonic()
+        try:
+            stack.start(lambda _: None)
+            seconds.append(time.monotonic() - begun)
+        finally:
+            stack.stop()
+        say("stack ready, local", seconds=seconds[-1])
+    return target("stack ready, local (median)", sorted(seconds)[1], 20.0)
+
+
+def generator() -> bool:
+    """The generator's CPU per acked event beside that of ProducerPerformance, same brokers, both without start-up."""
+    with _stack() as stack, tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
+        ours = []
+        for repeat in range(3):
+            ours.append(_generate(stack, Path(folder, f"gen-{repeat}"), duration_s=15))
+            say("generator, 53,000 EPS", cpu_us_per_event=ours[-1])
+        topic = Domain.COMBAT.topic
+        client = stack.client_config(Domain.COMBAT.service)
+        payloads = _payloads(4000)
+        theirs = {}
+        for name, rate in (("at 53,000 EPS", 53_000.0), ("as fast as it can", -1.0)):
+            few, many = 400_000, 1_200_000
+            one = producer_performance(client, topic, payloads, few, rate, _JAVA_PROPERTIES)
+            two = producer_performance(client, topic, payloads, many, rate, _JAVA_PROPERTIES)
+            theirs[name] = 1e6 * (two.cpu_s - one.cpu_s) / (many - few)
+            say(
+                f"ProducerPerformance, {name}",
+                cpu_us_per_event=theirs[name],
+                with_start_us=1e6 * two.cpu_s / many,
+                records_per_s=two.records_per_s,
+            )
+    ours_us = sorted(ours)[1]
+    for name, us in theirs.items():
+        say(f"ratio to ProducerPerformance {name}", ratio=ours_us / us)
+    return target("generator / ProducerPerformance, CPU per event", ours_us / theirs["at 53,000 EPS"], 0.5)
+
+
+def reader() -> bool:
+    """How fast the fresh reader reads and checks, per core, and that its memory does not follow the events."""
+    with _stack() as stack, tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
+        begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), [domain.topic for domain in Domain])
+        known: dict[str, tuple[str, str]] = {}
+        rss, rate, read = [], 0.0, 0
+        for number, duration_s in enumerate((20.0, 180.0)):
+            run_dir = Path(folder, f"read-{number}")
+            _generate(stack, run_dir, duration_s=duration_s)
+            for load in read_history(run_dir).loads:
+                known |= {stream.stream: (stream.topic, stream.key) for stream in load.streams}
+            task = ReadTask(
+                client=stack.client_config(VERIFIER_PRINCIPAL),
+                begin=begin,
+                known=known,
+                dead_letter_topics=[],
+                timeout_s=600,
+                out=str(run_dir / "readback.json"),
+            )
+            read_back(task, run_dir, lambda _: None)
+            result = json.loads(Path(task.out).read_text(encoding="utf-8"))
+            read, rate = result["events_read"], result["events_read"] / result["cpu_s"]
+            rss.append(result["max_rss_bytes"] / 2**20)
+            say("reader", events=read, events_per_cpu_s=rate, events_per_s=result["events_per_s"], rss_mib=rss[-1])
+    return all(
+        [
+            target("reader, events per CPU second", rate, 300_000, at_most=False),
+            target(f"reader, memory at {read:,} over that at a tenth", rss[1] / rss[0], 1.1),
+        ]
+    )
+
+
+def latency() -> bool:
+    """The largest scale of peak-200 at which every latency claim holds in the steady phase, by bisection."""
+    holds, fails = 0.0, 1.28
+    with tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
+        for _ in range(6):
+            scale = round((holds + fails) / 2, 3)
+            scenario = load_scenario(
+                "peak-200",
+                scale=scale,
+                overrides=["phases.surge.duration_s=10", "phases.steady.duration_s=30", "stack=local"],
+            )
+            run_dir = run_scenario(scenario, out=Path(folder))
+            verdict = judge(run_dir)
+            claims = {c.id: c for c in verdict.claims if c.id in _LATENCY_CLAIMS}
+            good = all(claim.verdict is Verdict.PASS for claim in claims.values())
+            say(f"scale {scale:g}: {'holds' if good else 'does not hold'}", **{i: c.measured for i, c in claims.items()})
+            holds, fails = (scale, fails) if good else (holds, scale)
+    say("largest scale at which all latency claims hold", scale=holds, eps=round(26_500 * holds))
+    return holds > 0
+
+
+def _generate(stack: Stack, run_dir: Path, *, duration_s: float) -> float:
+    """Send 53,000 EPS without an event core; returns CPU microseconds per acked event, without start-up."""
+    scenario = load_scenario(
+        "peak-200",
+        overrides=[
+            "phases.warmup.duration_s=3", "phases.warmup.ramp_s=1", "phases.warmup.load=2.0",
+            f"phases.steady.duration_s={duration_s:g}", "phases.steady.load=2.0",
+            "phases.surge.duration_s=0.1", "phases.surge.ramp_s=0",
+            "phases.recovery.duration_s=0.1", "phases.recovery.ramp_s=0",
+        ],
+    )  # fmt: skip
+    run_load(load_plan(scenario, stack, run_dir, receipts=False), scenario)
+    loads = read_history(run_dir).loads
+    acked = sum(stream.acked.count for load in loads for stream in load.streams)
+    return 1e6 * sum(load.cpu_s for load in loads) / acked
+
+
+def _payloads(count: int) -> list[bytes]:
+    """Real events as record values, for ProducerPerformance to draw from."""
+    rng = random.Random(1)
+    values = []
+    for number in range(count):
+        name, version, data = sample_event(Domain.COMBAT, rng)
+        front = head(name, version, key="match-0001", data=data)
+        values.append(seal(front, 1_790_000_000_000_000 + number, event_id("0a1b2c3d", number)))
+    return values
+
+
+class _stack:
+    """A local stack for the length of a ``with`` block."""
+
+    def __enter__(self) -> Stack:
+        self._local = LocalStack()
+        self._local.start(lambda _: None)
+        return self._local
+
+    def __exit__(self, *_: object) -> None:
+        self._local.stop()
+
+
+PARTS: dict[str, Callable[[], bool]] = {
+    "stack": stack_ready,
+    "generator": generator,
+    "reader": reader,
+    "latency": latency,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

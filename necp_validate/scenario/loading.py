@@ -1,0 +1,145 @@
+"""The load stage: starts the load processes, follows them, and ends them whatever happens."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
+from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
+from necp_validate.results import StackError, SuiteError
+from necp_validate.scenario.events import OnEvent, ignore
+from necp_validate.scenario.model import Scenario
+from necp_validate.scenario.monitor import Monitor
+from necp_validate.scenario.private import write_private
+from necp_validate.scenario.progress import LoadWatcher
+from necp_validate.stack import ServiceHandle, Stack
+from necp_validate.stack.ports import free_ports
+from necp_validate.stack.process import ManagedProcess
+
+_TICK_S = 0.25
+_STOP_S = 20.0
+_ALLOWANCE_S = 60.0
+
+
+def load_plan(
+    scenario: Scenario, stack: Stack, run_dir: Path, *, web_port: int | None = None, receipts: bool = True
+) -> LoadPlan:
+    """Turn a scenario into what the load processes are told.
+
+    Args:
+        scenario: as resolved.
+        stack: where the load goes.
+        run_dir: where the history goes.
+        web_port: serve Locust's web page here.
+        receipts: whether a system under test answers with receipts; without one only acknowledgements are measured.
+    """
+    load = scenario.load
+    producer = {
+        "acks": load.acks,
+        "enable.idempotence": str(load.idempotence).lower(),
+        "compression.type": load.compression,
+        "linger.ms": f"{load.linger_ms:g}",
+        "message.timeout.ms": "120000",
+        "queue.buffering.max.messages": "4000000",
+        "queue.buffering.max.kbytes": "2097151",
+        "statistics.interval.ms": "5000",
+    }
+    traffic = {
+        domain: DomainTraffic(
+            topic=Domain(domain).topic,
+            rate_eps=one.rate_eps,
+            run_length=one.run_length,
+            tick_hz=one.tick_hz,
+            cheat_share=one.cheat_share,
+            poison_share=one.poison_share,
+            # A full flush is a full batch, sent at once; linger only matters for what does not fill one.
+            client={
+                **stack.client_config(Domain(domain).service),
+                **producer,
+                "batch.num.messages": str(one.run_length),
+            },
+        )
+        for domain, one in scenario.traffic.items()
+    }
+    phases = [
+        PlannedPhase(name=p.name, kind=p.kind.value, duration_s=p.duration_s, load=p.load, ramp_s=p.ramp_s)
+        for p in scenario.phases
+    ]
+    return LoadPlan(
+        run_dir=str(run_dir),
+        run_id=run_dir.name,
+        seed=scenario.seed,
+        processes=load.processes,
+        phases=phases,
+        traffic=traffic,
+        verifier=stack.client_config(VERIFIER_PRINCIPAL),
+        drain_timeout_s=max(30.0, 3 * scenario.thresholds.drain_s),
+        web_port=web_port,
+        receipts=receipts,
+    )
+
+
+def run_load(
+    plan: LoadPlan,
+    scenario: Scenario,
+    *,
+    monitor: Monitor | None = None,
+    cores: Sequence[ServiceHandle] = (),
+    on_event: OnEvent = ignore,
+) -> None:
+    """Run the load processes to their end, telling what they report.
+
+    Raises:
+        SuiteError: a load process failed, or a part of the stack died meanwhile; with the last log lines.
+    """
+    run_dir = Path(plan.run_dir)
+    (run_dir / "logs").mkdir(parents=True, exist_ok=True)
+    plan_file = run_dir / "load-plan.json"
+    write_private(plan_file, msgspec.json.encode(plan))
+    watcher = LoadWatcher(run_dir, scenario, on_event, plan.web_port)
+    processes: list[ManagedProcess] = []
+    try:
+        processes = _spawn(plan, plan_file)
+        if monitor is not None:
+            monitor.load_pids = tuple(process.pid for process in processes)
+        deadline = time.monotonic() + plan.duration_s + plan.drain_timeout_s + _ALLOWANCE_S
+        while any(process.alive() for process in processes):
+            _raise_if_broken(monitor, cores)
+            if time.monotonic() > deadline:
+                raise SuiteError("the load did not end in time", detail=processes[0].log_tail())
+            watcher.tell(monitor.lag if monitor else {}, monitor.host_busy_pct if monitor else None)
+            time.sleep(_TICK_S)
+        for process in processes:
+            if process.exit_code != 0:
+                raise SuiteError(
+                    f"a load process ended with exit code {process.exit_code}",
+                    detail=process.log_tail(),
+                    hint=f"its whole output is in {process.log}",
+                )
+    finally:
+        for process in processes:
+            process.terminate(_STOP_S)
+        plan_file.unlink(missing_ok=True)
+
+
+def _raise_if_broken(monitor: Monitor | None, cores: Sequence[ServiceHandle]) -> None:
+    if monitor is not None and monitor.broken is not None:
+        raise monitor.broken
+    for core in cores:
+        if not core.alive():
+            raise StackError(f"event core {core.name} died under load", detail=core.log_tail(), hint="see logs/")
+
+
+def _spawn(plan: LoadPlan, plan_file: Path) -> list[ManagedProcess]:
+    command = [sys.executable, "-m", "necp_validate.load", str(plan_file)]
+    logs = plan_file.parent / "logs"
+    if plan.processes == 1:
+        return [ManagedProcess.spawn(command, log=logs / "load.log")]
+    (port,) = free_ports(1)
+    roles = [["--master", str(port)], *(["--worker", str(port), str(i)] for i in range(plan.processes))]
+    return [ManagedProcess.spawn([*command, *role], log=logs / f"load{role[0]}-{role[-1]}.log") for role in roles]
