@@ -143,7 +143,9 @@ def latency() -> bool:
             verdict = judge(run_dir)
             claims = {c.id: c for c in verdict.claims if c.id in _LATENCY_CLAIMS}
             good = all(claim.verdict is Verdict.PASS for claim in claims.values())
-            say(f"scale {scale:g}: {'holds' if good else 'does not hold'}", **{i: c.measured for i, c in claims.items()})
+            say(
+                f"scale {scale:g}: {'holds' if good else 'does not hold'}", **{i: c.measured for i, c in claims.items()}
+            )
             holds, fails = (scale, fails) if good else (holds, scale)
     say("largest scale at which all latency claims hold", scale=holds, eps=round(26_500 * holds))
     return holds > 0

@@ -146,7 +146,9 @@ class ReadAccounting:
             first, last = int(offsets[a]), int(offsets[b - 1])
             if first <= seen.last_offset:
                 seen.out_of_order_offsets += 1
-                self._example("nonmonotonic-poll", topic, int(partitions[a]), first, f"read after offset {seen.last_offset}")
+                self._example(
+                    "nonmonotonic-poll", topic, int(partitions[a]), first, f"read after offset {seen.last_offset}"
+                )
             elif first > seen.last_offset + 1 and seen.last_offset >= 0:
                 seen.gaps += 1
             seen.offsets.add(first, last)

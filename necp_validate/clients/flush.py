@@ -131,6 +131,4 @@ class FlushTemplate:
     def values(self) -> list[bytes]:
         """The events as stamped last."""
         width = self._rows.shape[1]
-        return [
-            bytes(row[width - int(n) :]) for row, n in zip(self._rows, self.messages["len"], strict=True)
-        ]
+        return [bytes(row[width - int(n) :]) for row, n in zip(self._rows, self.messages["len"], strict=True)]

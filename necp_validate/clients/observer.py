@@ -28,9 +28,7 @@ class ReceiptObserver:
         producers: per domain, who sent the events.
     """
 
-    def __init__(
-        self, config: Mapping[str, str], recorder: Recorder, producers: Mapping[str, EventProducer]
-    ) -> None:
+    def __init__(self, config: Mapping[str, str], recorder: Recorder, producers: Mapping[str, EventProducer]) -> None:
         self._recorder = recorder
         self._producers = producers
         self._early: deque[tuple[int, str, int, int, int, int, int]] = deque()

@@ -112,9 +112,7 @@ class EventProducer:
         for stream in self.streams:
             if stream.next_seq:
                 settled = stream.acked.union(stream.failed).union(stream.unknown)
-                stream.unknown = stream.unknown.union(
-                    IntervalSet([(0, stream.next_seq - 1)]).difference(settled)
-                )
+                stream.unknown = stream.unknown.union(IntervalSet([(0, stream.next_seq - 1)]).difference(settled))
 
     def _account(self, d: Deliveries) -> None:
         """Split the reports into runs of one flush at consecutive offsets, and account for each run at once."""
@@ -141,9 +139,7 @@ class EventProducer:
         if acked:
             self._recorder.acknowledged(self.domain, now_us)
 
-    def _acked(
-        self, stream: Stream, first: int, count: int, partition: int, offset: int, intended_us: int
-    ) -> None:
+    def _acked(self, stream: Stream, first: int, count: int, partition: int, offset: int, intended_us: int) -> None:
         stream.acked.add(first, first + count - 1)
         stream.digest = (stream.digest + digest_of(first, offset, partition, count)) & (2**64 - 1)
         stream.max_acked_offset = max(stream.max_acked_offset, offset + count - 1)

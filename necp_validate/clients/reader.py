@@ -124,7 +124,6 @@ def read_back(
     def told(read: int, total: int) -> None:
         progress(read, total, read / max(time.monotonic() - started, 1e-9))
 
-
     def take_events(topic: str, rows: Rows) -> None:
         accounting.add(topic, rows)
 
@@ -136,9 +135,7 @@ def read_back(
 
     def take_receipts(_: str, rows: Rows) -> None:
         starts = (rows["payload"].astype(np.int64) - base).tolist()
-        receipts.add(
-            decode_receipt(bytes(view[a : a + n])) for a, n in zip(starts, rows["len"].tolist(), strict=True)
-        )
+        receipts.add(decode_receipt(bytes(view[a : a + n])) for a, n in zip(starts, rows["len"].tolist(), strict=True))
 
     receipt_marks = _since(watermarks(config, [RECEIPTS_TOPIC]), begin)
     _read_to_end(config, receipt_marks, take_receipts, deadline, _untold)

@@ -40,9 +40,7 @@ class _Window:
     """Counters of one domain since the last timeline row."""
 
     counts: dict[str, int] = field(default_factory=dict)
-    histograms: dict[str, HdrHistogram] = field(
-        default_factory=lambda: {kind: HdrHistogram() for kind in KINDS}
-    )
+    histograms: dict[str, HdrHistogram] = field(default_factory=lambda: {kind: HdrHistogram() for kind in KINDS})
 
 
 class Recorder:
@@ -54,9 +52,7 @@ class Recorder:
         domains: names of the domains that will be recorded.
     """
 
-    def __init__(
-        self, phase_names: Sequence[str], phase_starts_us: Sequence[int], domains: Sequence[str]
-    ) -> None:
+    def __init__(self, phase_names: Sequence[str], phase_starts_us: Sequence[int], domains: Sequence[str]) -> None:
         self.phase_names = tuple(phase_names)
         self._starts = list(phase_starts_us)
         self.domains = tuple(domains)

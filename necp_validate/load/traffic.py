@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from math import ceil
+from typing import NamedTuple
 
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.events.envelope import event_id, head, seal
@@ -10,19 +12,16 @@ from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.load.plan import DomainTraffic, LoadPlan
 
-FLUSHES_PER_SERVER = 4
+VARIANTS = 4  # flushes of each kind that a server takes turns with
 _KEYS = {Domain.COMBAT: "match", Domain.ECONOMY: "market", Domain.SOCIAL: "channel", Domain.SYSTEM: "node"}
 
 
-class Flush:
+class Flush(NamedTuple):
     """One flush of a server, and how many of its events are planted to be rejected or dead-lettered."""
 
-    __slots__ = ("cheats", "poison", "template")
-
-    def __init__(self, template: FlushTemplate, cheats: int, poison: int) -> None:
-        self.template = template
-        self.cheats = cheats
-        self.poison = poison
+    template: FlushTemplate
+    cheats: int
+    poison: int
 
 
 def stream_id(run_id: str, domain: Domain, server: int) -> str:
@@ -35,32 +34,47 @@ def key_of(domain: Domain, server: int) -> str:
     return f"{_KEYS[domain]}-{server:04d}"
 
 
-def flushes_of(domain: Domain, traffic: DomainTraffic, server: int, plan: LoadPlan) -> list[Flush]:
-    """Encode the flushes that one server repeats.
+class FlushPool:
+    """The flushes that one server sends, encoded beforehand; planted events come in exactly their share over time.
 
-    Planted events are spread evenly over the servers: of any n consecutive events, n times the share, give or take one.
+    Args:
+        domain: what it sends.
+        traffic: flush length and shares.
+        server: its number.
+        plan: seed and run.
     """
-    rng = random.Random(f"{plan.seed}/{domain}/{server}")
-    key, stream = key_of(domain, server), stream_id(plan.run_id, domain, server)
-    flushes = []
-    number = server * FLUSHES_PER_SERVER * traffic.run_length
-    for _ in range(FLUSHES_PER_SERVER):
-        values, kinds = [], []
-        for _ in range(traffic.run_length):
-            kind = _kind(number, traffic)
-            type_name, version, data = sample_event(domain, rng, kind=kind)
-            front = head(type_name, version, key=key, data=data)
-            values.append(seal(front, 0, event_id(stream, 0)))
-            kinds.append(kind)
-            number += 1
-        flushes.append(
-            Flush(FlushTemplate(values, key.encode()), kinds.count("cheat"), kinds.count("poison"))
-        )
-    return flushes
 
+    def __init__(self, domain: Domain, traffic: DomainTraffic, server: int, plan: LoadPlan) -> None:
+        rng = random.Random(f"{plan.seed}/{domain}/{server}")
+        self._shares = (traffic.run_length * traffic.cheat_share, traffic.run_length * traffic.poison_share)
+        # Each server begins somewhere else between two planted events, or all of them would plant at once.
+        self._due = [rng.random(), rng.random()]
+        self._next = 0
+        counts = [{int(share), ceil(share)} for share in self._shares]
+        key, stream = key_of(domain, server), stream_id(plan.run_id, domain, server)
 
-def _kind(number: int, traffic: DomainTraffic) -> SampleKind:
-    for share, kind in ((traffic.poison_share, "poison"), (traffic.cheat_share, "cheat")):
-        if int((number + 1) * share) > int(number * share):
-            return kind  # type: ignore[return-value]  # a literal out of a tuple is a str to mypy
-    return "valid"
+        def encoded(cheats: int, poison: int) -> Flush:
+            kinds: list[SampleKind] = ["valid"] * traffic.run_length
+            planted: list[SampleKind] = [*["cheat"] * cheats, *["poison"] * poison]
+            for at, kind in zip(rng.sample(range(traffic.run_length), len(planted)), planted, strict=True):
+                kinds[at] = kind
+            samples = [sample_event(domain, rng, kind=kind) for kind in kinds]
+            fronts = [head(name, version, key=key, data=data) for name, version, data in samples]
+            values = [seal(front, 0, event_id(stream, 0)) for front in fronts]
+            return Flush(FlushTemplate(values, key.encode()), cheats, poison)
+
+        self._flushes = {
+            (cheats, poison): [encoded(cheats, poison) for _ in range(VARIANTS)]
+            for cheats in counts[0]
+            for poison in counts[1]
+        }
+
+    def next(self) -> Flush:
+        """The next flush to send."""
+        planted = []
+        for i, share in enumerate(self._shares):
+            self._due[i] += share
+            planted.append(min(int(self._due[i]), ceil(share)))
+            self._due[i] -= planted[i]
+        self._next += 1
+        return self._flushes[planted[0], planted[1]][self._next % VARIANTS]

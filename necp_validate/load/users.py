@@ -86,8 +86,7 @@ class ScheduleShape(LoadTestShape):
         """Number of users for the next moments, and the spawn rate; the process's main ends the run."""
         at = max(time.time() - self._world.start_us / 1e6, 0.0)
         wanted = sum(
-            max(schedule.servers(at), schedule.servers(at + _AHEAD_S))
-            for schedule in self._world.schedules.values()
+            max(schedule.servers(at), schedule.servers(at + _AHEAD_S)) for schedule in self._world.schedules.values()
         )
         self._users = max(self._users, wanted)
         return self._users, 100.0

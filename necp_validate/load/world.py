@@ -17,23 +17,22 @@ from necp_validate.history import layout
 from necp_validate.history.writer import HistoryWriter, JsonLines, write_json
 from necp_validate.load.plan import LoadPlan
 from necp_validate.load.schedule import Schedule
-from necp_validate.load.traffic import Flush, flushes_of, key_of, stream_id
+from necp_validate.load.traffic import FlushPool, key_of, stream_id
 
 #: Properties whose values decide what a producer may lose, double or reorder.
 GUARANTEES = ("acks", "enable.idempotence", "max.in.flight.requests.per.connection", "retries", "message.timeout.ms")
 
 
 class Server:
-    """One game server: a stream of events, and the flushes that it repeats."""
+    """One game server: a stream of events, the flushes that it sends, and when they are due (epoch)."""
 
-    __slots__ = ("domain", "due_us", "flushes", "sent", "stream")
+    __slots__ = ("domain", "due_us", "flushes", "stream")
 
-    def __init__(self, domain: Domain, stream: Stream, flushes: list[Flush], due_us: Iterator[int]) -> None:
+    def __init__(self, domain: Domain, stream: Stream, flushes: FlushPool, due_us: Iterator[int]) -> None:
         self.domain = domain
         self.stream = stream
         self.flushes = flushes
         self.due_us = due_us
-        self.sent = 0
 
 
 class World:
@@ -51,15 +50,14 @@ class World:
         self.start_us = 0
         self.planted = {domain: {"cheat": 0, "poison": 0} for domain in plan.traffic}
         self.schedules = {
-            domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}")
-            for domain, traffic in plan.traffic.items()
+            domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}") for domain, traffic in plan.traffic.items()
         }
         self._claimed = dict.fromkeys(plan.traffic, 0)
         self._servers: list[Server] = []
         self.finished = 0
         self._prepared = {
             domain: {
-                server: flushes_of(Domain(domain), traffic, server, plan)
+                server: FlushPool(Domain(domain), traffic, server, plan)
                 for server in range(worker, self.schedules[domain].most_servers, plan.processes)
             }
             for domain, traffic in plan.traffic.items()
@@ -100,9 +98,7 @@ class World:
         if flushes is None:
             return None
         self._claimed[domain] += 1
-        stream = self.producers[domain].open_stream(
-            stream_id(self.plan.run_id, domain, number), key_of(domain, number)
-        )
+        stream = self.producers[domain].open_stream(stream_id(self.plan.run_id, domain, number), key_of(domain, number))
         server = Server(domain, stream, flushes, self._due_us(domain, number))
         self._servers.append(server)
         return server
@@ -112,8 +108,7 @@ class World:
 
     def flush(self, server: Server, intended_us: int) -> None:
         """Send a server's next flush."""
-        flush = server.flushes[server.sent % len(server.flushes)]
-        server.sent += 1
+        flush = server.flushes.next()
         self.producers[server.domain].send(server.stream, flush.template, intended_us)
         planted = self.planted[server.domain]
         planted["cheat"] += flush.cheats
@@ -215,9 +210,7 @@ class World:
                 "cpu_s": _cpu_s() - self._cpu_before_s,
                 "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "errors": [text for p in self.producers.values() for text in p.events.errors[-20:]],
-                "client_stats": {
-                    d: json.loads(p.events.stats) for d, p in self.producers.items() if p.events.stats
-                },
+                "client_stats": {d: json.loads(p.events.stats) for d, p in self.producers.items() if p.events.stats},
                 "examples": [text for p in self.producers.values() for text in p.examples],
             },
         )
@@ -229,9 +222,7 @@ class World:
                 "kind": phase.kind,
                 "start_us": start,
                 "end_us": stop,
-                "target_eps": {
-                    domain: traffic.rate_eps * phase.load for domain, traffic in self.plan.traffic.items()
-                },
+                "target_eps": {domain: traffic.rate_eps * phase.load for domain, traffic in self.plan.traffic.items()},
             }
             for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], end], strict=True)
         ]

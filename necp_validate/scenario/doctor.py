@@ -52,9 +52,7 @@ class Diagnosis:
     @property
     def exit_code(self) -> int:
         """0 if some stack and some scenario can run here, else 1."""
-        able = [
-            any(one.state is not State.MISSING for one in group) for group in (self.stacks, self.scenarios)
-        ]
+        able = [any(one.state is not State.MISSING for one in group) for group in (self.stacks, self.scenarios)]
         return 0 if all(able) else 1
 
 
@@ -66,9 +64,7 @@ def examine(out: Path) -> Diagnosis:
     """
     probes = all_probes(out)
     stacks = stacks_outlook({probe.name.split()[0].lower(): probe for probe in probes})
-    free_bytes = shutil.disk_usage(
-        next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())
-    ).free
+    free_bytes = shutil.disk_usage(next(p for p in (out.resolve(), *out.resolve().parents) if p.exists())).free
     return Diagnosis(
         probes=tuple(probes),
         stacks=stacks,
@@ -94,9 +90,7 @@ def stacks_outlook(probes: dict[str, Probe]) -> tuple[Outlook, ...]:
     java, kafka, docker = probes["java"], probes["kafka"], probes["docker"]
     needed = [probe for probe in (java, kafka, probes["ports"]) if probe.state is State.MISSING]
     if needed:
-        local = _outlook(
-            "local", State.MISSING, "; ".join(f"{probe.name}: {probe.found}" for probe in needed)
-        )
+        local = _outlook("local", State.MISSING, "; ".join(f"{probe.name}: {probe.found}" for probe in needed))
     else:
         cut = all(probes[name].state is State.OK for name in ("network", "iptables"))
         faults = "kill, pause, restart" + (", partitions" if cut else "; partitions would end unknown")
@@ -108,9 +102,7 @@ def stacks_outlook(probes: dict[str, Probe]) -> tuple[Outlook, ...]:
         container = _outlook("docker", State.OK, f"three brokers in containers, {docker.found}")
     external = _outlook("external", State.OK, "any Kafka 3.7 or newer, described by a TOML file")
     chosen = "docker" if container.state is State.OK else "local"
-    auto = _outlook(
-        "auto", State.MISSING if local.state is container.state is State.MISSING else State.OK, chosen
-    )
+    auto = _outlook("auto", State.MISSING if local.state is container.state is State.MISSING else State.OK, chosen)
     return (auto, local, container, external)
 
 

@@ -130,13 +130,9 @@ class Broker(Table, frozen=True, kw_only=True):
 
     Args:
         heap_mb: Java heap of one broker, MiB.
-        io_threads: ``num.io.threads``.
-        network_threads: ``num.network.threads`` per listener.
     """
 
     heap_mb: Annotated[int, Meta(ge=256)] = 1024
-    io_threads: Count = 4
-    network_threads: Count = 2
 
 
 class Scenario(Table, frozen=True, kw_only=True):

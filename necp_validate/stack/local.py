@@ -137,7 +137,7 @@ class LocalStack:
         progress("preparing Java and Kafka")
         sweep(self._parent)
         self._runtime = load_runtime(self._kafka_version)
-        self._aot = AotCache(self._runtime, self._jvm.arguments()) if self._use_aot else None
+        self._aot = AotCache.for_runtime(self._runtime, self._jvm.arguments()) if self._use_aot else None
         self._directory = new_directory(self._parent)
         if self._detached:
             disown(self._directory)

@@ -99,11 +99,7 @@ def test_receipts_are_accounted_by_offset() -> None:
     accounting = ReceiptAccounting()
     runs = [(3, 0, 9, Outcome.PROCESSED, 1), (3, 10, 10, Outcome.REJECTED, 1), (3, 10, 11, Outcome.PROCESSED, 2)]
     accounting.add(
-        [
-            Receipt(
-                instance="core-0", domain="combat", topic=TOPIC, sent_us=1, transactional=False, runs=runs
-            )
-        ]
+        [Receipt(instance="core-0", domain="combat", topic=TOPIC, sent_us=1, transactional=False, runs=runs)]
     )
     assert accounting.to_json() == [
         {

@@ -32,9 +32,7 @@ PHASES = [
 
 def events_between(schedule: Schedule, run_length: int, start_s: float, end_s: float) -> int:
     return run_length * sum(
-        start_s <= due < end_s
-        for server in range(schedule.most_servers)
-        for due in schedule.flushes(server)
+        start_s <= due < end_s for server in range(schedule.most_servers) for due in schedule.flushes(server)
     )
 
 

@@ -26,21 +26,21 @@ def _recorded(cache: AotCache, content: bytes = b"aot" * 1000) -> AotCache:
 
 
 def test_a_recorded_cache_is_used(runtime: KafkaRuntime) -> None:
-    cache = AotCache(runtime, ["-Xmx1g"])
+    cache = AotCache.for_runtime(runtime, ["-Xmx1g"])
     assert cache.use_options() == []
     _recorded(cache)
     assert cache.use_options()[0] == f"-XX:AOTCache={cache.path}"
 
 
 def test_nothing_recorded_installs_nothing(runtime: KafkaRuntime) -> None:
-    cache = AotCache(runtime, ["-Xmx1g"])
+    cache = AotCache.for_runtime(runtime, ["-Xmx1g"])
     assert not cache.install(cache.new_output())
     assert not cache.usable()
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "unseal"])
 def test_a_damaged_cache_is_removed_and_not_used(runtime: KafkaRuntime, damage: str) -> None:
-    cache = _recorded(AotCache(runtime, ["-Xmx1g"]))
+    cache = _recorded(AotCache.for_runtime(runtime, ["-Xmx1g"]))
     if damage == "flip":
         cache.path.write_bytes(b"x" + cache.path.read_bytes()[1:])
     elif damage == "truncate":
@@ -52,7 +52,7 @@ def test_a_damaged_cache_is_removed_and_not_used(runtime: KafkaRuntime, damage: 
 
 
 def test_other_options_or_jars_have_another_cache(runtime: KafkaRuntime) -> None:
-    paths = {AotCache(runtime, options).path for options in (["-Xmx1g"], ["-Xmx2g"])}
+    paths = {AotCache.for_runtime(runtime, options).path for options in (["-Xmx1g"], ["-Xmx2g"])}
     runtime.jars[0].write_bytes(b"other jar")
-    paths.add(AotCache(runtime, ["-Xmx1g"]).path)
+    paths.add(AotCache.for_runtime(runtime, ["-Xmx1g"]).path)
     assert len(paths) == 3

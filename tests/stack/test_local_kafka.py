@@ -184,7 +184,7 @@ def test_a_damaged_start_up_cache_does_not_stop_it(tmp_path: Path, monkeypatch: 
     from necp_validate.stack.config import JvmSettings
     from necp_validate.stack.runtime import load_runtime
 
-    cache = AotCache(load_runtime(), JvmSettings().arguments())
+    cache = AotCache.for_runtime(load_runtime(), JvmSettings().arguments())
     output = cache.new_output()
     output.write_bytes(os.urandom(1 << 20))
     cache.install(output)

@@ -17,7 +17,7 @@ from necp_validate.reference.eventcore.market import Listing, Market, Tick
 
 CURRENCY: Final = "eddies"
 MAX_HOLES: Final = 4_096
-_GROUPS: Final = 3
+_GROUPS: Final = min(3, TOPICS[LEDGER_TOPIC].partitions)
 
 
 def ledger_partition(partition: int) -> int:
