@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
+import secrets
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 from necp_validate.stack.runtime import KafkaRuntime, cache_dir
 
 _CHUNK = 1 << 22
+_STALE_S = 24 * 3600.0
 # Java's remarks on what it could not keep would be taken for the broker's own errors.
 _QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off")
 
@@ -59,12 +62,21 @@ class AotCache:
 
     def use_options(self) -> list[str]:
         """Return the Java options for a start with the cache; nothing if it cannot be used."""
-        return [f"-XX:AOTCache={self.path}", *_QUIET] if self.usable() else []
+        return self.options_at(str(self.path)) if self.usable() else []
+
+    @staticmethod
+    def options_at(path: str) -> list[str]:
+        """Return the Java options for a start with the cache, where Java finds it elsewhere (in a container)."""
+        return [f"-XX:AOTCache={path}", *_QUIET]
 
     def new_output(self) -> Path:
-        """Return a new file name for a training run to write to."""
+        """Return a new file name for a training run to write to; remove what killed runs have left."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self.path.with_name(f"{self.path.stem}.{os.getpid()}.new")
+        for left in self.path.parent.glob("*.new*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _STALE_S:
+                    left.unlink()
+        return self.path.with_name(f"{self.path.stem}.{secrets.token_hex(4)}.new")
 
     def record_options(self, output: Path) -> list[str]:
         """Return the Java options for a training run, which writes the cache when the broker ends."""

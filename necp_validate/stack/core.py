@@ -180,5 +180,6 @@ def start_core_process(
 
 
 def python_path() -> str:
+    """Return the ``PYTHONPATH`` with which another process finds this very package."""
     package = Path(necp_validate.__file__).parent.parent
     return os.pathsep.join(filter(None, (str(package), os.environ.get("PYTHONPATH", ""))))

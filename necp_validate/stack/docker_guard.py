@@ -11,6 +11,8 @@ import shutil
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import Any
 
 import docker
 import docker.errors
@@ -18,26 +20,36 @@ import docker.errors
 LABEL = "necp-validate.stack"
 
 
-def remove_all(client: docker.DockerClient, stack_id: str) -> None:
+def remove_all(client: docker.DockerClient, stack_id: str) -> int:
     """Remove every container and network of a stack; what is gone already is no error.
 
     Args:
         client: the engine.
         stack_id: value of the label that they all carry.
+
+    Returns:
+        How many there were.
     """
     filters = {"label": f"{LABEL}={stack_id}"}
     containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
-
-    def remove(container: docker.models.containers.Container) -> None:
-        with contextlib.suppress(docker.errors.NotFound):
-            container.remove(force=True, v=True)
-
     if containers:
         with ThreadPoolExecutor(max_workers=len(containers)) as pool:
-            list(pool.map(remove, containers))
-    for network in client.networks.list(filters=filters):
+            list(pool.map(_remove, containers))
+    networks = client.networks.list(filters=filters)
+    for network in networks:
         with contextlib.suppress(docker.errors.NotFound):
             network.remove()
+    return len(containers) + len(networks)
+
+
+def _remove(container: Any) -> None:
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if error.status_code != HTTPStatus.CONFLICT:  # somebody else is removing it
+            raise
 
 
 def main(stack_id: str, directory: str) -> None:
@@ -45,7 +57,10 @@ def main(stack_id: str, directory: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    remove_all(docker.from_env(), stack_id)
+    client = docker.from_env()
+    # What the suite had asked for last may still be on its way.
+    while remove_all(client, stack_id):
+        pass
     shutil.rmtree(directory, ignore_errors=True)
 
 

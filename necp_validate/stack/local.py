@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 import sys
@@ -23,6 +22,7 @@ from necp_validate.stack.config import (
     broker_principal,
 )
 from necp_validate.stack.core import ProcessService, start_core_process
+from necp_validate.stack.death import broker_died, last_words
 from necp_validate.stack.layout import ClusterLayout
 from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.process import ManagedProcess
@@ -321,18 +321,13 @@ class LocalStack:
         """
         for broker, process in self._processes.items():
             if broker not in self._ended and not process.alive():
-                log = process.log_tail()
-                raise StackError(
-                    f"broker {broker} died" + (f" (exit code {code})" if (code := process.exit_code) else ""),
-                    detail=f"last lines of {process.log.name}:\n{log}",
-                    hint=death_hint(log, process.exit_code),
-                )
+                raise broker_died(broker, process.exit_code, process.log)
 
     def _crashed(self) -> bool:
         return any(process.exit_code in _CRASHES for process in self._processes.values() if not process.alive())
 
     def _logs_of_all(self) -> str:
-        return "\n".join(f"broker {b}: {p.log_tail(5)}" for b, p in self._processes.items())
+        return "\n".join(f"broker {b}: {last_words(p.log, 5)}" for b, p in self._processes.items())
 
     def describe(self) -> StackDescription:
         """Say what was brought up."""
@@ -377,26 +372,6 @@ class LocalStack:
             process = ManagedProcess(entry["pid"], entry["created_s"], Path(entry["log"]))
             stack._processes[entry["broker"]] = process
         return stack
-
-
-def death_hint(log: str, exit_code: int | None = None) -> str:
-    """Say what to do about a broker that died, from its last log lines and its exit code."""
-    for pattern, hint in (
-        (
-            r"No space left on device",
-            "there is no space left on the disk: free some, or choose another folder",
-        ),
-        (
-            r"OutOfMemoryError|Cannot allocate memory|insufficient memory",
-            "there is not enough memory for the heap",
-        ),
-        (r"Address already in use|BindException", "a port is in use: choose another base port, or none"),
-    ):
-        if re.search(pattern, log):
-            return hint
-    if exit_code == -signal.SIGKILL:
-        return "something killed it: often the kernel, for want of memory (see its messages)"
-    return "the reason is in its log: often no space, no memory or a port in use"
 
 
 def _silent(message: str) -> None:

@@ -34,7 +34,6 @@ def open_stack(
 
     Raises:
         UsageError: the arguments do not go together.
-        StackError: docker was asked for by name and cannot be used.
     """
     if name not in BACKENDS:
         raise UsageError(f"there is no stack {name!r}; known: {', '.join(BACKENDS)}")
@@ -44,4 +43,13 @@ def open_stack(
         return ExternalStack(load_external(config))
     if config is not None:
         raise UsageError(f"a file describes an external cluster; the {name} stack takes none")
+    if name == "auto":
+        from necp_validate.stack.docker_engine import why_not_docker
+
+        name = "docker" if why_not_docker() is None else "local"
+    if name == "docker":
+        # Only now: its libraries take longer to import than everything else here.
+        from necp_validate.stack.docker import DockerStack
+
+        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm)
     return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm)

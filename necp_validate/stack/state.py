@@ -56,7 +56,12 @@ def save_state(stack: DetachableStack, backend: str, path: Path, *, ready: bool)
 def _restorers() -> dict[str, Restore]:
     from necp_validate.stack.local import LocalStack
 
-    return {"local": LocalStack.from_state}
+    def docker(state: Mapping[str, Any]) -> DetachableStack:
+        from necp_validate.stack.docker import DockerStack
+
+        return DockerStack.from_state(state)
+
+    return {"local": LocalStack.from_state, "docker": docker}
 
 
 def _read(path: Path) -> tuple[DetachableStack, bool]:

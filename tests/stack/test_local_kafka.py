@@ -9,19 +9,30 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ConfigResource,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from necp_validate.events.topics import TOPICS
 from necp_validate.results import StackError
 from necp_validate.stack.aot import AotCache
+from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.local import LocalStack
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.protocol import Stack
 from necp_validate.stack.provision import SILENT, acl_bindings, admin_client
+from necp_validate.stack.runtime import load_runtime
 from necp_validate.stack.state import attach, down, up
 from necp_validate.stack.waiting import wait_until
 
@@ -73,10 +84,15 @@ def test_leaders_are_spread_over_the_brokers(admin: AdminClient) -> None:
 
 
 def test_every_rule_is_there_and_no_other(admin: AdminClient) -> None:
-    from confluent_kafka.admin import AclBindingFilter, AclOperation, AclPermissionType, ResourcePatternType
-
+    anything: Any = None
     everything = AclBindingFilter(
-        ResourceType.ANY, None, ResourcePatternType.ANY, None, None, AclOperation.ANY, AclPermissionType.ANY
+        ResourceType.ANY,
+        anything,
+        ResourcePatternType.ANY,
+        anything,
+        anything,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
     )
     assert set(admin.describe_acls(everything).result(10)) == set(acl_bindings())
 
@@ -181,9 +197,6 @@ def test_a_damaged_start_up_cache_does_not_stop_it(tmp_path: Path, monkeypatch: 
     """The seal is made to match, so that Java itself gets the damaged file."""
     monkeypatch.setenv("NECP_CACHE_DIR", str(tmp_path / "cache"))
     stack = LocalStack(parent=tmp_path)
-    from necp_validate.stack.config import JvmSettings
-    from necp_validate.stack.runtime import load_runtime
-
     cache = AotCache.for_runtime(load_runtime(), JvmSettings().arguments())
     output = cache.new_output()
     output.write_bytes(os.urandom(1 << 20))

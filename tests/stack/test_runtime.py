@@ -10,7 +10,6 @@ import pytest
 
 from necp_validate.results import StackError
 from necp_validate.stack import runtime
-from necp_validate.stack.local import death_hint
 
 
 def test_without_the_java_package_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,17 +55,3 @@ def test_the_class_path_names_every_jar(tmp_path: Path) -> None:
         "kafka.Kafka",
         "x",
     ]
-
-
-@pytest.mark.parametrize(
-    ("log", "exit_code", "word"),
-    [
-        ("java.io.IOException: No space left on device", 1, "no space left"),
-        ("java.net.BindException: Address already in use", 1, "port is in use"),
-        ("java.lang.OutOfMemoryError: Java heap space", 3, "not enough memory"),
-        ("", -9, "something killed it"),
-        ("", 1, "reason is in its log"),
-    ],
-)
-def test_a_death_comes_with_advice(log: str, exit_code: int, word: str) -> None:
-    assert word in death_hint(log, exit_code)

@@ -1,0 +1,145 @@
+"""The docker stack: ready with all it promises, and nothing left in the engine, however it ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import psutil
+import pytest
+
+from necp_validate.results import StackError
+from necp_validate.stack.docker import DockerStack
+from necp_validate.stack.docker_engine import why_not_docker
+from necp_validate.stack.docker_guard import LABEL
+from necp_validate.stack.protocol import Stack
+from necp_validate.stack.provision import admin_client
+from necp_validate.stack.state import attach, down
+from necp_validate.stack.waiting import wait_until
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.slow,
+    pytest.mark.skipif(why_not_docker() is not None, reason=f"needs Docker: {why_not_docker()}"),
+]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerStack]:
+    stack = DockerStack(log_dir=tmp_path_factory.mktemp("logs"))
+    try:
+        stack.start(print)
+        yield stack
+    finally:
+        stack.stop()
+    assert _left(stack._id) == []
+
+
+def _left(stack_id: str) -> list[str]:
+    client = docker.from_env()
+    filters = {"label": f"{LABEL}={stack_id}"}
+    containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
+    return [str(item.name) for item in (*containers, *client.networks.list(filters=filters))]
+
+
+def test_it_is_a_stack_of_three_brokers_in_containers(stack: DockerStack) -> None:
+    assert isinstance(stack, Stack)
+    described = stack.describe()
+    assert described.backend == "docker"
+    assert len({broker.container for broker in described.brokers}) == 3
+    assert list(admin_client(stack.client_config("combat-service")).list_topics(timeout=10).topics) == [
+        "game.combat.events"
+    ]
+
+
+def test_samples_are_those_of_the_brokers(stack: DockerStack) -> None:
+    samples = stack.sample()
+    assert [sample.broker for sample in samples] == [1, 2, 3]
+    assert all(sample.cpu_s > 1 and sample.rss_bytes > 100 << 20 for sample in samples)
+
+
+def test_the_event_core_runs_in_a_container_and_ends_in_order(stack: DockerStack) -> None:
+    core = stack.start_core("core-0", {})
+    core.wait_ready(60)
+    assert core.alive()
+    assert core.cpu_s() > 0
+    assert core.stop(30)
+    assert not core.alive()
+    assert core.log_tail()
+
+
+def test_a_core_that_cannot_start_is_told_with_its_log(stack: DockerStack) -> None:
+    core = stack.start_core("core-9", {"KAFKA_BOOTSTRAP_SERVERS": ""})
+    with pytest.raises(StackError, match=r"core-9 (died|did not become healthy)"):
+        core.wait_ready(20)
+    core.kill()
+
+
+def test_a_broker_can_be_paused_killed_and_brought_back(stack: DockerStack) -> None:
+    pid = stack.brokers()[1].pid
+    assert pid is not None
+    stack.pause_broker(2)
+    assert stack.broker_alive(2)
+    stack.resume_broker(2)
+    stack.kill_broker(2)
+    assert not stack.broker_alive(2)
+    assert not psutil.pid_exists(pid)
+    stack.check_alive()
+    stack.start_broker(2)
+    assert stack.broker_alive(2)
+
+
+def test_a_broker_that_dies_by_itself_is_told(stack: DockerStack) -> None:
+    container = stack.brokers()[2].container
+    docker.from_env().containers.get(container).kill()
+    wait_until(lambda: not stack.broker_alive(3), timeout_s=10, message="still there")
+    with pytest.raises(StackError, match=r"broker 3 died \(exit code -9\)(.|\n)*something killed it"):
+        stack.check_alive()
+    stack.start_broker(3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_when_the_suite_is_ended(number: signal.Signals) -> None:
+    script = (
+        "from necp_validate.stack.docker import DockerStack\nstack = DockerStack()\nprint(stack._id, flush=True)\n"
+        "try:\n    stack.start(lambda m: print(m, flush=True))\nfinally:\n    stack.stop()\n"
+    )
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=quiet, text=True) as suite:
+        assert suite.stdout is not None
+        stack_id = suite.stdout.readline().strip()
+        wait_until(lambda: len(_left(stack_id)) == 4, timeout_s=60, message="no containers")
+        suite.send_signal(number)
+    wait_until(lambda: _left(stack_id) == [], timeout_s=30, message="containers are left")
+
+
+def test_a_broker_that_dies_while_starting_ends_the_start_and_leaves_nothing() -> None:
+    stack = DockerStack(overrides={"num.io.threads": "none"})
+    with pytest.raises(StackError, match=r"broker [123] died") as caught:
+        stack.start(lambda _: None)
+    assert "num.io.threads" in str(caught.value)
+    assert _left(stack._id) == []
+
+
+def test_up_and_down_across_processes(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    script = (
+        "from pathlib import Path\nfrom necp_validate.stack import up\n"
+        "from necp_validate.stack.docker import DockerStack\n"
+        "up(lambda launched: DockerStack(detached=True, on_launched=launched),"
+        f" 'docker', print, Path({str(state)!r}))\n"
+    )
+    try:
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=280)
+        found = attach(state)
+        found.start(lambda _: None)
+        found.stop()
+        assert all(found.broker_alive(broker.id) for broker in found.brokers())
+    finally:
+        assert down(state)
+    assert isinstance(found, DockerStack)
+    assert _left(found._id) == []
