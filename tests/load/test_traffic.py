@@ -42,17 +42,17 @@ def test_valid_events_decode_and_poison_does_not(domain: Domain) -> None:
     pool = FlushPool(domain, traffic(poison_share=0.02), 3, plan())
     flush = pool.next()
     flush.template.stamp(1_790_000_000_000_000, 100, 0)
-    refused = 0
+    refused = []
     for number, value in enumerate(flush.template.values()):
         try:
             event = decoder.decode(value)
         except InvalidEvent as error:
-            assert error.reason != "bad-crc"
-            refused += 1
+            refused.append(error.reason)
             continue
         assert event.key == key_of(domain, 3)
         assert event.id == f"{stream_id('run', domain, 3)}-{100 + number:012d}"
-    assert refused == flush.poison == 1
+    assert len(refused) == flush.poison == 1
+    assert "bad-crc" not in refused
 
 
 def test_the_same_seed_gives_the_same_events() -> None:
