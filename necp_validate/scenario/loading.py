@@ -57,12 +57,7 @@ def load_plan(
             tick_hz=one.tick_hz,
             cheat_share=one.cheat_share,
             poison_share=one.poison_share,
-            # A full flush is a full batch, sent at once; linger only matters for what does not fill one.
-            client={
-                **stack.client_config(Domain(domain).service),
-                **producer,
-                "batch.num.messages": str(one.run_length),
-            },
+            client={**stack.client_config(Domain(domain).service), **producer},
         )
         for domain, one in scenario.traffic.items()
     }

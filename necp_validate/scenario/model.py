@@ -119,7 +119,7 @@ class Load(Table, frozen=True, kw_only=True):
     """
 
     processes: Count = 1
-    linger_ms: NotNegative = 1.0
+    linger_ms: NotNegative = 5.0
     compression: Literal["none", "lz4", "zstd", "snappy", "gzip"] = "lz4"
     acks: Literal["all", "1", "0"] = "all"
     idempotence: bool = True
@@ -132,7 +132,7 @@ class Broker(Table, frozen=True, kw_only=True):
         heap_mb: Java heap of one broker, MiB.
     """
 
-    heap_mb: Annotated[int, Meta(ge=256)] = 1024
+    heap_mb: Annotated[int, Meta(ge=256)] = 768
 
 
 class Scenario(Table, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from necp_validate.stack.config import (
     BrokerSettings,
     JvmSettings,
     broker_principal,
+    compiler_options,
 )
 from necp_validate.stack.core import CORE_MODULE, core_environment
 from necp_validate.stack.death import broker_died
@@ -206,8 +207,10 @@ class DockerStack:
             aot = self._aot.options_at(f"{_AOT_FOLDER}/{self._aot.path.name}")
         elif self._aot is not None and self._recording is not None and broker == _RECORDER:
             aot = self._aot.record_options(Path(_AOT_FOLDER) / self._recording.name)
-        options = [*self._jvm.arguments(), *aot, *LOGGING_OPTIONS, "-cp", class_path(runtime)]
-        words = [JAVA, *options, "kafka.Kafka", f"{_FOLDER}/broker-{broker}/server.properties"]
+        home = f"{_FOLDER}/broker-{broker}"
+        directives = compiler_options(f"{home}/{self.layout.directives_file(broker).name}")
+        options = [*self._jvm.arguments(), *directives, *aot, *LOGGING_OPTIONS, "-cp", class_path(runtime)]
+        words = [JAVA, *options, "kafka.Kafka", f"{home}/server.properties"]
         return _logged(words, f"broker-{broker}")
 
     def _create_broker(self, broker: int, command: str) -> Any:

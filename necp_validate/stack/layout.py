@@ -11,6 +11,7 @@ from typing import Any
 from necp_validate.events.topics import PRINCIPALS
 from necp_validate.results import UsageError
 from necp_validate.stack.config import (
+    COMPILER_DIRECTIVES,
     SCRAM_MECHANISM,
     BrokerSettings,
     broker_principal,
@@ -76,6 +77,7 @@ class ClusterLayout:
             home = layout.home(broker.id)
             format_directory(home / "data", node_id=broker.id, cluster_id=cluster_id, snapshot=snapshot)
             write_properties(layout.properties_file(broker.id), server_properties(broker, settings, overrides))
+            layout.directives_file(broker.id).write_text(COMPILER_DIRECTIVES, encoding="utf-8")
         return layout
 
     @property
@@ -95,6 +97,10 @@ class ClusterLayout:
     def properties_file(self, broker: int) -> Path:
         """Return the configuration file of one broker."""
         return self.home(broker) / "server.properties"
+
+    def directives_file(self, broker: int) -> Path:
+        """Return what a broker's Java is told about its compilers."""
+        return self.home(broker) / "compiler-directives.json"
 
     def client_config(self, principal: str, servers: Sequence[str] | None = None) -> dict[str, str]:
         """Return librdkafka properties for the external listener.

@@ -20,6 +20,7 @@ from necp_validate.stack.config import (
     BrokerSettings,
     JvmSettings,
     broker_principal,
+    compiler_options,
 )
 from necp_validate.stack.core import ProcessService, start_core_process
 from necp_validate.stack.death import broker_died, last_words
@@ -189,7 +190,12 @@ class LocalStack:
         runtime = self._runtime or load_runtime(self._kafka_version)
         command = runtime.command(
             "kafka.Kafka",
-            options=[*self._jvm.arguments(), *aot_options, *LOGGING_OPTIONS],
+            options=[
+                *self._jvm.arguments(),
+                *compiler_options(str(self.layout.directives_file(broker))),
+                *aot_options,
+                *LOGGING_OPTIONS,
+            ],
             arguments=[str(self.layout.properties_file(broker))],
         )
         log = self.logs / f"broker-{broker}.log"
@@ -350,9 +356,7 @@ class LocalStack:
             "kafka_version": self._kafka_version,
             "logs": str(self.logs),
             "heap_mib": [self._jvm.heap_min_mib, self._jvm.heap_max_mib],
-            "processes": [
-                {"broker": b, "pid": p.pid, "created_s": p.created_s, "log": str(p.log)} for b, p in processes
-            ],
+            "processes": [{"broker": b, "pid": p.pid, "birth": p.birth, "log": str(p.log)} for b, p in processes],
         }
 
     @classmethod
@@ -369,7 +373,7 @@ class LocalStack:
         stack._layout = ClusterLayout.from_state(state["layout"])
         stack._directory = stack._layout.directory
         for entry in state["processes"]:
-            process = ManagedProcess(entry["pid"], entry["created_s"], Path(entry["log"]))
+            process = ManagedProcess(entry["pid"], entry["birth"], Path(entry["log"]))
             stack._processes[entry["broker"]] = process
         return stack
 

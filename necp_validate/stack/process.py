@@ -80,19 +80,19 @@ class ManagedProcess:
 
     Args:
         pid: its id.
-        created_s: when it was created, epoch seconds: with the id, what tells it from any other process.
+        birth: from ``birth_of``: with the id, what tells it from any other process.
         log: file that holds its output.
         popen: its handle, if it is a child of this process.
     """
 
-    def __init__(self, pid: int, created_s: float, log: Path, popen: subprocess.Popen[bytes] | None = None) -> None:
+    def __init__(self, pid: int, birth: float, log: Path, popen: subprocess.Popen[bytes] | None = None) -> None:
         self.pid = pid
-        self.created_s = created_s
+        self.birth = birth
         self.log = log
         self.exit_code: int | None = None
         self._popen = popen
         self._cpu_s = 0.0
-        self._process = _find(pid, created_s)
+        self._process = psutil.Process(pid) if birth_of(pid) == birth else None
 
     @classmethod
     def spawn(
@@ -121,7 +121,7 @@ class ManagedProcess:
             guard = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
             popen = _LAUNCHER.launch(guard, log, full_env)
         # A child that has ended already is still there to be asked, until it is waited for.
-        return cls(popen.pid, psutil.Process(popen.pid).create_time(), log, popen)
+        return cls(popen.pid, birth_of(popen.pid) or 0.0, log, popen)
 
     @property
     def process(self) -> psutil.Process | None:
@@ -188,12 +188,19 @@ class ManagedProcess:
         return tail(self.log, lines)
 
 
-def _find(pid: int, created_s: float) -> psutil.Process | None:
-    """Return the process with this id, if it is still the one that was created at that time."""
+def birth_of(pid: int) -> float | None:
+    """Return when a process was created, to compare with nothing but itself; None if there is no such process.
+
+    On Linux these are the kernel's ticks since the system started: unlike a time of day they never change when the
+    clock is set.
+    """
     try:
-        process = psutil.Process(pid)
-        # The clock may be adjusted, and with it the time that the kernel reports for the same process.
-        return process if abs(process.create_time() - created_s) < 1.0 else None
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+        return float(stat.rpartition(b")")[2].split()[19])
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    try:
+        return psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:
         return None
 

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import psutil
+from necp_validate.stack.process import birth_of
 
 _PREFIX = "necp-stack-"
 _OWNER = "owner.json"
@@ -30,8 +30,8 @@ def new_directory(given: Path | None = None) -> Path:
 
 def own(path: Path) -> None:
     """Note this process as the owner of a working directory."""
-    me = psutil.Process()
-    (path / _OWNER).write_text(json.dumps({"pid": me.pid, "created_s": me.create_time()}), encoding="utf-8")
+    owner = {"pid": os.getpid(), "birth": birth_of(os.getpid())}
+    (path / _OWNER).write_text(json.dumps(owner), encoding="utf-8")
 
 
 def disown(path: Path) -> None:
@@ -53,9 +53,6 @@ def sweep(parent: Path | None = None) -> list[Path]:
 def _orphaned(owner: Path) -> bool:
     try:
         noted = json.loads(owner.read_text(encoding="utf-8"))
-        process = psutil.Process(noted["pid"])
-        return abs(process.create_time() - float(noted["created_s"])) > 0.05
-    except psutil.NoSuchProcess:
-        return True
+        return bool(birth_of(int(noted["pid"])) != noted["birth"])
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from necp_validate.stack.process import ManagedProcess, tail
+from necp_validate.stack.process import ManagedProcess, birth_of, tail
 from necp_validate.stack.waiting import wait_until
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(300)"]
@@ -84,9 +84,10 @@ def test_terminate_says_whether_it_ended_by_itself(tmp_path: Path) -> None:
 
 
 def test_a_process_is_not_taken_for_a_later_one_with_its_id(tmp_path: Path) -> None:
-    me = psutil.Process()
-    assert ManagedProcess(me.pid, me.create_time(), tmp_path / "log").alive()
-    impostor = ManagedProcess(me.pid, me.create_time() - 60, tmp_path / "log")
+    pid, birth = os.getpid(), birth_of(os.getpid())
+    assert birth is not None
+    assert ManagedProcess(pid, birth, tmp_path / "log").alive()
+    impostor = ManagedProcess(pid, birth - 60, tmp_path / "log")
     assert not impostor.alive()
     impostor.kill()
 
@@ -103,3 +104,10 @@ def test_tail_gives_the_last_lines(tmp_path: Path) -> None:
     log.write_text("".join(f"{number}\n" for number in range(1000)))
     assert tail(log, 2) == "998\n999"
     assert tail(tmp_path / "none") == ""
+
+
+def test_the_birth_of_a_process_does_not_change_and_ends_with_it(tmp_path: Path) -> None:
+    child = ManagedProcess.spawn(SLEEP, log=tmp_path / "log")
+    assert birth_of(child.pid) == child.birth
+    child.kill()
+    assert birth_of(child.pid) is None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from necp_validate.results import StackError
 from necp_validate.stack.local import LocalStack
-from necp_validate.stack.process import ManagedProcess
+from necp_validate.stack.process import ManagedProcess, birth_of
 from necp_validate.stack.state import attach, default_state_file, down, save_state, up
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(300)"]
@@ -57,7 +57,7 @@ def stack(tmp_path: Path, broker: ManagedProcess) -> LocalStack:
                 {
                     "broker": 1,
                     "pid": broker.pid,
-                    "created_s": broker.created_s,
+                    "birth": broker.birth,
                     "log": str(tmp_path / "broker-1.log"),
                 }
             ],
@@ -94,8 +94,9 @@ def test_down_spares_a_process_that_only_has_the_same_id(tmp_path: Path, stack: 
     file = tmp_path / "stack.json"
     save_state(stack, "local", file, ready=True)
     content = json.loads(file.read_text())
-    me = psutil.Process()
-    content["stack"]["processes"][0] |= {"pid": me.pid, "created_s": me.create_time() - 60}
+    birth = birth_of(os.getpid())
+    assert birth is not None
+    content["stack"]["processes"][0] |= {"pid": os.getpid(), "birth": birth - 60}
     file.write_text(json.dumps(content))
     assert down(file)
 

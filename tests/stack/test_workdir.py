@@ -11,7 +11,7 @@ from necp_validate.stack.workdir import disown, new_directory, sweep
 def test_only_orphaned_directories_are_swept(tmp_path: Path) -> None:
     mine, orphan, detached = (new_directory(tmp_path) for _ in range(3))
     owner = json.loads((orphan / "owner.json").read_text())
-    (orphan / "owner.json").write_text(json.dumps({**owner, "created_s": owner["created_s"] - 100}))
+    (orphan / "owner.json").write_text(json.dumps({**owner, "birth": owner["birth"] - 100}))
     (tmp_path / "somebody-elses").mkdir()
     disown(detached)
     assert sweep(tmp_path) == [orphan]

@@ -102,7 +102,7 @@ class Intake:
         first = self.consumer.poll(wait_s)
         if first is None:
             return [], 0
-        messages = [first, *self.consumer.consume(self._tuning.batch_max, self._tuning.gather_ms / 1_000)]
+        messages = [first, *self.consumer.consume(self._tuning.batch_max - 1, self._tuning.gather_ms / 1_000)]
         good = [message for message in messages if message.error() is None]
         if len(good) < len(messages):
             self._report([message for message in messages if message.error() is not None])

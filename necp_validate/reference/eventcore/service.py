@@ -29,7 +29,7 @@ from necp_validate.reference.eventcore.tuning import producer_config
 
 log: Final = logging.getLogger(__name__)
 
-SWITCH_INTERVAL_S: Final = 0.001
+SWITCH_INTERVAL_S: Final = 0.002
 """A thread gives the interpreter up after this long; at the default of 5 ms, loops would delay each other."""
 
 GC_THRESHOLDS: Final = (100_000, 20, 1_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
@@ -10,8 +11,12 @@ from typing import Final, Generic, TypeVar
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-INLINE_RECORDS: Final = 1_000
-"""Batches of up to so many records stay in the calling thread: handing them over costs more than it saves."""
+_TAKING_TURNS: Final[bool] = getattr(sys, "_is_gil_enabled", lambda: True)()
+INLINE_RECORDS: Final = 2_000 if _TAKING_TURNS else 250
+"""Batches of up to so many records stay in the calling thread: handing them over costs more than it saves.
+
+Where threads take turns at one interpreter, only a backlog is worth it, for the sake of the other domains.
+"""
 
 
 class WorkerPool(Generic[Task, Result]):
