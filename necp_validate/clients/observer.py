@@ -8,12 +8,30 @@ from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
+from necp_validate.clients.pending import PendingOffsets
 from necp_validate.clients.producer import EventProducer
 from necp_validate.clients.recorder import Recorder
 from necp_validate.events.receipts import decode_receipt
 from necp_validate.events.topics import RECEIPTS_TOPIC, Domain
 
 _KEEP_EARLY_US = 30_000_000  # receipts may overtake acknowledgements, but not by half a minute
+
+
+def join_outcome(
+    recorder: Recorder,
+    pending: PendingOffsets,
+    domain: str,
+    offsets: tuple[int, int],
+    outcome: int,
+    ended_us: int,
+) -> int:
+    """Record the outcome of a run of offsets for those events that were waiting for it; returns how many."""
+    joined = 0
+    for events, intended_us in pending.take(*offsets):
+        recorder.ended(domain, intended_us, ended_us, events)
+        recorder.count_outcome(domain, outcome, events)
+        joined += events
+    return joined
 
 
 class ReceiptObserver:
@@ -85,12 +103,7 @@ class ReceiptObserver:
                 return
             if pending is None:
                 return
-        intended = pending.take(first, last)
-        mine = intended[intended > 0]
-        if len(mine):
-            self._recorder.ended(domain, mine, ended_us)
-            self._recorder.count_outcome(domain, outcome, len(mine))
-            self.matched += len(mine)
+        self.matched += join_outcome(self._recorder, pending, domain, (first, last), outcome, ended_us)
 
     def _retry(self) -> None:
         waiting, self._early = self._early, deque()

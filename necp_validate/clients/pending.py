@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from necp_validate.clients.rdkafka import Int64Array
-
-_FIRST_SIZE = 1 << 14
-_LARGEST_SIZE = 1 << 22
+from collections import deque
 
 
 class PendingOffsets:
     """Intended times of one partition's events, by offset, until they are taken.
 
-    A ring that doubles while events wait, up to 4 million of them; memory follows the backlog, not the run.
+    Kept as runs of consecutive offsets with one intended time, as flushes are acknowledged; receipts come in about
+    the same order, so both ends of the queue are where the work is. Memory follows the backlog, not the run.
     """
 
     def __init__(self) -> None:
-        self._ring: Int64Array = np.zeros(_FIRST_SIZE, dtype=np.int64)
+        self._runs: deque[tuple[int, int, int]] = deque()  # (first offset, last offset, intended time)
         self.highest = -1
-        self.overwritten = 0
 
-    def put(self, first: int, count: int, intended_us: Int64Array | int) -> None:
-        """Remember the intended times of ``count`` consecutive offsets from ``first``."""
-        at = self._slots(first, count)
-        while self._ring[at].any() and len(self._ring) < _LARGEST_SIZE:
-            self._grow()
-            at = self._slots(first, count)
-        self.overwritten += int(np.count_nonzero(self._ring[at]))
-        self._ring[at] = intended_us
-        self.highest = max(self.highest, first + count - 1)
+    def put(self, first: int, count: int, intended_us: int) -> None:
+        """Remember the intended time of ``count`` consecutive offsets from ``first``."""
+        last = first + count - 1
+        self._runs.append((first, last, intended_us))
+        self.highest = max(self.highest, last)
 
-    def take(self, first: int, last: int) -> Int64Array:
-        """Take the intended times of the offsets ``first`` to ``last``; 0 where none is known."""
-        at = self._slots(first, last - first + 1)
-        values = self._ring[at].copy()
-        self._ring[at] = 0
-        return values
+    def take(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Take the offsets ``first`` to ``last``; returns (events, intended time) of those that were waiting."""
+        runs, taken, at = self._runs, [], 0
+        while at < len(runs):
+            low, high, intended_us = runs[at]
+            if low > last:
+                break
+            if high < first:
+                at += 1
+                continue
+            from_, to = max(low, first), min(high, last)
+            taken.append((to - from_ + 1, intended_us))
+            del runs[at]
+            if high > to:
+                runs.insert(at, (to + 1, high, intended_us))
+            if low < from_:
+                runs.insert(at, (low, from_ - 1, intended_us))
+                at += 1
+        return taken
 
-    def _slots(self, first: int, count: int) -> slice | Int64Array:
-        at = first & (len(self._ring) - 1)
-        if at + count <= len(self._ring):
-            return slice(at, at + count)
-        return np.arange(first, first + count, dtype=np.int64) & (len(self._ring) - 1)
-
-    def _grow(self) -> None:
-        """Double the ring; every waiting offset lies within one old ring's length below the highest."""
-        old, size = self._ring, len(self._ring)
-        offsets = np.arange(max(self.highest - size + 1, 0), self.highest + 1, dtype=np.int64)
-        self._ring = np.zeros(2 * size, dtype=np.int64)
-        self._ring[offsets & (2 * size - 1)] = old[offsets & (size - 1)]
+    def __len__(self) -> int:
+        return sum(high - low + 1 for low, high, _ in self._runs)

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from necp_validate.clients.rdkafka import Int64Array
 from necp_validate.history.hdr import HdrHistogram
 
 KINDS = ("e2e", "ack", "late")
@@ -88,20 +85,11 @@ class Recorder:
         self.histograms[phase, domain, kind].record(value_us, events)
         self._windows[domain].histograms[kind].record(value_us, events)
 
-    def ended(self, domain: str, intended_us: Int64Array, done_us: int) -> None:
-        """Record the end-to-end latencies of events that ended together: ``done_us`` minus each intended time."""
-        kind = "e2e"
-        values = done_us - intended_us
-        self._windows[domain].histograms[kind].record_many(values)
-        first, last = self.phase_of(int(intended_us.min())), self.phase_of(int(intended_us.max()))
-        for phase in range(first, last + 1):
-            self.last_ended_us[phase] = max(self.last_ended_us.get(phase, 0), done_us)
-        if first == last:
-            self.histograms[first, domain, kind].record_many(values)
-            return
-        phases = np.maximum(np.searchsorted(np.array(self._starts), intended_us, side="right") - 1, 0)
-        for phase in range(first, last + 1):
-            self.histograms[phase, domain, kind].record_many(values[phases == phase])
+    def ended(self, domain: str, intended_us: int, done_us: int, events: int) -> None:
+        """Record the end-to-end latency of events that were due together and ended together."""
+        phase = self.phase_of(intended_us)
+        self.latency(domain, "e2e", phase, done_us - intended_us, events)
+        self.last_ended_us[phase] = max(self.last_ended_us.get(phase, 0), done_us)
 
     def acknowledged(self, domain: str, now_us: int) -> None:
         """Note a successful acknowledgement, for the longest time without one."""

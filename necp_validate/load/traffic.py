@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import repeat
 from math import ceil
 from typing import NamedTuple
 
@@ -55,7 +56,8 @@ class FlushPool:
 
         def encoded(cheats: int, poison: int) -> Flush:
             kinds: list[SampleKind] = ["valid"] * traffic.run_length
-            planted: list[SampleKind] = [*["cheat"] * cheats, *["poison"] * poison]
+            cheat, bad = repeat[SampleKind]("cheat", cheats), repeat[SampleKind]("poison", poison)
+            planted = [*cheat, *bad]
             for at, kind in zip(rng.sample(range(traffic.run_length), len(planted)), planted, strict=True):
                 kinds[at] = kind
             samples = [sample_event(domain, rng, kind=kind) for kind in kinds]

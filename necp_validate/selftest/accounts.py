@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting, digest_of
+from necp_validate.clients.observer import join_outcome
 from necp_validate.clients.pending import PendingOffsets
 from necp_validate.clients.recorder import Recorder
 from necp_validate.events.receipts import Receipt, Run, decode_receipt, encode_receipt
@@ -133,11 +134,8 @@ def _end(recorder: Recorder, pending: PendingOffsets, one: Handled) -> None:
     """Join one outcome with the acknowledged event at its offset, as the load does with receipts."""
     if one.offset > pending.highest:
         return
-    intended = pending.take(one.offset, one.offset)
-    mine = intended[intended > 0]
-    if len(mine):
-        recorder.ended(str(one.domain), mine, one.done_us)
-        recorder.count_outcome(str(one.domain), int(one.outcome), len(mine))
+    offsets = (one.offset, one.offset)
+    join_outcome(recorder, pending, str(one.domain), offsets, int(one.outcome), one.done_us)
 
 
 def _load_record(simulation: Simulation, recorder: Recorder) -> LoadRecord:

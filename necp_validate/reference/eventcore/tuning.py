@@ -32,8 +32,8 @@ class Tuning:
 
 
 TUNING: Final[Mapping[Domain, Tuning]] = {
-    Domain.COMBAT: Tuning(fetch_wait_ms=25, gather_ms=2, batch_max=4_000, tick_ms=100),
-    Domain.ECONOMY: Tuning(fetch_wait_ms=40, gather_ms=20, batch_max=2_000, tick_ms=0),
+    Domain.COMBAT: Tuning(fetch_wait_ms=12, gather_ms=2, batch_max=4_000, tick_ms=100),
+    Domain.ECONOMY: Tuning(fetch_wait_ms=5, gather_ms=40, batch_max=2_000, tick_ms=0),
     Domain.SOCIAL: Tuning(fetch_wait_ms=60, gather_ms=10, batch_max=2_000, tick_ms=250),
     Domain.SYSTEM: Tuning(fetch_wait_ms=100, gather_ms=10, batch_max=2_000, tick_ms=500),
 }
