@@ -18,7 +18,9 @@ from necp_validate.clients.reader import end_offsets
 from necp_validate.events.envelope import event_id, head, seal
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
+from necp_validate.history.model import RunInfo
 from necp_validate.history.reader import read_history
+from necp_validate.history.writer import HistoryWriter
 from necp_validate.report.pipeline import judge
 from necp_validate.results import Verdict
 from necp_validate.scenario.files import load_scenario
@@ -162,6 +164,7 @@ def _generate(stack: Stack, run_dir: Path, *, duration_s: float) -> float:
             "phases.recovery.duration_s=0.1", "phases.recovery.ramp_s=0",
         ],
     )  # fmt: skip
+    HistoryWriter(run_dir).save_run(RunInfo(id=run_dir.name, scenario=scenario.name, scale=1.0, seed=scenario.seed))
     run_load(load_plan(scenario, stack, run_dir, receipts=False), scenario)
     loads = read_history(run_dir).loads
     acked = sum(stream.acked.count for load in loads for stream in load.streams)

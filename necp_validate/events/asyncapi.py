@@ -23,8 +23,8 @@ _SCHEMAS: Final = "#/components/schemas/"
 
 _OUTPUTS: Final[dict[str, str]] = {
     RECEIPTS_TOPIC: "What became of every event, in runs of offsets; the partition is the domain's number.",
-    LEDGER_TOPIC: "Bookings; partition i holds those of events from partition i of game.economy.events.",
-    MARKET_TOPIC: "Price ticks, listings and trades of the market, in batches.",
+    LEDGER_TOPIC: "Bookings, listings and ticks of a batch of events; the key is the input partition.",
+    MARKET_TOPIC: "State of the market by shard and item, whenever it has changed; the key is as in the ledger.",
     CHAT_TOPIC: "Messages of a channel in their order, in batches; the key is the channel.",
     AUDIT_TOPIC: "Security events, kept for seven years; the key is the reporting server.",
     **{

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from itertools import repeat
 from math import ceil
 from typing import NamedTuple
 
@@ -14,6 +13,8 @@ from necp_validate.events.topics import Domain
 from necp_validate.load.plan import DomainTraffic, LoadPlan
 
 VARIANTS = 4  # flushes of each kind that a server takes turns with
+_CHEAT: SampleKind = "cheat"
+_POISON: SampleKind = "poison"
 _KEYS = {Domain.COMBAT: "match", Domain.ECONOMY: "market", Domain.SOCIAL: "channel", Domain.SYSTEM: "node"}
 
 
@@ -56,8 +57,7 @@ class FlushPool:
 
         def encoded(cheats: int, poison: int) -> Flush:
             kinds: list[SampleKind] = ["valid"] * traffic.run_length
-            cheat, bad = repeat[SampleKind]("cheat", cheats), repeat[SampleKind]("poison", poison)
-            planted = [*cheat, *bad]
+            planted = [_CHEAT] * cheats + [_POISON] * poison
             for at, kind in zip(rng.sample(range(traffic.run_length), len(planted)), planted, strict=True):
                 kinds[at] = kind
             samples = [sample_event(domain, rng, kind=kind) for kind in kinds]

@@ -15,6 +15,7 @@ from necp_validate.stack.runtime import KafkaRuntime, cache_dir
 
 _CHUNK = 1 << 22
 _STALE_S = 24 * 3600.0
+_KEPT = 6
 # Java's remarks on what it could not keep would be taken for the broker's own errors.
 _QUIET = ("-Xlog:aot*=off", "-Xlog:cds*=off")
 
@@ -96,7 +97,16 @@ class AotCache:
         self._seal.unlink(missing_ok=True)
         output.replace(self.path)
         temporary.replace(self._seal)
+        self._prune()
         return True
+
+    def _prune(self) -> None:
+        """Remove the oldest caches: each is some 80 MB, and every change of version or options makes a new one."""
+        with contextlib.suppress(FileNotFoundError):
+            caches = sorted(self.path.parent.glob("*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
+            for old in caches[_KEPT:]:
+                old.with_suffix(".json").unlink(missing_ok=True)
+                old.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove the cache."""

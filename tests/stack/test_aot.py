@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,12 @@ def test_other_options_or_jars_have_another_cache(runtime: KafkaRuntime) -> None
     runtime.jars[0].write_bytes(b"other jar")
     paths.add(AotCache.for_runtime(runtime, ["-Xmx1g"]).path)
     assert len(paths) == 3
+
+
+def test_only_the_newest_caches_are_kept(runtime: KafkaRuntime) -> None:
+    for number in range(8):
+        cache = _recorded(AotCache.for_runtime(runtime, [f"-Xmx{number}g"]))
+        os.utime(cache.path, (number, number))
+    newest = _recorded(AotCache.for_runtime(runtime, ["-Xmx9g"]))
+    assert newest.usable()
+    assert len(list(newest.path.parent.glob("*.aot"))) == len(list(newest.path.parent.glob("*.json"))) == 6

@@ -22,7 +22,7 @@ class Tuning:
         fetch_wait_ms: how long a broker holds a fetch.
         gather_ms: how long records are gathered, after the first, into one batch.
         batch_max: most records in one batch.
-        tick_ms: how often outputs and receipts are produced; for economy, how often a transaction may commit.
+        tick_ms: how often outputs and receipts are produced; not for economy, where each batch is a transaction.
     """
 
     fetch_wait_ms: int
@@ -33,7 +33,7 @@ class Tuning:
 
 TUNING: Final[Mapping[Domain, Tuning]] = {
     Domain.COMBAT: Tuning(fetch_wait_ms=12, gather_ms=2, batch_max=4_000, tick_ms=100),
-    Domain.ECONOMY: Tuning(fetch_wait_ms=5, gather_ms=40, batch_max=2_000, tick_ms=0),
+    Domain.ECONOMY: Tuning(fetch_wait_ms=20, gather_ms=20, batch_max=2_000, tick_ms=0),
     Domain.SOCIAL: Tuning(fetch_wait_ms=60, gather_ms=10, batch_max=2_000, tick_ms=250),
     Domain.SYSTEM: Tuning(fetch_wait_ms=100, gather_ms=10, batch_max=2_000, tick_ms=500),
 }

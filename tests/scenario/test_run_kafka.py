@@ -1,0 +1,156 @@
+"""The whole path on real brokers: a small scenario to its verdict, and an interrupted one that leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from necp_validate.history.reader import read_history
+from necp_validate.report.pipeline import judge_and_report
+from necp_validate.results import Verdict
+
+pytestmark = pytest.mark.kafka
+
+SCENARIO = """
+description = "a few seconds at a low rate"
+judge = ["DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "OPS-HEALTH"]
+stack = "local"
+{extra}
+
+[traffic.combat]
+rate_eps = 500
+run_length = 20
+tick_hz = 10
+cheat_share = 0.02
+poison_share = 0.01
+
+[traffic.economy]
+rate_eps = 200
+run_length = 10
+tick_hz = 10
+poison_share = 0.01
+
+[traffic.social]
+rate_eps = 50
+run_length = 5
+tick_hz = 5
+poison_share = 0.02
+
+[traffic.system]
+rate_eps = 50
+run_length = 5
+tick_hz = 5
+poison_share = 0.02
+
+[[phases]]
+name = "warmup"
+kind = "warmup"
+duration_s = 3
+ramp_s = 1
+
+[[phases]]
+name = "steady"
+kind = "steady"
+duration_s = {steady_s}
+
+[[phases]]
+name = "surge"
+kind = "surge"
+duration_s = 4
+load = 2.0
+
+[thresholds]
+longest_gap_ms = 30000
+drain_s = 60
+"""
+
+
+def start(tmp_path: Path, *arguments: str, steady_s: int = 8, extra: str = "") -> subprocess.Popen[str]:
+    scenario = tmp_path / "small.toml"
+    scenario.write_text(SCENARIO.format(steady_s=steady_s, extra=extra), encoding="utf-8")
+    command = [sys.executable, "-m", "necp_validate", "run", str(scenario), "--out", str(tmp_path / "runs"), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def the_run(tmp_path: Path) -> Path:
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    return run_dir
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, processes: int) -> None:
+    """Alone and with Locust's master and workers: nothing lost, doubled or unaccounted for."""
+    run = start(tmp_path, "--set", f"load.processes={processes}")
+    output, _ = run.communicate(timeout=240)
+    run_dir = the_run(tmp_path)
+    verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
+    checks = {check["name"]: check for check in verdict["checks"]}
+    claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
+    must_hold = ("lost-write", "unseen", "duplicate", "inconsistent-offsets", "conservation", "value-mismatch")
+    assert dict.fromkeys(must_hold, "pass") == {name: checks[name]["verdict"] for name in must_hold}, output
+    assert claims == dict.fromkeys(("DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "OPS-HEALTH"), "pass"), output
+    history = read_history(run_dir)
+    assert len(history.loads) == processes
+    assert history.readback is not None
+    acked = sum(stream.acked.count for load in history.loads for stream in load.streams)
+    assert acked == history.readback.events_read > 8_000
+    assert sum(load.unmatched_receipts for load in history.loads) == 0
+    for name in ("report.html", "junit.xml", "summary.md"):
+        assert (run_dir / name).stat().st_size > 0
+
+
+def test_stored_history_that_lost_an_event_fails_offline(tmp_path: Path) -> None:
+    """The same run judged again, with one acknowledged event taken out of what the reader saw."""
+    run = start(tmp_path)
+    run.communicate(timeout=240)
+    run_dir = the_run(tmp_path)
+    readback_file = run_dir / "history" / "readback.json"
+    readback = json.loads(readback_file.read_text(encoding="utf-8"))
+    stream = next(s for s in readback["streams"].values() if s["read"][0][1] > 10)
+    first, last = stream["read"][0]
+    stream["read"][0:1] = [[first, first + 4], [first + 6, last]]
+    readback_file.write_text(json.dumps(readback), encoding="utf-8")
+    verdict = judge_and_report(run_dir)
+    assert verdict.verdict is Verdict.FAIL
+    assert {"lost-write"} <= {check.name for check in verdict.checks if check.verdict is Verdict.FAIL}
+
+
+@pytest.mark.parametrize("stage", ["starting 3 brokers", "warmup", "steady"])
+def test_an_interrupted_run_leaves_no_process_and_a_readable_run_directory(tmp_path: Path, stage: str) -> None:
+    run = start(tmp_path, steady_s=120)
+    children: list[psutil.Process] = []
+    deadline = time.monotonic() + 120
+    timeline = "history/timeline-w0.jsonl"
+    while True:
+        assert time.monotonic() < deadline, "the stage was not reached"
+        assert run.poll() is None, run.communicate()[0]
+        children = descendants(run.pid)
+        if stage == "starting 3 brokers":
+            if sum("kafka.Kafka" in " ".join(child.cmdline()) for child in children if child.is_running()) == 3:
+                break
+        elif (tmp_path / "runs").exists():
+            path = the_run(tmp_path) / timeline
+            if path.exists() and f'"phase": "{stage}"' in path.read_text(encoding="utf-8"):
+                break
+        time.sleep(0.2)
+    os.kill(run.pid, signal.SIGINT)
+    output, _ = run.communicate(timeout=90)
+    assert run.returncode == 4, output
+    assert "interrupted" in output
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert [process for process in alive if process.is_running()] == []
+    info = json.loads((the_run(tmp_path) / "run.json").read_text(encoding="utf-8"))
+    assert info["status"] == "interrupted"
+    read_history(the_run(tmp_path))
