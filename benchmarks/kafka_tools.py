@@ -62,7 +62,7 @@ def producer_performance(
                 f'username="{client["sasl.username"]}" password="{client["sasl.password"]}";'
             ),
             "ssl.truststore.type": "PEM",
-            "ssl.truststore.certificates": ca.replace("\n", "\\\n"),
+            "ssl.truststore.certificates": ca.replace("\n", "\\n"),
             **properties,
         }
         config_file = Path(folder, "producer.properties")

@@ -31,8 +31,8 @@ READER_CONFIG: Mapping[str, str] = {
     "isolation.level": "read_committed",
     "auto.offset.reset": "earliest",
     "check.crcs": "true",
-    "queued.max.messages.kbytes": "32768",
-    "queued.min.messages": "100000",
+    "queued.max.messages.kbytes": "8192",
+    "queued.min.messages": "20000",
     "fetch.message.max.bytes": "1048576",
     "fetch.max.bytes": "8388608",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -31,7 +32,9 @@ def read_back(task: ReadTask, run_dir: Path, on_event: OnEvent) -> None:
     command = [sys.executable, "-m", "necp_validate.clients.readback", str(task_file)]
     process, told = None, ""
     try:
-        process = ManagedProcess.spawn(command, log=logs / "readback.log")
+        # Records are freed by another thread than made them: with glibc's arena per thread, memory would creep up.
+        env = {**os.environ, "MALLOC_ARENA_MAX": "2"}
+        process = ManagedProcess.spawn(command, log=logs / "readback.log", env=env)
         while process.alive():
             last = process.log_tail(1)
             if last != told and last.startswith('{"read"') and last.endswith("}"):

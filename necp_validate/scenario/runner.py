@@ -173,7 +173,8 @@ class _Run:
             healthy = all(core.alive() for core in cores)
             monitor.stop()
             with self.stage("drain"):
-                self._stop_cores(cores, healthy)
+                if described.backend != "external":  # a core that is not ours is not ours to stop
+                    self._stop_cores(cores, healthy)
             with self.stage("readback"):
                 self._read_back(stack)
             with self.stage("teardown"):
@@ -182,14 +183,15 @@ class _Run:
     def _start_stack(self, undo: ExitStack) -> Stack:
         heap_mib = self.scenario.broker.heap_mb
         jvm = JvmSettings(heap_min_mib=min(JvmSettings().heap_min_mib, heap_mib), heap_max_mib=heap_mib)
-        stack = open_stack(self.scenario.stack, log_dir=self.logs, jvm=jvm)
+        target = Path(self.scenario.target) if self.scenario.target else None
+        stack = open_stack(self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm)
         undo.callback(stack.stop)
         stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
         return stack
 
     def _start_core(self, stack: Stack, number: int, undo: ExitStack) -> ServiceHandle:
         core = stack.start_core(f"core-{number}", {})
-        undo.callback(core.kill)
+        undo.callback(core.stop, 1.0)
         return core
 
     def _topics_read(self) -> list[str]:

@@ -16,14 +16,13 @@ import pytest
 from necp_validate.history.reader import read_history
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.results import Verdict
+from necp_validate.stack.docker_engine import why_not_docker
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 SCENARIO = """
 description = "a few seconds at a low rate"
 judge = ["DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "OPS-HEALTH"]
-stack = "local"
-{extra}
 
 [traffic.combat]
 rate_eps = 500
@@ -73,10 +72,11 @@ drain_s = 60
 """
 
 
-def start(tmp_path: Path, *arguments: str, steady_s: int = 8, extra: str = "") -> subprocess.Popen[str]:
+def start(tmp_path: Path, *arguments: str, steady_s: int = 8, stack: str = "local") -> subprocess.Popen[str]:
     scenario = tmp_path / "small.toml"
-    scenario.write_text(SCENARIO.format(steady_s=steady_s, extra=extra), encoding="utf-8")
-    command = [sys.executable, "-m", "necp_validate", "run", str(scenario), "--out", str(tmp_path / "runs"), *arguments]
+    scenario.write_text(SCENARIO.format(steady_s=steady_s), encoding="utf-8")
+    command = [sys.executable, "-m", "necp_validate", "run", str(scenario), "--out", str(tmp_path / "runs")]
+    command += ["--stack", stack, *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -89,10 +89,14 @@ def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, processes: int) -> None:
-    """Alone and with Locust's master and workers: nothing lost, doubled or unaccounted for."""
-    run = start(tmp_path, "--set", f"load.processes={processes}")
+@pytest.mark.parametrize(
+    ("stack", "processes"), [("local", 1), ("local", 2), pytest.param("docker", 1, marks=pytest.mark.docker)]
+)
+def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, processes: int) -> None:
+    """Alone, with Locust's master and workers, and in containers: nothing lost, doubled or unaccounted for."""
+    if stack == "docker" and (reason := why_not_docker()):
+        pytest.skip(f"needs a Docker engine: {reason}")
+    run = start(tmp_path, "--set", f"load.processes={processes}", stack=stack)
     output, _ = run.communicate(timeout=240)
     run_dir = the_run(tmp_path)
     verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
