@@ -116,12 +116,12 @@ def test_domains_have_the_defaults_of_the_claimed_peak(written) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place", "says"),
     [
-        ("cheat_share", "cheet_share", 18, 'did you mean "cheat_share"'),
-        ("[traffic.social]", "[traffic.socail]", 27, 'did you mean "social"'),
+        ("cheat_share", "cheet_share", 19, 'did you mean "cheat_share"'),
+        ("[traffic.social]", "[traffic.socail]", 28, 'did you mean "social"'),
         ('kind = "surge"', 'kind = "urge"', 53, 'did you mean "surge"'),
         ('"EVT-COMBAT"', '"EVT-COMBATS"', 9, 'did you mean "EVT-COMBAT"'),
         ("duration_s = 20", "duration_s = -1", 49, "phases[1].duration_s"),
-        ("cheat_share = 0.01", "cheat_share = 2", 18, "a share lies between 0 and 1"),
+        ("cheat_share = 0.01", "cheat_share = 2", 19, "a share lies between 0 and 1"),
         ("rate_eps = 5000\n", 'rate_eps = "many"\n', 23, "traffic.economy.rate_eps"),
         ("load = 2.0", "ramp_s = 20", 55, "longer than the phase"),
         ('name = "surge"', 'name = "steady"', 52, "two phases"),
