@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -19,7 +22,17 @@ def load(session: nox.Session) -> None:
     arguments = session.posargs or ["peak-200"]
     if arguments[0].startswith("-"):
         arguments = ["peak-200", *arguments]
-    session.run("necp-validate", "run", *arguments)
+    # Not session.run: nox would turn every exit code into 1, and kill the run half a second after Ctrl-C,
+    # before it has taken down what it started.
+    process = subprocess.Popen([f"{session.bin}/necp-validate", "run", *arguments])
+    while True:
+        try:
+            code = process.wait()
+            break
+        except KeyboardInterrupt:
+            session.warn("interrupted: waiting until everything is stopped")
+    if code:
+        sys.exit(code)
 
 
 @nox.session
