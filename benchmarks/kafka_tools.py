@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -92,8 +91,3 @@ def producer_performance(
         raise SuiteError("ProducerPerformance failed", detail=text[-1500:])
     rate, p99 = found[-1]
     return PerformanceRun(cpu_s=cpu_s, records_per_s=float(rate), p99_ms=float(p99))
-
-
-def as_json(run: PerformanceRun) -> str:
-    """The run as one line."""
-    return json.dumps({"cpu_s": run.cpu_s, "records_per_s": run.records_per_s, "p99_ms": run.p99_ms})

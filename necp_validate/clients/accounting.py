@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from necp_validate.clients.flush import hex_digits
 from necp_validate.clients.rdkafka import MESSAGE, gather_bytes, memory
 from necp_validate.events import tail
 from necp_validate.events.receipts import Receipt
@@ -18,7 +19,6 @@ from necp_validate.history.intervals import IntervalSet
 
 _MAX_EXAMPLES = 20
 _SEQ_POWERS = 10 ** np.arange(tail.SEQ_DIGITS - 1, -1, -1, dtype=np.int64)
-_HEX4 = np.array([b"%04x" % n for n in range(1 << 16)], dtype="S4").view(np.uint32)
 _TEMPLATE = np.frombuffer(tail.seal(b"", 0, tail.event_id("0" * 8, 0)), dtype=np.uint8)
 _FIXED = np.array(
     [
@@ -164,7 +164,7 @@ class ReadAccounting:
         crc32 = zlib.crc32
         crcs = np.array([crc32(view[a:b]) for a, b in zip(starts, ends, strict=True)], dtype=np.uint32)
         written = np.ascontiguousarray(tails[:, tail.CRC]).view(np.uint32)
-        wrong = (_HEX4[crcs >> 16] != written[:, 0]) | (_HEX4[crcs & 0xFFFF] != written[:, 1])
+        wrong = (hex_digits(crcs) != written).any(axis=1)
         if wrong.any():
             self.bad_value += int(wrong.sum())
             for row in rows[wrong][:_MAX_EXAMPLES]:

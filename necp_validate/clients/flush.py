@@ -28,6 +28,11 @@ _SEQ_GROUPS = tail.SEQ_DIGITS // 4
 _TS_TO_END = tail.CRC_COVERS.stop - tail.TS.start  # bytes from the time to the end of what the CRC covers
 
 
+def hex_digits(crcs: UInt32Array) -> UInt32Array:
+    """Each CRC-32 as its eight lower hex digits: uint32, shape (n, 2), four digits a number."""
+    return _HEX4[np.stack((crcs >> 16, crcs & 0xFFFF), axis=1)]
+
+
 def _crc_change(length: int, position: int, digits: bytes) -> int:
     """What turning zeros into ``digits`` at ``position`` of a ``length``-byte text does to its CRC-32 (an XOR)."""
     text = bytearray(length)
@@ -67,7 +72,6 @@ class FlushTemplate:
         if not 1 <= len(values) <= MAX_FLUSH:
             raise ValueError(f"a flush has 1 to {MAX_FLUSH} events, not {len(values)}")
         self.count = len(values)
-        self.bytes = sum(map(len, values))
         width = -(-max(map(len, values)) // 8) * 8
         self._rows = np.zeros((self.count, width), dtype=np.uint8)
         zeros = []
@@ -123,8 +127,7 @@ class FlushTemplate:
             self._seq[part, 1] = _DIGITS4[middle]
             self._seq[part, 2] = _DIGITS4[low : low + n]
             at += n
-        self._crc[:, 0] = _HEX4[crc >> 16]
-        self._crc[:, 1] = _HEX4[crc & 0xFFFF]
+        self._crc[:] = hex_digits(crc)
         np.add(self._index, np.uint64(tag * MAX_FLUSH), out=self._private)
         return self.messages
 

@@ -18,6 +18,7 @@ from necp_validate.history.intervals import IntervalSet
 
 _FLUSHES = 1 << 18  # flushes that can be under way at once; far above what delivery.timeout.ms allows
 _MAX_EXAMPLES = 20
+_OUTCOME_UNKNOWN = frozenset({"_MSG_TIMED_OUT", "_TIMED_OUT", "REQUEST_TIMED_OUT", "_PURGE_INFLIGHT"})
 
 
 class Stream:
@@ -64,7 +65,6 @@ class EventProducer:
         self._flush_first = np.zeros(_FLUSHES, dtype=np.int64)
         self._flush_intended = np.zeros(_FLUSHES, dtype=np.int64)
         self._next_flush = 0
-        self._timed_out = {"_MSG_TIMED_OUT", "_TIMED_OUT", "REQUEST_TIMED_OUT", "_PURGE_INFLIGHT"}
 
     def open_stream(self, stream_id: str, key: str) -> Stream:
         """Begin a stream."""
@@ -157,7 +157,7 @@ class EventProducer:
     def _not_acked(self, stream: Stream, first: int, count: int, phase: int, err: int) -> None:
         name = error_name(err)
         # After a time-out nobody knows whether the broker has the events: they may appear or not.
-        outcome = stream.unknown if name in self._timed_out else stream.failed
+        outcome = stream.unknown if name in _OUTCOME_UNKNOWN else stream.failed
         outcome.add(first, first + count - 1)
         self._recorder.count(self.domain, phase, "failed", count)
         self._note(f"{name}: stream {stream.id} seq {first}..{first + count - 1}")

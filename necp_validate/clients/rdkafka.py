@@ -35,7 +35,6 @@ MESSAGE = np.dtype(
 )
 PARTITION_EOF = -191
 PARTITION_UNASSIGNED = -1
-OFFSET_BEGINNING = -2
 _COPY_PAYLOAD = 0x2
 _EVENT_DELIVERY, _EVENT_ERROR, _EVENT_STATS = 0x1, 0x8, 0x40
 _PRODUCER, _CONSUMER = 0, 1
@@ -110,7 +109,6 @@ def library() -> ctypes.CDLL:
         "rd_kafka_topic_new": (pointer, [pointer, text, pointer]),
         "rd_kafka_topic_destroy": (None, [pointer]),
         "rd_kafka_topic_name": (text, [pointer]),
-        "rd_kafka_err2str": (text, [ctypes.c_int]),
         "rd_kafka_err2name": (text, [ctypes.c_int]),
         "rd_kafka_outq_len": (ctypes.c_int, [pointer]),
         "rd_kafka_produce_batch": (
@@ -268,7 +266,7 @@ class BatchConsumer:
 
     Args:
         config: librdkafka properties; ``group.id`` is required by the library, and never committed to.
-        assignment: (topic, partition, first offset or ``OFFSET_BEGINNING``).
+        assignment: (topic, partition, first offset).
 
     Raises:
         SuiteError: librdkafka refuses a property or the assignment.

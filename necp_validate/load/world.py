@@ -195,7 +195,6 @@ class World:
                     name: {d: self.recorder.counters[i, d].to_json() for d in self.producers}
                     for i, name in enumerate(names)
                 },
-                "inconsistent_offsets": 0,
                 "offset_not_monotonic": sum(p.not_monotonic for p in self.producers.values()),
                 "unmatched_receipts": max(missing, 0),
                 "max_gap_ms": {
