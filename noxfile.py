@@ -22,9 +22,20 @@ def load(session: nox.Session) -> None:
     arguments = session.posargs or ["peak-200"]
     if arguments[0].startswith("-"):
         arguments = ["peak-200", *arguments]
+    suite(session, "run", *arguments)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Break the stack in every way it can be broken, under load, and judge. Arguments go to `necp-validate chaos`."""
+    session.install("-e", ".")
+    suite(session, "chaos", *session.posargs)
+
+
+def suite(session: nox.Session, *arguments: str) -> None:
     # Not session.run: nox would turn every exit code into 1, and kill the run half a second after Ctrl-C,
     # before it has taken down what it started.
-    process = subprocess.Popen([f"{session.bin}/necp-validate", "run", *arguments])
+    process = subprocess.Popen([f"{session.bin}/necp-validate", *arguments])
     while True:
         try:
             code = process.wait()

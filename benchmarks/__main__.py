@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.kafka_tools import producer_performance
+from benchmarks.time_by_part import time_by_part
 from necp_validate.clients.readback import ReadTask
 from necp_validate.clients.reader import end_offsets
 from necp_validate.events.envelope import event_id, head, seal
@@ -25,6 +26,7 @@ from necp_validate.report.pipeline import judge
 from necp_validate.results import Verdict
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan, run_load
+from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.reading import read_back
 from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack import LocalStack, Stack
@@ -44,8 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def say(what: str, **figures: Any) -> None:
     """Print one row of figures."""
-    shown = "  ".join(f"{k}={v:,.3g}" if isinstance(v, float) else f"{k}={v:,}" for k, v in figures.items())
-    print(f"{what:<44} {shown}", flush=True)
+    print(f"{what:<44} {'  '.join(f'{name}={_figure(value)}' for name, value in figures.items())}", flush=True)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def target(what: str, value: float, bound: float, *, at_most: bool = True) -> bool:
@@ -134,23 +141,40 @@ def latency() -> bool:
     """The largest scale of peak-200 at which every latency claim holds in the steady phase, by bisection."""
     holds, fails = 0.0, 1.28
     with tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
-        for _ in range(6):
-            scale = round((holds + fails) / 2, 3)
-            scenario = load_scenario(
-                "peak-200",
-                scale=scale,
-                overrides=["phases.surge.duration_s=10", "phases.steady.duration_s=30", "stack=local"],
-            )
-            run_dir = run_scenario(scenario, out=Path(folder))
-            verdict = judge(run_dir)
-            claims = {c.id: c for c in verdict.claims if c.id in _LATENCY_CLAIMS}
+        for _ in range(5):
+            scale = round((holds + fails) / 2, 2)
+            run_dir = run_scenario(_steady(scale), out=Path(folder))
+            claims = {c.id: c for c in judge(run_dir).claims if c.id in _LATENCY_CLAIMS}
             good = all(claim.verdict is Verdict.PASS for claim in claims.values())
             say(
                 f"scale {scale:g}: {'holds' if good else 'does not hold'}", **{i: c.measured for i, c in claims.items()}
             )
             holds, fails = (scale, fails) if good else (holds, scale)
-    say("largest scale at which all latency claims hold", scale=holds, eps=round(26_500 * holds))
+        say("largest scale at which all latency claims hold", scale=holds, eps=round(26_500 * holds))
+        if holds:
+            whole = run_scenario(_steady(holds), out=Path(folder))
+            leader_only = run_scenario(
+                _steady(holds, "load.acks='1'", "load.idempotence=false"),
+                out=Path(folder),
+            )
+            for domain in Domain:
+                parts = time_by_part(read_history(whole), read_history(leader_only), domain)
+                say(f"median, ms, {domain}", **parts)
     return holds > 0
+
+
+def _steady(scale: float, *overrides: str) -> Scenario:
+    return load_scenario(
+        "peak-200",
+        scale=scale,
+        overrides=[
+            "phases.steady.duration_s=30",
+            "phases.surge.duration_s=5",
+            "phases.recovery.duration_s=5",
+            "stack=local",
+            *overrides,
+        ],
+    )
 
 
 def _generate(stack: Stack, run_dir: Path, *, duration_s: float) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,10 +13,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from necp_validate.cli.tables import grid
+from necp_validate.cli.tables import badge, grid
 from necp_validate.scenario.events import (
     STAGES,
     DrainTick,
+    ExperimentEnded,
+    ExperimentStarted,
+    ExperimentTold,
     LoadTick,
     PhaseStarted,
     ReadbackTick,
@@ -27,6 +30,9 @@ from necp_validate.scenario.events import (
     StageStarted,
     WarningRaised,
 )
+
+if TYPE_CHECKING:
+    from necp_validate.report.campaign import Trial
 
 _PLAIN_EVERY_S = 10.0
 _BAR_WIDTH = 40
@@ -87,6 +93,12 @@ class RunProgress:
                 self._say(Text(f"  phase {event.name}: {rate:,.0f} events/s for {event.duration_s:g} s"))
             case LoadTick():
                 self._take_tick(event)
+            case ExperimentStarted():
+                self._say(Text.assemble(("⚡ ", "red"), event.name, (f"  {event.title}", "dim")))
+            case ExperimentTold():
+                self._say(Text(f"    {event.text}"))
+            case ExperimentEnded():
+                self._end_experiment(event)
             case DrainTick():
                 self._detail = f"{event.lag:,} events waiting"
             case ReadbackTick():
@@ -95,6 +107,17 @@ class RunProgress:
                 self._say(Text.assemble(("warning: ", "bold yellow"), event.message))
             case _:
                 pass
+
+    def tell_trial(self, trial: Trial) -> None:
+        """Take the result of one experiment of a campaign."""
+        self._say(Text.assemble(badge(trial.verdict), "  ", (trial.experiment, "bold"), (f"  {trial.why}", "dim")))
+
+    def _end_experiment(self, event: ExperimentEnded) -> None:
+        clean = event.status == "completed" and not event.problems
+        mark = ("✓ ", "green") if clean else ("✗ ", "red")
+        self._say(Text.assemble(mark, event.name, (f"  {event.status}", "dim")))
+        for problem in event.problems:
+            self._say(Text(f"    {problem}", style="yellow"))
 
     def _enter_stage(self, event: StageStarted) -> None:
         new = event.stage != self._stage
@@ -113,7 +136,7 @@ class RunProgress:
                 Text(
                     f"  {_clock(tick.t_s)} {tick.phase}: scheduled {_sum(tick.scheduled_eps)}, "
                     f"acked {_sum(tick.acked_eps)}, processed {_sum(tick.processed_eps)} events/s, "
-                    f"P99 {_ms(p99)}, lag {_count(tick.lag)}, failed {tick.failed:,}"
+                    f"P99 {_ms(p99)}, lag {_count(tick.lag)}, failed {tick.failed:,}{_players(tick, ', ')}"
                 )
             )
 
@@ -194,9 +217,17 @@ def _footer(tick: LoadTick) -> Text:
         f"generator late {_ms(tick.late_p99_ms)} (P99)",
         f"host busy {busy}",
     ]
+    if players := _players(tick):
+        parts.append(players)
     if tick.web_url:
         parts.append(tick.web_url)
     return Text("  " + " · ".join(parts), style="red" if tick.failed else "dim")
+
+
+def _players(tick: LoadTick, before: str = "") -> str:
+    if tick.players is None:
+        return ""
+    return f"{before}{tick.players:,} players at {_count(tick.gateway_hz)} Hz"
 
 
 def _sum(rates: Mapping[str, float]) -> str:

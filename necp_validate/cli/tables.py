@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from rich.text import Text
 from necp_validate.results import ClaimResult, Verdict
 
 if TYPE_CHECKING:
+    from necp_validate.report.campaign import Trial
     from necp_validate.report.compare import Comparison
     from necp_validate.report.verdict import RunVerdict
     from necp_validate.scenario.doctor import Diagnosis
@@ -147,6 +149,34 @@ def selftest_table(results: Sequence[Caught]) -> RenderableType:
         table.add_row(badge("ok" if result.caught else "fail"), result.defect.name, result.defect.caught_by, says)
     caught = sum(result.caught for result in results)
     return Group(table, Text(), Text(f"{caught} of {len(results)} defects caught", style="bold"))
+
+
+def campaign_table(trials: Sequence[Trial]) -> RenderableType:
+    """Every experiment: its verdict, whether its fault took effect, how fast it was over, what was lost."""
+    numbers = ("seed", "recovery", "rebalance", "lost", "took")
+    table = grid("verdict", "experiment", "seed", "fault", *numbers[1:], numbers=numbers)
+    for trial in trials:
+        table.add_row(
+            badge(trial.verdict),
+            trial.experiment,
+            str(trial.seed),
+            badge("ok" if trial.effective else "missing" if trial.run_dir else "unknown"),
+            _seconds(trial.recovery_s),
+            _seconds(trial.rebalance_s),
+            "" if trial.lost is None else f"{trial.lost:,}",
+            _seconds(trial.seconds or None),
+        )
+    parts: list[RenderableType] = [table, Text()]
+    open_ones = [trial for trial in trials if trial.verdict is not Verdict.PASS]
+    parts += [Text.assemble((trial.experiment, "bold"), f": {trial.why}") for trial in open_ones]
+    parts.append(Text(f"{sum(t.verdict is Verdict.PASS for t in trials)} of {len(trials)} passed", style="bold"))
+    return Group(*parts)
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    return "never" if math.isinf(value) else f"{value:.1f} s"
 
 
 def show(renderable: RenderableType) -> None:

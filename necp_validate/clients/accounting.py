@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -14,7 +14,6 @@ import numpy.typing as npt
 from necp_validate.clients.flush import hex_digits
 from necp_validate.clients.rdkafka import MESSAGE, gather_bytes, memory
 from necp_validate.events import tail
-from necp_validate.events.receipts import Receipt
 from necp_validate.history.intervals import IntervalSet
 
 _MAX_EXAMPLES = 20
@@ -263,40 +262,3 @@ class ReadAccounting:
             "unknown_records": self.unknown_records,
             "examples": self.examples,
         }
-
-
-@dataclass(slots=True)
-class _Accounted:
-    offsets: IntervalSet = field(default_factory=IntervalSet)
-    counts: list[int] = field(default_factory=lambda: [0, 0, 0])
-    duplicate_outcomes: int = 0
-
-
-class ReceiptAccounting:
-    """Accounts for the outcomes that receipts report, by topic, partition and offset."""
-
-    def __init__(self) -> None:
-        self._partitions: dict[tuple[str, int], _Accounted] = {}
-
-    def add(self, receipts: Iterable[Receipt]) -> None:
-        """Account for every run of every receipt."""
-        for receipt in receipts:
-            for partition, first, last, outcome, _ in receipt.runs:
-                seen = self._partitions.setdefault((receipt.topic, partition), _Accounted())
-                seen.counts[outcome] += last - first + 1
-                seen.duplicate_outcomes += seen.offsets.add(first, last)
-
-    def to_json(self) -> list[dict[str, Any]]:
-        """The ``receipts`` of ``readback.json``."""
-        return [
-            {
-                "topic": topic,
-                "partition": partition,
-                "accounted": seen.offsets.to_list(),
-                "processed": seen.counts[0],
-                "rejected": seen.counts[1],
-                "dead_lettered": seen.counts[2],
-                "duplicate_outcomes": seen.duplicate_outcomes,
-            }
-            for (topic, partition), seen in sorted(self._partitions.items())
-        ]

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
+from necp_validate.clients.ackbook import AckBook
 from necp_validate.clients.pending import PendingOffsets
-from necp_validate.clients.producer import EventProducer
 from necp_validate.clients.recorder import Recorder
+from necp_validate.clients.transactions import TransactionWatch
 from necp_validate.events.receipts import decode_receipt
 from necp_validate.events.topics import RECEIPTS_TOPIC, Domain
 
+_CLOCKS_DIFFER_US = 1_000
 _KEEP_EARLY_US = 30_000_000  # receipts may overtake acknowledgements, but not by half a minute
 
 
@@ -43,16 +45,18 @@ class ReceiptObserver:
     Args:
         config: librdkafka properties of a principal that may read the receipts.
         recorder: takes latencies and outcomes.
-        producers: per domain, who sent the events.
+        books: per domain, the account of the events sent.
     """
 
-    def __init__(self, config: Mapping[str, str], recorder: Recorder, producers: Mapping[str, EventProducer]) -> None:
+    def __init__(self, config: Mapping[str, str], recorder: Recorder, books: Mapping[str, AckBook]) -> None:
         self._recorder = recorder
-        self._producers = producers
+        self._books = books
         self._early: deque[tuple[int, str, int, int, int, int, int]] = deque()
         self.matched = 0
-        transactional = [d for d in producers if d == Domain.ECONOMY]
-        others = [d for d in producers if d != Domain.ECONOMY]
+        self.ends_from_future = 0
+        self.transactions = TransactionWatch()
+        transactional = [d for d in books if d == Domain.ECONOMY]
+        others = [d for d in books if d != Domain.ECONOMY]
         # A transactional receipt's arrival is a measurement, so it is fetched at once; the others carry their time.
         self._consumers = [
             self._consumer(config, domains, min_bytes)
@@ -87,22 +91,33 @@ class ReceiptObserver:
                 now_us = time.time_ns() // 1000
                 receipt = decode_receipt(message.value() or b"")
                 count += 1
+                if receipt.transactional:
+                    where = TopicPartition(RECEIPTS_TOPIC, message.partition() or 0)
+                    _, end = consumer.get_watermark_offsets(where, cached=True)
+                    self.transactions.saw(receipt, message.offset() or 0, end)
                 for partition, first, last, outcome, done_us in receipt.runs:
                     ended_us = now_us if receipt.transactional else done_us
+                    if ended_us > now_us + _CLOCKS_DIFFER_US:
+                        # A clock that is ahead: it had ended when its receipt arrived, and nothing better is known.
+                        self.ends_from_future += last - first + 1
+                        ended_us = now_us
                     self._match(now_us, receipt.domain, partition, first, last, int(outcome), ended_us)
         return count
 
     def _match(
         self, seen_us: int, domain: str, partition: int, first: int, last: int, outcome: int, ended_us: int
     ) -> None:
-        producer = self._producers.get(domain)
-        pending = producer.pending.get(partition) if producer else None
-        if pending is None or last > pending.highest:
+        book = self._books.get(domain)
+        pending = book.pending.get(partition) if book else None
+        known = pending.highest if pending is not None else -1
+        if last > known:
+            # What is beyond may be ours and not acknowledged yet, or somebody else's: players write here, too.
             if time.time_ns() // 1000 - seen_us < _KEEP_EARLY_US:
-                self._early.append((seen_us, domain, partition, first, last, outcome, ended_us))
-                return
-            if pending is None:
-                return
+                beyond = max(first, known + 1)
+                self._early.append((seen_us, domain, partition, beyond, last, outcome, ended_us))
+            last = known
+        if pending is None or first > last:
+            return
         self.matched += join_outcome(self._recorder, pending, domain, (first, last), outcome, ended_us)
 
     def _retry(self) -> None:

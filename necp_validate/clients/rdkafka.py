@@ -136,6 +136,7 @@ def library() -> ctypes.CDLL:
         "rd_kafka_assign": (ctypes.c_int, [pointer, pointer]),
         "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, [pointer, ctypes.c_int, pointer, size]),
         "rd_kafka_message_destroy": (None, [pointer]),
+        "rd_kafka_message_leader_epoch": (ctypes.c_int32, [pointer]),
         "rd_kafka_poll_set_consumer": (ctypes.c_int, [pointer]),
     }
     for function, (result, arguments) in signatures.items():
@@ -181,6 +182,11 @@ class ClientEvents:
 
     errors: list[str]
     stats: bytes | None = None
+
+    def take_stats(self) -> bytes | None:
+        """The newest statistics, once."""
+        stats, self.stats = self.stats, None
+        return stats
 
 
 class BatchProducer:
@@ -322,6 +328,11 @@ class MessageBatch:
         self.consumer = consumer
         self._pointers = pointers
         self.rows = gather_messages(pointers)
+
+    def leader_epoch(self, index: int) -> int:
+        """Leader epoch in which a record of the batch was written; -1 if the log does not say."""
+        epoch: int = self.consumer._lib.rd_kafka_message_leader_epoch(int(self._pointers[index]))
+        return epoch
 
     def __enter__(self) -> MessageBatch:
         return self

@@ -25,6 +25,7 @@ class ReadTask(msgspec.Struct, frozen=True, kw_only=True):
         begin: per topic and partition, the offset at which the run began; from the beginning where none is given.
         known: per stream id, topic and key.
         dead_letter_topics: topics of which the records are counted.
+        ledger_topic: the economy's ledger, if there is one.
         timeout_s: the longest it may take.
         out: where ``readback.json`` goes.
     """
@@ -35,6 +36,7 @@ class ReadTask(msgspec.Struct, frozen=True, kw_only=True):
     dead_letter_topics: list[str]
     timeout_s: float
     out: str
+    ledger_topic: str | None = None
 
 
 def main(argv: list[str]) -> int:
@@ -50,6 +52,7 @@ def main(argv: list[str]) -> int:
             task.known,
             begin=task.begin,
             dead_letter_topics=task.dead_letter_topics,
+            ledger_topic=task.ledger_topic,
             timeout_s=task.timeout_s,
             progress=told,
         )

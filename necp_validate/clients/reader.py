@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from confluent_kafka import Consumer, TopicPartition
 
-from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting
+from necp_validate.clients.accounting import ReadAccounting
+from necp_validate.clients.bookkeeping import LedgerAccounting
+from necp_validate.clients.epochs import EpochAccounting
+from necp_validate.clients.outcomes import ReceiptAccounting
 from necp_validate.clients.rdkafka import (
     PARTITION_EOF,
     BatchConsumer,
@@ -19,6 +22,7 @@ from necp_validate.clients.rdkafka import (
     error_name,
     memory,
 )
+from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.receipts import decode_receipt
 from necp_validate.events.topics import RECEIPTS_TOPIC
 from necp_validate.results import SuiteError
@@ -68,6 +72,16 @@ def watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[s
         consumer.close()
 
 
+def has_topic(config: Mapping[str, str], topic: str) -> bool:
+    """Whether a topic exists and may be described."""
+    consumer = Consumer({**config, "group.id": READER_CONFIG["group.id"]})
+    try:
+        described = consumer.list_topics(topic, timeout=15).topics
+        return topic in described and described[topic].error is None
+    finally:
+        consumer.close()
+
+
 def end_offsets(config: Mapping[str, str], topics: Iterable[str]) -> dict[str, list[int]]:
     """High watermarks by topic, one per partition: where a run that begins now begins.
 
@@ -96,6 +110,7 @@ def read_back(
     *,
     begin: Mapping[str, Sequence[int]],
     dead_letter_topics: Iterable[str] = (),
+    ledger_topic: str | None = None,
     timeout_s: float = 600.0,
     progress: Callable[[int, int, float], None] = _untold,
 ) -> dict[str, Any]:
@@ -106,6 +121,7 @@ def read_back(
         known: per stream id, the topic and key its events were sent with.
         begin: per topic, the offset of each partition at which the run began; 0 where none is given.
         dead_letter_topics: topics of which the records are counted.
+        ledger_topic: the economy's ledger, if there is one to be read.
         timeout_s: the longest it may take.
         progress: called about twice a second with records read, records to read, and records per second.
 
@@ -117,7 +133,7 @@ def read_back(
     """
     topics = sorted({topic for topic, _ in known.values()})
     marks = _since(watermarks(config, topics), begin)
-    accounting = ReadAccounting(known)
+    accounting, epochs = ReadAccounting(known), EpochAccounting()
     cpu_before, started = _cpu_s(), time.monotonic()
     deadline = started + timeout_s
 
@@ -127,18 +143,19 @@ def read_back(
     def take_events(topic: str, rows: Rows) -> None:
         accounting.add(topic, rows)
 
-    _read_to_end(config, marks, take_events, deadline, told)
+    _read_to_end(config, marks, take_events, deadline, told, epochs)
     elapsed_s, cpu_s = time.monotonic() - started, _cpu_s() - cpu_before
 
     receipts = ReceiptAccounting()
-    view, base = memory()
 
     def take_receipts(_: str, rows: Rows) -> None:
-        starts = (rows["payload"].astype(np.int64) - base).tolist()
-        receipts.add(decode_receipt(bytes(view[a : a + n])) for a, n in zip(starts, rows["len"].tolist(), strict=True))
+        receipts.add(map(decode_receipt, _values(rows)))
 
     receipt_marks = _since(watermarks(config, [RECEIPTS_TOPIC]), begin)
     _read_to_end(config, receipt_marks, take_receipts, deadline, _untold)
+    ledger = None
+    if ledger_topic is not None:
+        ledger = _read_ledger(config, _since(watermarks(config, [ledger_topic]), begin), deadline)
     dead_letters = dict.fromkeys(dead_letter_topics, 0)
 
     def count_dead_letters(topic: str, rows: Rows) -> None:
@@ -149,6 +166,9 @@ def read_back(
     return {
         **accounting.to_json(marks),
         "receipts": receipts.to_json(),
+        "totals": receipts.totals,
+        "ledger": ledger,
+        "epochs": epochs.to_json(),
         "dead_letters": dead_letters,
         "elapsed_s": elapsed_s,
         "cpu_s": cpu_s,
@@ -157,12 +177,31 @@ def read_back(
     }
 
 
+def _read_ledger(
+    config: Mapping[str, str], marks: Mapping[tuple[str, int], tuple[int, int]], deadline: float
+) -> list[dict[str, Any]]:
+    accounting = LedgerAccounting()
+
+    def take(_: str, rows: Rows) -> None:
+        accounting.add(map(decode_ledger_record, _values(rows)))
+
+    _read_to_end(config, marks, take, deadline, _untold)
+    return accounting.to_json()
+
+
+def _values(rows: Rows) -> Iterator[bytes]:
+    view, base = memory()
+    starts = (rows["payload"].astype(np.int64) - base).tolist()
+    return (bytes(view[a : a + n]) for a, n in zip(starts, rows["len"].tolist(), strict=True))
+
+
 def _read_to_end(
     config: Mapping[str, str],
     marks: Mapping[tuple[str, int], tuple[int, int]],
     take: Callable[[str, Rows], None],
     deadline: float,
     progress: Callable[[int, int], None],
+    epochs: EpochAccounting | None = None,
 ) -> None:
     """Read partitions from their beginning until each has reported its end at or beyond its high watermark."""
     left = {where for where, (low, high) in marks.items() if high > low}
@@ -188,6 +227,8 @@ def _read_to_end(
             if batch is None:
                 continue
             with batch:
+                if epochs is not None:
+                    epochs.add(batch)
                 read += _take(consumer, batch, marks, left, take)
         progress(read, total)
     finally:

@@ -113,10 +113,12 @@ TOPICS: Final[dict[str, TopicSpec]] = {
 }
 
 CORE_PRINCIPAL: Final = "event-core"
+GATEWAY_PRINCIPAL: Final = "gateway"
 VERIFIER_PRINCIPAL: Final = "necp-verifier"
 PRINCIPALS: Final[tuple[str, ...]] = (
     *(domain.service for domain in Domain),
     CORE_PRINCIPAL,
+    GATEWAY_PRINCIPAL,
     VERIFIER_PRINCIPAL,
 )
 
@@ -208,6 +210,19 @@ def _core_rules() -> tuple[AclRule, ...]:
     )
 
 
+def _gateway_rules() -> tuple[AclRule, ...]:
+    """Return what the gateway may do: write what players do, read what became of it; by partition, in no group."""
+    writes = tuple(
+        AclRule(principal=GATEWAY_PRINCIPAL, resource_type="topic", name=domain.topic, operations=("Write", "Describe"))
+        for domain in Domain
+    )
+    reads = tuple(
+        AclRule(principal=GATEWAY_PRINCIPAL, resource_type="topic", name=name, operations=("Read", "Describe"))
+        for name in (RECEIPTS_TOPIC, CHAT_TOPIC)
+    )
+    return (*writes, *reads)
+
+
 def _verifier_rules() -> tuple[AclRule, ...]:
     topics = tuple(
         AclRule(principal=VERIFIER_PRINCIPAL, resource_type="topic", name=name, operations=("Read", "Describe"))
@@ -229,6 +244,7 @@ def _verifier_rules() -> tuple[AclRule, ...]:
 ACLS: Final[tuple[AclRule, ...]] = (
     *(_service_rules(domain) for domain in Domain),
     *_core_rules(),
+    *_gateway_rules(),
     *_verifier_rules(),
 )
 

@@ -78,7 +78,7 @@ def from_text_row(cls: type[T], row: Mapping[str, str | None]) -> T:
             continue
         if text == "":
             values[name] = None
-        elif hints[name] is str:
+        elif hints[name] in (str, str | None):
             values[name] = text
         else:
             try:

@@ -7,21 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from necp_validate.history.experiments import ExperimentOutcome
+from necp_validate.history.faults import FaultRecord
+from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
     Drain,
+    GatewaySample,
+    GroupSample,
     HostSample,
     IsrSample,
     LagSample,
+    LeaderSample,
     LoadRecord,
     Phase,
     PhaseCounts,
-    Readback,
     RunInfo,
+    ServiceShutdown,
     TimelineRow,
 )
+from necp_validate.history.players import PlayersRecord, PlayersRow
+from necp_validate.history.readback import Readback
 
 LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
 """Histograms by phase name, domain and kind."""
@@ -35,6 +43,9 @@ class History:
         loads: one record per load worker.
         latency: histograms of all workers, merged.
         timeline: rows of all workers, in order of time; a second and domain may occur once per worker.
+        players: one record per process of players.
+        players_latency: their histograms by phase, kind of action (or of happening) and kind of latency.
+        players_timeline: rows of all processes of players, in order of time.
     """
 
     run: RunInfo
@@ -43,13 +54,23 @@ class History:
     loads: tuple[LoadRecord, ...] = ()
     latency: LatencyMap = field(default_factory=dict)
     timeline: tuple[TimelineRow, ...] = ()
+    players: tuple[PlayersRecord, ...] = ()
+    players_latency: LatencyMap = field(default_factory=dict)
+    players_timeline: tuple[PlayersRow, ...] = ()
     drain: Drain | None = None
     readback: Readback | None = None
     core_shutdown: CoreShutdown | None = None
+    gateway_shutdown: ServiceShutdown | None = None
+    faults: tuple[FaultRecord, ...] = ()
+    experiments: tuple[ExperimentOutcome, ...] = ()
     host: tuple[HostSample, ...] = ()
     brokers: tuple[BrokerSample, ...] = ()
     lag: tuple[LagSample, ...] = ()
     isr: tuple[IsrSample, ...] = ()
+    groups: tuple[GroupSample, ...] = ()
+    leaders: tuple[LeaderSample, ...] = ()
+    gateway: tuple[GatewaySample, ...] = ()
+    gateway_record: GatewayRecord | None = None
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -60,8 +81,25 @@ class History:
 
     @property
     def domain_of_topic(self) -> dict[str, str]:
-        """Which domain's events a topic holds, as the load saw it."""
-        return {stream.topic: stream.domain for load in self.loads for stream in load.streams}
+        """Which domain's events a topic holds, as its senders saw it."""
+        return {stream.topic: stream.domain for sender in self.senders for stream in sender.streams}
+
+    @property
+    def senders(self) -> tuple[LoadRecord, ...]:
+        """Everybody whose events are in the log: the load workers, the players through the gateway, and itself."""
+        gateway = [self.gateway_record.as_load()] if self.gateway_record is not None else []
+        return (*self.loads, *(one.as_load() for one in self.players), *gateway)
+
+    def player_histogram(
+        self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None
+    ) -> HdrHistogram:
+        """Latencies of the players' actions, merged over some phases and kinds of action or all; empty if none."""
+        merged = HdrHistogram()
+        for (phase, action, of_kind), histogram in self.players_latency.items():
+            fits = (phases is None or phase in phases) and (actions is None or action in actions)
+            if of_kind == kind and fits:
+                merged.merge(histogram)
+        return merged
 
     def phases_of(self, *kinds: str) -> tuple[Phase, ...]:
         """The phases of these kinds, in order."""

@@ -55,27 +55,6 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """One of the worst cases that the fresh reader kept, located as well as it could."""
-
-    check: str
-    detail: str
-    topic: str = ""
-    partition: int = -1
-    offset: int = -1
-
-    @property
-    def where(self) -> str:
-        """``topic[partition]@offset`` as far as known."""
-        where = self.topic
-        if self.partition >= 0:
-            where += f"[{self.partition}]"
-        if self.offset >= 0:
-            where += f"@{self.offset}"
-        return where
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRecord:
     """One stream as its producer saw it.
 
@@ -118,6 +97,34 @@ class PhaseCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionGap:
+    """A stretch in which events waited for a partition and none of its acks came.
+
+    Args:
+        from_us: last ack before, or when the first of the waiting events was due if that is later.
+        to_us: the next ack; ``None`` if there was none any more.
+    """
+
+    domain: str
+    partition: int
+    from_us: int
+    to_us: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomesSeen:
+    """Outcomes in committed transactions that a load worker saw while it ran.
+
+    Args:
+        seen: offsets in the partition of ``topic`` whose outcome was seen.
+    """
+
+    topic: str
+    partition: int
+    seen: IntervalSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRecord:
     """``history/load-<worker>.json``: everything one load worker sent, and what became of it.
 
@@ -125,29 +132,43 @@ class LoadRecord:
         guarantees: producer configuration per domain, e.g. ``{"combat": {"acks": "all"}}``.
         planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` (to be
             dead-lettered).
+        stakes: what all events sent deal and move if they are processed, per domain: damage, money, goods.
         phases: counts by phase name and domain.
         last_ended_us: per phase, when the last of its events that has a receipt had ended.
         inconsistent_offsets: acks at an offset that another event of the partition already had.
         offset_not_monotonic: acks whose offset is below that of an earlier event of the same stream.
         unmatched_receipts: acked events whose receipt had not arrived when the worker ended.
         max_gap_ms: longest time between successful acks, by phase name and domain.
+        gaps: silences of single partitions while events waited for them, longer than 500 ms.
+        acked_below_known: acks at or below an offset that was acked before the event was even due.
+        outcomes_seen: what transactions that were said to be committed reported while the load ran.
+        ends_from_future: events said to have ended after their receipt had arrived: a clock is wrong.
+        precommitted_reads: records of a transaction that were handed over before its end was written.
         errors: what the client reported of its connections, the last few.
         examples: sends that failed or were acked out of order, the first few, in words.
+        trips: by phase and domain, requests and their times in milliseconds (`clients.trips`).
     """
 
     worker: str
     streams: tuple[StreamRecord, ...]
     guarantees: dict[str, dict[str, str]] = field(default_factory=dict)
     planted: dict[str, dict[str, int]] = field(default_factory=dict)
+    stakes: dict[str, dict[str, int]] = field(default_factory=dict)
     phases: dict[str, dict[str, PhaseCounts]] = field(default_factory=dict)
     inconsistent_offsets: int = 0
     offset_not_monotonic: int = 0
     unmatched_receipts: int = 0
     max_gap_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    gaps: tuple[PartitionGap, ...] | None = None
+    acked_below_known: int = 0
+    outcomes_seen: tuple[OutcomesSeen, ...] | None = None
+    precommitted_reads: int = 0
+    ends_from_future: int = 0
     last_ended_us: dict[str, int] = field(default_factory=dict)
     cpu_s: float = 0.0
     errors: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
+    trips: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,100 +182,15 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionRead:
-    """One partition as the fresh reader found it.
-
-    Args:
-        low, high: watermarks; ``high`` is one above the last offset.
-        read: records read.
-        gaps: offsets between records that held no record (legal: transactions occupy offsets).
-        out_of_order_offsets: records whose offset was not above the one before.
-        offsets: offsets read, if the reader kept them; conservation is then checked offset by offset.
-    """
-
-    topic: str
-    partition: int
-    low: int
-    high: int
-    read: int
-    gaps: int = 0
-    out_of_order_offsets: int = 0
-    offsets: IntervalSet | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamRead:
-    """One stream as the fresh reader found it.
-
-    Args:
-        read: sequence numbers read at least once.
-        duplicates: records whose sequence number had been read before.
-        out_of_order: runs of records below a sequence number read before in the same partition, duplicates
-            left out.
-        digest: of where all records read lie, as in :class:`StreamRecord`.
-        partitions: where the stream was found; more than one if its topic grew.
-    """
-
-    read: IntervalSet
-    duplicates: int = 0
-    out_of_order: int = 0
-    digest: int = 0
-    partitions: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptsRecord:
-    """What the event core's receipts say of one partition.
-
-    Args:
-        accounted: offsets with at least one outcome.
-        processed, rejected, dead_lettered: outcomes by kind, repeated ones included.
-        duplicate_outcomes: outcomes for offsets that already had one.
-    """
-
-    topic: str
-    partition: int
-    accounted: IntervalSet
-    processed: int = 0
-    rejected: int = 0
-    dead_lettered: int = 0
-    duplicate_outcomes: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Readback:
-    """``history/readback.json``: what a fresh reader (from the beginning, read-committed) found.
-
-    Args:
-        streams: by stream id.
-        bad_value: records whose checksum or envelope is wrong.
-        bad_key: records whose Kafka key is not the one in the envelope.
-        unknown_records: records that belong to no stream.
-        dead_letters: records per dead-letter topic.
-    """
-
-    events_read: int
-    partitions: tuple[PartitionRead, ...]
-    streams: dict[str, StreamRead]
-    elapsed_s: float = 0.0
-    cpu_s: float = 0.0
-    events_per_s: float = 0.0
-    max_rss_bytes: int = 0
-    bad_value: int = 0
-    bad_key: int = 0
-    unknown_records: int = 0
-    examples: tuple[Sighting, ...] = ()
-    receipts: tuple[ReceiptsRecord, ...] = ()
-    dead_letters: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoreShutdown:
-    """``history/core-shutdown.json``: how the event core answered a request to stop."""
+class ServiceShutdown:
+    """``history/core-shutdown.json``, ``history/gateway-shutdown.json``: how a service answered a request to stop."""
 
     exit_code: int
     seconds: float
     healthy_before: bool
+
+
+CoreShutdown = ServiceShutdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,3 +263,50 @@ class IsrSample:
     t: float
     under_replicated: float | None = None
     offline: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSample:
+    """A row of ``metrics/groups.csv``: a consumer group as its coordinator describes it.
+
+    Args:
+        state: e.g. STABLE, PREPARING_REBALANCING, COMPLETING_REBALANCING, EMPTY.
+        members: members that it has.
+    """
+
+    t: float
+    group: str
+    state: str
+    members: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderSample:
+    """A row of ``metrics/leaders.csv``: a partition's leader and its epoch, written when they change."""
+
+    t: float
+    topic: str
+    partition: int
+    leader: int
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySample:
+    """A row of ``metrics/gateway.csv``; without figures while the gateway's ``/health`` does not answer.
+
+    Args:
+        t: end of the time that the row covers, epoch seconds.
+        instance: the gateway that runs, e.g. ``gateway-0``; the last one while none does.
+        tick_hz: its tick rate by its own word.
+        sessions: players that are logged in, likewise.
+        cpu_pct: CPU time that it used, 100 for a whole core.
+        rss_bytes: its resident memory.
+    """
+
+    t: float
+    instance: str
+    tick_hz: float | None = None
+    sessions: int | None = None
+    cpu_pct: float | None = None
+    rss_bytes: float | None = None

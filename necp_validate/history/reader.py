@@ -18,21 +18,30 @@ import numpy as np
 
 from necp_validate.history import layout
 from necp_validate.history.codec import DecodeError, from_plain, from_text_row
+from necp_validate.history.experiments import read_outcomes
+from necp_validate.history.faults import read_faults
+from necp_validate.history.files import damaged, whole_lines
+from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.history import History, LatencyMap
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
     Drain,
+    GatewaySample,
+    GroupSample,
     HostSample,
     IsrSample,
     LagSample,
+    LeaderSample,
     LoadRecord,
     Phase,
-    Readback,
     RunInfo,
+    ServiceShutdown,
     TimelineRow,
 )
+from necp_validate.history.players import PlayersRecord, PlayersRow
+from necp_validate.history.readback import Readback
 from necp_validate.results import SuiteError, UsageError
 
 T = TypeVar("T")
@@ -60,15 +69,25 @@ def read_history(run_dir: Path | str) -> History:
         run_dir=run_dir,
         phases=_read_json(run_dir / layout.PHASES, tuple[Phase, ...]) or (),
         loads=tuple(_required(path, LoadRecord) for path in _workers(run_dir, layout.LOAD)),
-        latency=_read_latency(run_dir),
+        players=tuple(_required(path, PlayersRecord) for path in _workers(run_dir, layout.PLAYERS)),
+        players_latency=_read_latency(run_dir, layout.PLAYERS_LATENCY),
+        players_timeline=tuple(sorted(_read_players_timeline(run_dir), key=lambda row: row.t)),
+        latency=_read_latency(run_dir, layout.LATENCY),
         timeline=tuple(sorted(timeline, key=lambda row: (row.t, row.domain))),
         drain=_read_json(run_dir / layout.DRAIN, Drain),
         readback=_read_json(run_dir / layout.READBACK, Readback),
         core_shutdown=_read_json(run_dir / layout.CORE_SHUTDOWN, CoreShutdown),
+        gateway_record=_read_json(run_dir / layout.GATEWAY, GatewayRecord),
+        gateway_shutdown=_read_json(run_dir / layout.GATEWAY_SHUTDOWN, ServiceShutdown),
+        faults=read_faults(run_dir),
+        experiments=read_outcomes(run_dir),
         host=_read_csv(run_dir / layout.HOST_METRICS, HostSample),
         brokers=_read_csv(run_dir / layout.BROKER_METRICS, BrokerSample),
         lag=_read_csv(run_dir / layout.LAG_METRICS, LagSample),
         isr=_read_csv(run_dir / layout.ISR_METRICS, IsrSample),
+        groups=_read_csv(run_dir / layout.GROUP_METRICS, GroupSample),
+        leaders=_read_csv(run_dir / layout.LEADER_METRICS, LeaderSample),
+        gateway=_read_csv(run_dir / layout.GATEWAY_METRICS, GatewaySample),
     )
 
 
@@ -89,48 +108,43 @@ def _read_json(path: Path, cls: type[T]) -> T | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _damaged(path, f"cannot be read: {error.strerror or error}") from error
+        raise damaged(path, f"cannot be read: {error.strerror or error}") from error
     except (DecodeError, ValueError) as error:
-        raise _damaged(path, f"is damaged: {error}") from error
-
-
-def _whole_lines(path: Path) -> list[str]:
-    """The lines of a text file, without a torn last one."""
-    try:
-        content = path.read_bytes()
-        return content[: content.rfind(b"\n") + 1].decode().splitlines()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise _damaged(path, f"cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise _damaged(path, f"is damaged: {error}") from error
+        raise damaged(path, f"is damaged: {error}") from error
 
 
 def _read_timeline(path: Path) -> list[TimelineRow]:
     worker = path.stem.removeprefix("timeline-")
     rows = []
-    for number, line in enumerate(_whole_lines(path), start=1):
+    for number, line in enumerate(whole_lines(path), start=1):
         try:
             rows.append(replace(from_plain(TimelineRow, json.loads(line)), worker=worker))
         except (DecodeError, ValueError) as error:
-            raise _damaged(path, f"line {number} is damaged: {error}") from error
+            raise damaged(path, f"line {number} is damaged: {error}") from error
+    return rows
+
+
+def _read_players_timeline(run_dir: Path) -> list[PlayersRow]:
+    rows = []
+    for path in _workers(run_dir, layout.PLAYERS_TIMELINE):
+        worker = path.stem.removeprefix("players-timeline-")
+        rows += [replace(row, worker=worker) for row in _read_csv(path, PlayersRow)]
     return rows
 
 
 def _read_csv(path: Path, cls: type[T]) -> tuple[T, ...]:
     rows = []
-    for number, row in enumerate(csv.DictReader(_whole_lines(path)), start=2):
+    for number, row in enumerate(csv.DictReader(whole_lines(path)), start=2):
         try:
             rows.append(from_text_row(cls, row))
         except DecodeError as error:
-            raise _damaged(path, f"line {number} is damaged: {error}") from error
+            raise damaged(path, f"line {number} is damaged: {error}") from error
     return tuple(rows)
 
 
-def _read_latency(run_dir: Path) -> LatencyMap:
+def _read_latency(run_dir: Path, pattern: str) -> LatencyMap:
     merged: LatencyMap = {}
-    for path in _workers(run_dir, layout.LATENCY):
+    for path in _workers(run_dir, pattern):
         for key, histogram in _read_histograms(path).items():
             merged.setdefault(key, HdrHistogram()).merge(histogram)
     return merged
@@ -141,24 +155,17 @@ def _read_histograms(path: Path) -> LatencyMap:
         with np.load(path, allow_pickle=False) as archive:
             arrays: dict[str, Any] = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(path, f"is damaged: {error}") from error
+        raise damaged(path, f"is damaged: {error}") from error
     histograms: LatencyMap = {}
     for name, counts in arrays.items():
         parts = name.split("|")
         if parts[-1] == "negative":
             continue
         if len(parts) != 3:
-            raise _damaged(path, f"is damaged: array {name!r} is not named <phase>|<domain>|<kind>")
+            raise damaged(path, f"is damaged: array {name!r} is not named <phase>|<domain>|<kind>")
         try:
             negative = int(arrays.get(f"{name}|negative", 0))
             histograms[parts[0], parts[1], parts[2]] = HdrHistogram.from_array(counts, negative=negative)
         except (TypeError, ValueError) as error:
-            raise _damaged(path, f"is damaged: array {name!r}: {error}") from error
+            raise damaged(path, f"is damaged: array {name!r}: {error}") from error
     return histograms
-
-
-def _damaged(path: Path, problem: str) -> SuiteError:
-    return SuiteError(
-        f"{path} {problem}",
-        hint="restore the file from a copy, or repeat the run; without it nothing can be said of this run",
-    )

@@ -19,8 +19,11 @@ import numpy as np
 
 from necp_validate.history import layout
 from necp_validate.history.codec import to_plain
+from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
-from necp_validate.history.model import CoreShutdown, Drain, LoadRecord, Phase, Readback, RunInfo
+from necp_validate.history.model import CoreShutdown, Drain, LoadRecord, Phase, RunInfo, ServiceShutdown
+from necp_validate.history.players import PlayersRecord, PlayersRow
+from necp_validate.history.readback import Readback
 from necp_validate.results import SuiteError
 
 LatencyKey: TypeAlias = tuple[str, str, str]
@@ -188,12 +191,28 @@ class HistoryWriter:
 
     def save_latency(self, worker: str, histograms: Mapping[LatencyKey, HdrHistogram]) -> None:
         """Write ``history/latency-<worker>.npz``."""
+        self._save_histograms(layout.LATENCY.format(worker=worker), histograms)
+
+    def save_players(self, record: PlayersRecord) -> None:
+        """Write ``history/players-<worker>.json``."""
+        write_json(self.run_dir / layout.PLAYERS.format(worker=record.worker), record)
+
+    def save_players_latency(self, worker: str, histograms: Mapping[LatencyKey, HdrHistogram]) -> None:
+        """Write ``history/players-latency-<worker>.npz``, by phase, kind of action and kind of latency."""
+        self._save_histograms(layout.PLAYERS_LATENCY.format(worker=worker), histograms)
+
+    def players_timeline(self, worker: str) -> CsvRows:
+        """Open ``history/players-timeline-<worker>.csv`` for rows of :class:`PlayersRow`."""
+        columns = [column.name for column in dataclasses.fields(PlayersRow) if column.name != "worker"]
+        return CsvRows(self.run_dir / layout.PLAYERS_TIMELINE.format(worker=worker), columns)
+
+    def _save_histograms(self, name: str, histograms: Mapping[LatencyKey, HdrHistogram]) -> None:
         arrays: dict[str, Any] = {}
         for key, histogram in histograms.items():
-            name = "|".join(key)
-            arrays[name] = histogram.counts
-            arrays[f"{name}|negative"] = np.int64(histogram.negative)
-        write_npz(self.run_dir / layout.LATENCY.format(worker=worker), arrays)
+            column = "|".join(key)
+            arrays[column] = histogram.counts
+            arrays[f"{column}|negative"] = np.int64(histogram.negative)
+        write_npz(self.run_dir / name, arrays)
 
     def timeline(self, worker: str) -> JsonLines:
         """Open ``history/timeline-<worker>.jsonl`` for rows of :class:`TimelineRow`."""
@@ -210,6 +229,14 @@ class HistoryWriter:
     def save_core_shutdown(self, shutdown: CoreShutdown) -> None:
         """Write ``history/core-shutdown.json``."""
         write_json(self.run_dir / layout.CORE_SHUTDOWN, shutdown)
+
+    def save_gateway(self, record: GatewayRecord) -> None:
+        """Write ``history/gateway.json``."""
+        write_json(self.run_dir / layout.GATEWAY, record)
+
+    def save_gateway_shutdown(self, shutdown: ServiceShutdown) -> None:
+        """Write ``history/gateway-shutdown.json``."""
+        write_json(self.run_dir / layout.GATEWAY_SHUTDOWN, shutdown)
 
     def metrics(self, name: str, columns: Iterable[str] | type[Any]) -> CsvRows:
         """Open one of the metrics files, by its place in :mod:`layout`, e.g. ``layout.HOST_METRICS``."""

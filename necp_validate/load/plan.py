@@ -17,6 +17,7 @@ class PlannedPhase(msgspec.Struct, frozen=True, kw_only=True):
         duration_s: length, ramp included.
         load: multiplier of every rate.
         ramp_s: seconds in which the multiplier moves linearly from the phase before.
+        poison_share: replaces the domains' own share in this phase.
     """
 
     name: str
@@ -24,6 +25,7 @@ class PlannedPhase(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     load: float
     ramp_s: float = 0.0
+    poison_share: float | None = None
 
 
 class DomainTraffic(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,21 +9,28 @@ from typing import NamedTuple
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.events.envelope import event_id, head, seal
 from necp_validate.events.samples import SampleKind, sample_event
+from necp_validate.events.stakes import total_stakes
 from necp_validate.events.topics import Domain
 from necp_validate.load.plan import DomainTraffic, LoadPlan
 
 VARIANTS = 4  # flushes of each kind that a server takes turns with
+_ANY_TIME_US = 10**15  # the templates' own time, 0, is none that an event may have
 _CHEAT: SampleKind = "cheat"
 _POISON: SampleKind = "poison"
 _KEYS = {Domain.COMBAT: "match", Domain.ECONOMY: "market", Domain.SOCIAL: "channel", Domain.SYSTEM: "node"}
 
 
 class Flush(NamedTuple):
-    """One flush of a server, and how many of its events are planted to be rejected or dead-lettered."""
+    """One flush of a server, how many of its events are planted to be rejected or dead-lettered, and its stakes.
+
+    Args:
+        stakes: what its other events deal and move when they are processed.
+    """
 
     template: FlushTemplate
     cheats: int
     poison: int
+    stakes: dict[str, int]
 
 
 def stream_id(run_id: str, domain: Domain, server: int) -> str:
@@ -48,11 +55,15 @@ class FlushPool:
 
     def __init__(self, domain: Domain, traffic: DomainTraffic, server: int, plan: LoadPlan) -> None:
         rng = random.Random(f"{plan.seed}/{domain}/{server}")
-        self._shares = (traffic.run_length * traffic.cheat_share, traffic.run_length * traffic.poison_share)
+        self._traffic = traffic
         # Each server begins somewhere else between two planted events, or all of them would plant at once.
         self._due = [rng.random(), rng.random()]
         self._next = 0
-        counts = [{int(share), ceil(share)} for share in self._shares]
+        poisons = {traffic.poison_share, *(p.poison_share for p in plan.phases if p.poison_share is not None)}
+        counts = [
+            {count for share in shares for count in (int(share * traffic.run_length), ceil(share * traffic.run_length))}
+            for shares in ({traffic.cheat_share}, poisons)
+        ]
         key, stream = key_of(domain, server), stream_id(plan.run_id, domain, server)
 
         def encoded(cheats: int, poison: int) -> Flush:
@@ -63,7 +74,9 @@ class FlushPool:
             samples = [sample_event(domain, rng, kind=kind) for kind in kinds]
             fronts = [head(name, version, key=key, data=data) for name, version, data in samples]
             values = [seal(front, 0, event_id(stream, 0)) for front in fronts]
-            return Flush(FlushTemplate(values, key.encode()), cheats, poison)
+            valid = [front for front, kind in zip(fronts, kinds, strict=True) if kind == "valid"]
+            stakes = total_stakes(seal(front, _ANY_TIME_US, event_id(stream, 0)) for front in valid)
+            return Flush(FlushTemplate(values, key.encode()), cheats, poison, stakes)
 
         self._flushes = {
             (cheats, poison): [encoded(cheats, poison) for _ in range(VARIANTS)]
@@ -71,12 +84,18 @@ class FlushPool:
             for poison in counts[1]
         }
 
-    def next(self) -> Flush:
-        """The next flush to send."""
+    def next(self, poison_share: float | None = None) -> Flush:
+        """The next flush to send.
+
+        Args:
+            poison_share: the phase's own share of invalid events, if it has one.
+        """
         planted = []
-        for i, share in enumerate(self._shares):
-            self._due[i] += share
-            planted.append(min(int(self._due[i]), ceil(share)))
+        poison = self._traffic.poison_share if poison_share is None else poison_share
+        for i, share in enumerate((self._traffic.cheat_share, poison)):
+            events = share * self._traffic.run_length
+            self._due[i] += events
+            planted.append(min(int(self._due[i]), ceil(events)))
             self._due[i] -= planted[i]
         self._next += 1
         return self._flushes[planted[0], planted[1]][self._next % VARIANTS]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from necp_validate.clients.ackbook import Stream
 from necp_validate.clients.observer import ReceiptObserver
-from necp_validate.clients.producer import EventProducer, Stream
+from necp_validate.clients.producer import EventProducer
 from necp_validate.clients.recorder import Recorder
+from necp_validate.clients.trips import RoundTrips
 from necp_validate.events.topics import Domain
 from necp_validate.history import layout
 from necp_validate.history.writer import HistoryWriter, JsonLines, write_json
@@ -49,6 +50,7 @@ class World:
         self.name = f"w{worker}"
         self.start_us = 0
         self.planted = {domain: {"cheat": 0, "poison": 0} for domain in plan.traffic}
+        self.stakes: dict[str, dict[str, int]] = {domain: {} for domain in plan.traffic}
         self.schedules = {
             domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}") for domain, traffic in plan.traffic.items()
         }
@@ -66,6 +68,7 @@ class World:
         self.producers: dict[str, EventProducer]
         self.observer: ReceiptObserver
         self._writer = HistoryWriter(Path(plan.run_dir))
+        self._trips = RoundTrips()
         self._timeline: JsonLines
 
     def open(self, start_us: int) -> None:
@@ -81,7 +84,9 @@ class World:
             domain: EventProducer(domain, traffic.topic, traffic.client, self.recorder)
             for domain, traffic in self.plan.traffic.items()
         }
-        self.observer = ReceiptObserver(self.plan.verifier, self.recorder, self.producers)
+        self.observer = ReceiptObserver(
+            self.plan.verifier, self.recorder, {domain: p.book for domain, p in self.producers.items()}
+        )
         self._timeline = self._writer.timeline(self.name)
         if self.worker == 0:
             write_json(Path(self.plan.run_dir) / layout.PHASES, self._phases(starts, at))
@@ -98,7 +103,9 @@ class World:
         if flushes is None:
             return None
         self._claimed[domain] += 1
-        stream = self.producers[domain].open_stream(stream_id(self.plan.run_id, domain, number), key_of(domain, number))
+        stream = self.producers[domain].book.open_stream(
+            stream_id(self.plan.run_id, domain, number), key_of(domain, number)
+        )
         server = Server(domain, stream, flushes, self._due_us(domain, number))
         self._servers.append(server)
         return server
@@ -108,11 +115,15 @@ class World:
 
     def flush(self, server: Server, intended_us: int) -> None:
         """Send a server's next flush."""
-        flush = server.flushes.next()
+        phase = self.plan.phases[self.recorder.phase_of(intended_us)]
+        flush = server.flushes.next(phase.poison_share)
         self.producers[server.domain].send(server.stream, flush.template, intended_us)
         planted = self.planted[server.domain]
         planted["cheat"] += flush.cheats
         planted["poison"] += flush.poison
+        stakes = self.stakes[server.domain]
+        for name, amount in flush.stakes.items():
+            stakes[name] = stakes.get(name, 0) + amount
 
     @property
     def behind(self) -> bool:
@@ -140,6 +151,10 @@ class World:
     def write_rows(self) -> list[dict[str, Any]]:
         """Append the timeline rows of the last second; returns them."""
         now_us = time.time_ns() // 1000
+        phase = self.recorder.phase_names[self.recorder.phase_of(now_us)]
+        for domain, producer in self.producers.items():
+            if (statistics := producer.events.take_stats()) is not None:
+                self._trips.add(phase, domain, statistics)
         rows = [self.recorder.row(domain, now_us) for domain in self.producers]
         self._timeline.write(*rows)
         return rows
@@ -185,17 +200,18 @@ class World:
             Path(self.plan.run_dir) / layout.LOAD.format(worker=self.name),
             {
                 "worker": self.name,
-                "streams": [row for producer in self.producers.values() for row in producer.to_json()],
+                "streams": [row for producer in self.producers.values() for row in producer.book.to_json()],
                 "guarantees": {
                     domain: {key: producer.config[key] for key in GUARANTEES if key in producer.config}
                     for domain, producer in self.producers.items()
                 },
                 "planted": self.planted,
+                "stakes": self.stakes,
                 "phases": {
                     name: {d: self.recorder.counters[i, d].to_json() for d in self.producers}
                     for i, name in enumerate(names)
                 },
-                "offset_not_monotonic": sum(p.not_monotonic for p in self.producers.values()),
+                "offset_not_monotonic": sum(p.book.not_monotonic for p in self.producers.values()),
                 "unmatched_receipts": max(missing, 0),
                 "max_gap_ms": {
                     name: {
@@ -205,12 +221,16 @@ class World:
                     }
                     for i, name in enumerate(names)
                 },
+                "gaps": [gap for p in self.producers.values() for gap in p.book.watch.gaps],
+                "acked_below_known": sum(p.book.watch.acked_below_known for p in self.producers.values()),
+                **self.observer.transactions.to_json(),
+                "ends_from_future": self.observer.ends_from_future,
                 "last_ended_us": {names[i]: us for i, us in self.recorder.last_ended_us.items()},
                 "cpu_s": _cpu_s() - self._cpu_before_s,
                 "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "errors": [text for p in self.producers.values() for text in p.events.errors[-20:]],
-                "client_stats": {d: json.loads(p.events.stats) for d, p in self.producers.items() if p.events.stats},
-                "examples": [text for p in self.producers.values() for text in p.examples],
+                "trips": self._trips.to_json(),
+                "examples": [text for p in self.producers.values() for text in p.book.examples],
             },
         )
 

@@ -67,10 +67,10 @@ def _acked(run: RunFrames) -> KeyFigure:
 def _lost(run: RunFrames) -> KeyFigure:
     label = "acknowledged events lost"
     readback = run.history.readback
-    if readback is None or not run.history.loads:
+    if readback is None or not run.history.senders:
         return KeyFigure(label=label, value=text.MISSING, note="no evidence")
     lost = 0
-    for load in run.history.loads:
+    for load in run.history.senders:
         for stream in load.streams:
             found = readback.streams.get(stream.stream)
             lost += stream.acked.difference(found.read if found else IntervalSet()).count

@@ -11,6 +11,7 @@ import pandas as pd
 
 from necp_validate.history import History, Phase, read_history
 from necp_validate.history.history import LatencyMap
+from necp_validate.report.faults import FaultSpan, fault_spans
 from necp_validate.verify.latency import Latency, latency_of
 from necp_validate.verify.rates import rates
 
@@ -44,22 +45,26 @@ class RunFrames:
         history: the record itself.
         domains: those that were loaded, in the order of the mix.
         phases: on the time axis.
+        faults: on the time axis, numbered in the order of their beginning.
         timeline: per second and domain; rates (``scheduled_eps`` ...) summed and latencies the worst over the
             workers. ``ended_eps`` is the sum of the three outcomes.
         host: samples of the host.
         brokers: samples of each broker; ``ios`` is reads plus writes.
         lag: consumer lag per domain.
         isr: under-replicated and offline partitions.
+        groups: members per consumer group; ``unstable`` is 1 while the group was not stable.
     """
 
     history: History
     domains: tuple[str, ...]
     phases: tuple[PhaseSpan, ...]
+    faults: tuple[FaultSpan, ...]
     timeline: pd.DataFrame | None
     host: pd.DataFrame | None
     brokers: pd.DataFrame | None
     lag: pd.DataFrame | None
     isr: pd.DataFrame | None
+    groups: pd.DataFrame | None
 
     @property
     def latency(self) -> LatencyMap:
@@ -124,11 +129,13 @@ def to_frames(history: History) -> RunFrames:
             )
             for phase in history.phases
         ),
+        faults=fault_spans(history.faults, history, begin_s),
         timeline=_timeline(history, begin_s),
         host=_frame(history.host, begin_s),
         brokers=brokers,
         lag=_frame(history.lag, begin_s),
         isr=_frame(history.isr, begin_s),
+        groups=_groups(history, begin_s),
     )
 
 
@@ -148,6 +155,11 @@ def _frame(rows: Sequence[DataclassInstance], begin_s: float) -> pd.DataFrame | 
         frame[column] = pd.to_numeric(frame[column]).astype(float)
     frame.insert(0, "t_s", frame.t - begin_s)
     return frame.sort_values("t_s", kind="stable", ignore_index=True)
+
+
+def _groups(history: History, begin_s: float) -> pd.DataFrame | None:
+    frame = _frame(history.groups, begin_s)
+    return None if frame is None else frame.assign(unstable=(frame.state != "STABLE").astype(float))
 
 
 def _timeline(history: History, begin_s: float) -> pd.DataFrame | None:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from necp_validate import __version__
 from necp_validate.report import plots, text
+from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures
 from necp_validate.report.frames import RunFrames, percentile_rows, records, throughput_rows
 from necp_validate.report.reproduce import commands
@@ -69,6 +70,8 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
             {"title": "Until acknowledged, by phase", "rows": records(percentile_rows(run, "ack"))},
             {"title": "Generator lateness, by phase", "rows": records(percentile_rows(run, "late"))},
         ],
+        faults=fault_rows(run.history),
+        lost=losses(run.history),
         missing=run.missing,
         not_judged=[id_ for id_ in CLAIMS if verdict and id_ not in {claim.id for claim in verdict.claims}],
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},
@@ -135,6 +138,10 @@ def _resources(run: RunFrames) -> Iterable[Figure]:
             note="How late events left, over all domains.",
         ),
     ]
+    members = plots.group_members(run)
+    if members is not None:
+        note = "Red dots: the group was not stable."
+        figures.append(Figure(title="Consumer groups", svg=members, note=note))
     in_sync = plots.in_sync(run)
     if in_sync is not None:
         figures.append(Figure(title="Replication", svg=in_sync))

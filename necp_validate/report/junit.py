@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 
 from necp_validate.history import RunInfo
+from necp_validate.report.faults import FaultRow
 from necp_validate.report.verdict import RunVerdict
 from necp_validate.results import ClaimResult, Finding, Verdict
 
@@ -18,15 +20,15 @@ FILE_NAME = "junit.xml"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def write_junit(run_dir: Path, info: RunInfo, verdict: RunVerdict) -> Path:
+def write_junit(run_dir: Path, info: RunInfo, verdict: RunVerdict, faults: Sequence[FaultRow] = ()) -> Path:
     """Write ``junit.xml`` into the run directory and return its path."""
     path = run_dir / FILE_NAME
-    path.write_bytes(render(info, verdict))
+    path.write_bytes(render(info, verdict, faults))
     return path
 
 
-def render(info: RunInfo, verdict: RunVerdict) -> bytes:
-    """The whole document, UTF-8."""
+def render(info: RunInfo, verdict: RunVerdict, faults: Sequence[FaultRow] = ()) -> bytes:
+    """The whole document, UTF-8; a fault that never took effect is skipped."""
     took_s = (info.finished_us - info.started_us) / 1e6 if info.finished_us else 0.0
     root = ET.Element("testsuites", name=f"necp-validate {info.scenario}", time=f"{took_s:.3f}")
     claims = _suite(root, "claims", [claim.verdict for claim in verdict.claims])
@@ -35,6 +37,10 @@ def render(info: RunInfo, verdict: RunVerdict) -> bytes:
     checks = _suite(root, "checks", [check.verdict for check in verdict.checks])
     for check in verdict.checks:
         _check(checks, check)
+    if faults:
+        seen = _suite(root, "faults", [Verdict.PASS if fault.seen else Verdict.UNKNOWN for fault in faults])
+        for fault in faults:
+            _fault(seen, fault)
     for name in ("tests", "failures", "skipped", "errors"):
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     ET.indent(root)
@@ -77,6 +83,20 @@ def _check(suite: ET.Element, check: Finding) -> None:
         _outcome(case, "skipped", f"unknown: {check.summary}", text)
     else:
         ET.SubElement(case, "system-out").text = _clean(text)
+
+
+def _fault(suite: ET.Element, fault: FaultRow) -> None:
+    case = ET.SubElement(suite, "testcase", classname="faults", name=_clean(f"{fault.id}: {fault.target}"))
+    lines = [
+        f"seen: {fault.evidence}",
+        f"acked/s before, in the worst second, after: {fault.rates}",
+        f"longest gap: {fault.gap}; recovery: {fault.recovery}; rebalance: {fault.rebalance}",
+        *(f"{who}: {when}" for who, when in fault.recoveries),
+    ]
+    if fault.seen:
+        ET.SubElement(case, "system-out").text = _clean("\n".join(lines))
+    else:
+        _outcome(case, "skipped", f"unknown: {fault.evidence}", "\n".join(lines))
 
 
 def _outcome(case: ET.Element, tag: str, message: str, text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from necp_validate.report import text
+from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures, representative_phase
 from necp_validate.report.frames import ALL, RunFrames, percentile_rows, records, throughput_rows
 from necp_validate.report.reproduce import run_command
@@ -34,7 +35,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
     parts.append("\n".join(f"- {one.label}: **{one.value}** {_note(one.note)}" for one in key_figures(run)))
     if verdict:
         parts += [_claims(verdict.claims), _checks(verdict.checks)]
-    parts += [_rates(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
+    parts += [_faults(run), _rates(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -67,6 +68,18 @@ def _checks(checks: Sequence[Finding]) -> str:
     if passed:
         parts.append(f"Passed: {', '.join(passed)}.")
     return "### Checks\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _faults(run: RunFrames) -> str:
+    """What was broken, how it was seen, and how fast the system came back."""
+    rows = [
+        (row.number, row.id, row.target, row.evidence, row.rates, row.gap, row.recovery, row.rebalance)
+        for row in fault_rows(run.history)
+    ]
+    if not rows:
+        return ""
+    head = ("#", "fault", "target", "seen", "acked/s before → worst → after", "longest gap", "recovery", "rebalance")
+    return f"### Faults\n\n{table(head, rows)}\n\n{losses(run.history)}"
 
 
 def _rates(run: RunFrames) -> str:

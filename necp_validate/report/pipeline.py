@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from necp_validate.report.faults import fault_rows
 from necp_validate.report.frames import load_run
 from necp_validate.report.html import write_html
 from necp_validate.report.junit import write_junit
@@ -64,7 +65,7 @@ def report(run_dir: Path, *, on_event: OnEvent = ignore) -> Reports:
         verdict=verdict,
         html=write_html(run_dir, run, verdict),
         markdown=write_markdown(run_dir, run, verdict),
-        junit=write_junit(run_dir, run.history.run, verdict) if verdict else None,
+        junit=write_junit(run_dir, run.history.run, verdict, fault_rows(run.history)) if verdict else None,
     )
     on_event(StageFinished(stage="report", seconds=time.monotonic() - begun))
     return reports

@@ -12,11 +12,11 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocat
 
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.report import text
+from necp_validate.report.fault_marks import LABEL_CHARS_PER_WIDTH, mark_faults
 from necp_validate.report.frames import PhaseSpan, RunFrames
 from necp_validate.report.style import chart, colour, legend
 
 POINTS_AT_MOST = 500
-_LABEL_CHARS_PER_WIDTH = 72
 _DASHES = {"combat": "-", "economy": (0, (6, 1.5)), "social": (0, (3, 1.2)), "system": (0, (1, 1))}
 _QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
 LATENCY_LIMITS_MS = {"combat": 30.0, "economy": 100.0, "social": 200.0}
@@ -152,6 +152,26 @@ def _per_group(
     return drawing.svg
 
 
+def group_members(run: RunFrames) -> str | None:
+    """Members of each consumer group; only drawn if a group ever was anything but stable, or changed."""
+    groups = run.groups
+    if groups is None or groups.groupby("group").members.nunique().max() == 1:
+        return None
+    with chart("Members of the consumer groups over time", y_label="members") as drawing:
+        axes = drawing.axes
+        for name, rows in groups.groupby("group", sort=False):
+            domain = str(name).rsplit("-", 1)[-1]
+            rows = thin(rows, "max")
+            axes.step(
+                rows.t_s, rows.members, where="post", color=colour(domain), ls=_DASHES.get(domain, "-"), label=domain
+            )
+            unstable = rows[rows.unstable > 0]
+            axes.plot(unstable.t_s, unstable.members, ls="", marker=".", ms=4, color=colour("limit"))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        _over_time(axes, run, from_zero=True)
+    return drawing.svg
+
+
 def host_cpu(run: RunFrames) -> str | None:
     """CPU of the host, and the shares of the load generator and the event core in it."""
     if run.host is None or run.host.cpu_busy_pct.notna().sum() == 0:
@@ -231,6 +251,7 @@ def _over_time(axes: Axes, run: RunFrames, *, from_zero: bool = False) -> None:
     if from_zero:
         axes.set_ylim(bottom=0)
     _shade(axes, run.phases, end_s)
+    mark_faults(axes, run.faults, end_s)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, steps=[1, 2, 3, 6, 10]))
     axes.xaxis.set_major_formatter(FuncFormatter(_clock(end_s)))
     legend(axes)
@@ -240,7 +261,7 @@ def _shade(axes: Axes, phases: Sequence[PhaseSpan], width_s: float) -> None:
     above = axes.get_xaxis_transform()
     for phase in phases:
         axes.axvspan(phase.start_s, phase.end_s, color=colour(f"phase-{phase.kind}"), lw=0, zorder=0)
-        name = _fitting(phase.name, int(_LABEL_CHARS_PER_WIDTH * (phase.end_s - phase.start_s) / width_s))
+        name = _fitting(phase.name, int(LABEL_CHARS_PER_WIDTH * (phase.end_s - phase.start_s) / width_s))
         middle = (phase.start_s + phase.end_s) / 2
         axes.text(middle, 1.025, name, transform=above, ha="center", va="bottom", fontsize=7, color=colour("muted"))
 

@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from necp_validate.history import RunInfo
 from necp_validate.results.errors import UsageError
 from necp_validate.scenario import Scenario, load_scenario
+from necp_validate.scenario.planning import experiments_of, with_experiments
 
 
 def commands(info: RunInfo, run_dir: Path | None) -> list[str]:
@@ -60,18 +63,31 @@ def _changed(info: RunInfo, base: Scenario | None) -> list[tuple[str, Any]]:
         stored = Scenario.from_config(info.config)
     except UsageError:  # stored by another version
         return []
+    changes: list[tuple[str, Any]] = []
+    if stored.experiments != base.experiments:
+        changes.append(("experiments", list(stored.experiments)))
+    base = _with_its_experiments(base, stored)
     # Rates are compared, and set, as they stand in the file: before the scale.
     expected = base.scaled(1 / base.scale).to_config()
     config = stored.scaled(1 / stored.scale).to_config()
-    changes: list[tuple[str, Any]] = []
     for key, value in config.items():
         if key not in _OPTIONS_OF_THEIR_OWN:
             changes += _differences(key, expected[key], value)
     return changes
 
 
+def _with_its_experiments(base: Scenario, stored: Scenario) -> Scenario:
+    """The scenario with the phases that the run's experiments give it; without, where they are a user's own."""
+    base = msgspec.structs.replace(base, experiments=stored.experiments)
+    try:
+        return with_experiments(base, experiments_of(base))
+    except UsageError:
+        return base
+
+
 def _differences(key: str, base: Any, value: Any) -> list[tuple[str, Any]]:
-    if base == value or (isinstance(value, float) and math.isclose(base, value)):
+    numbers = isinstance(value, float) and isinstance(base, (int, float))
+    if base == value or (numbers and math.isclose(base, value)):
         return []
     if isinstance(value, Mapping) and isinstance(base, Mapping):
         return [found for name, one in value.items() for found in _differences(f"{key}.{name}", base.get(name), one)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from necp_validate.history import layout
 from necp_validate.results.errors import UsageError
-from necp_validate.scenario.errors import did_you_mean
+from necp_validate.results.guess import did_you_mean
 
 RUNS = Path("reports/runs")
 LAST = "last"

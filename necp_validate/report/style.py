@@ -39,6 +39,7 @@ _ROLES = (
     "broker-2",
     "broker-3",
     "limit",
+    "fault",
 )
 _PLACEHOLDERS = {role: f"#0a0b{number:02x}" for number, role in enumerate(_ROLES)}
 _WIDTH_IN, _HEIGHT_IN = 4.9, 2.35

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from necp_validate.results.errors import UsageError
+from necp_validate.results.guess import did_you_mean
 
 Key = str | int
 
@@ -89,12 +89,6 @@ def _inside_latest(names: tuple[Key, ...], seen: dict[tuple[Key, ...], int]) -> 
         if names[:length] in seen:
             return (*names[:length], seen[names[:length]], *names[length:])
     return names
-
-
-def did_you_mean(given: object, valid: Iterable[str]) -> str | None:
-    """The one valid name closest to what was given, if any is close."""
-    close = difflib.get_close_matches(str(given), list(valid), n=1, cutoff=0.6)
-    return close[0] if close else None
 
 
 def _hint(given: object, valid: Sequence[str], what: str) -> str:

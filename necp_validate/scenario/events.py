@@ -11,6 +11,7 @@ from necp_validate.results import Verdict
 STAGES: Mapping[str, str] = {
     "stack": "bringing the stack up",
     "load": "loading",
+    "recover": "waiting until the cluster is whole",
     "drain": "waiting for the backlog",
     "readback": "reading everything back",
     "teardown": "taking the stack down",
@@ -99,6 +100,8 @@ class LoadTick:
         failed: sends that have failed so far.
         host_busy_pct: CPU of the whole host.
         web_url: Locust's own web page, if it was asked for.
+        players: players that the gateway has, if there is one and it answers.
+        gateway_hz: its tick rate, likewise.
     """
 
     t_s: float
@@ -114,6 +117,38 @@ class LoadTick:
     failed: int = 0
     host_busy_pct: float | None = None
     web_url: str | None = None
+    players: int | None = None
+    gateway_hz: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentStarted:
+    """An experiment begins to be played."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentTold:
+    """Something was broken, seen to be broken, or undone; one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExperimentEnded:
+    """An experiment has been played.
+
+    Args:
+        name: its name.
+        status: Chaos Toolkit's word for how it ended.
+        problems: probes out of their tolerance and activities that failed.
+    """
+
+    name: str
+    status: str
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +197,9 @@ RunEvent = (
     | StackReady
     | PhaseStarted
     | LoadTick
+    | ExperimentStarted
+    | ExperimentTold
+    | ExperimentEnded
     | DrainTick
     | ReadbackTick
     | WarningRaised

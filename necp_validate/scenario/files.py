@@ -12,10 +12,10 @@ import msgspec
 
 from necp_validate.results import CLAIMS
 from necp_validate.results.errors import UsageError
+from necp_validate.results.guess import did_you_mean
 from necp_validate.scenario.errors import (
     Key,
     Source,
-    did_you_mean,
     invalid_choice,
     invalid_value,
     syntax_error,
@@ -25,9 +25,11 @@ from necp_validate.scenario.model import (
     DOMAINS,
     Broker,
     Core,
+    Gateway,
     Load,
     Phase,
     PhaseKind,
+    Players,
     Scenario,
     Table,
     Thresholds,
@@ -119,6 +121,8 @@ _TABLES: Mapping[str, type[Table]] = {
     "core": Core,
     "load": Load,
     "broker": Broker,
+    "players": Players,
+    "gateway": Gateway,
 }
 
 
@@ -182,6 +186,8 @@ _STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]")
 def _range_hint(key: str) -> str | None:
     if key.endswith("_share"):
         return "a share lies between 0 and 1: 0.01 is one in a hundred"
+    if key.endswith("_per_s"):
+        return "how many times a second"
     if key.endswith("_s"):
         return "a time in seconds"
     return None
@@ -199,6 +205,10 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
     for index, phase in enumerate(scenario.phases):
         if phase.name in names[:index]:
             raise invalid_value(source, ("phases", index, "name"), f'two phases are called "{phase.name}"')
+        for key in ("players", "hot_share"):
+            if getattr(phase, key) is not None and scenario.players is None:
+                hint = "add a [players] table with their count"
+                raise invalid_value(source, ("phases", index, key), "the scenario has no players", hint)
         if phase.ramp_s > phase.duration_s:
             problem = f"{phase.ramp_s:g} s is longer than the phase itself ({phase.duration_s:g} s)"
             raise invalid_value(source, ("phases", index, "ramp_s"), problem)
@@ -210,12 +220,33 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
     if scenario.load.idempotence and scenario.load.acks != "all":
         problem = f'"{scenario.load.acks}" contradicts idempotence'
         raise invalid_value(source, ("load", "acks"), problem, 'set idempotence = false, or acks = "all"')
+    if scenario.experiments and sum(phase.kind is PhaseKind.FAULT for phase in scenario.phases) != 1:
+        problem = "experiments need exactly one phase of the kind fault: it is repeated for each of them"
+        raise invalid_value(source, ("experiments",), problem)
+    if scenario.gateway.tick_min_hz > scenario.gateway.tick_max_hz:
+        problem = f"{scenario.gateway.tick_min_hz} Hz is more than tick_max_hz ({scenario.gateway.tick_max_hz} Hz)"
+        raise invalid_value(source, ("gateway", "tick_min_hz"), problem)
+    if scenario.players is not None:
+        _check_players(scenario, source)
     for id_ in scenario.judge:
         if id_ not in CLAIMS:
             raise invalid_choice(source, ("judge",), id_, tuple(CLAIMS))
         needed = PhaseKind.STEADY if id_.startswith(_STEADY_CLAIMS) else PhaseKind.SURGE if id_ == "LOAD-200" else None
         if needed is not None and needed not in kinds:
             raise invalid_value(source, ("judge",), f"{id_} is judged in a {needed} phase, and there is none")
+
+
+def _check_players(scenario: Scenario, source: Source) -> None:
+    players = scenario.players
+    assert players is not None
+    most = max(scenario.players_in(phase) for phase in scenario.phases)
+    if most == 0:
+        raise invalid_value(source, ("players", "count"), "no player is ever online: every phase has players = 0")
+    if players.processes > most:
+        problem = f"{players.processes} processes for {most} players: some would have nobody"
+        raise invalid_value(source, ("players", "processes"), problem)
+    if not (players.move_hz or players.hit_per_s or players.trade_per_s or players.chat_per_s):
+        raise invalid_value(source, ("players",), "the players do nothing: every rate is 0")
 
 
 def _override(data: dict[str, Any], override: str) -> Scenario:

@@ -66,6 +66,10 @@ class Phase(Table, frozen=True, kw_only=True):
         duration_s: length, the ramp included.
         load: multiplier of every rate; 1.0 is 100% of peak.
         ramp_s: seconds in which the load moves linearly from the phase before (from 0 at the first).
+        poison_share: replaces the traffic's own share in this phase, in every domain.
+        experiment: the experiment whose method runs in this phase; ``Scenario.experiments`` fills it in.
+        players: how many players are online in this phase; ``Players.count`` by default.
+        hot_share: share of them that gather in one place; ``Players.hot_share`` by default.
     """
 
     name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -73,6 +77,10 @@ class Phase(Table, frozen=True, kw_only=True):
     duration_s: Positive
     load: NotNegative = 1.0
     ramp_s: NotNegative = 0.0
+    poison_share: Share | None = None
+    experiment: str | None = None
+    players: Annotated[int, Meta(ge=0)] | None = None
+    hot_share: Share | None = None
 
 
 class Thresholds(Table, frozen=True, kw_only=True):
@@ -86,6 +94,7 @@ class Thresholds(Table, frozen=True, kw_only=True):
         host_busy_pct: host CPU above which a missed latency claim is unknown instead of fail.
         host_steal_pct: CPU taken by other guests above which the same holds.
         readback_timeout_s: longest time the reader may take to read everything back.
+        gateway_recovery_s: longest time until a player is back after a fault of the gateway.
     """
 
     drain_s: Positive = 10.0
@@ -95,6 +104,7 @@ class Thresholds(Table, frozen=True, kw_only=True):
     host_busy_pct: Annotated[float, Meta(gt=0, le=100)] = 95.0
     host_steal_pct: Annotated[float, Meta(gt=0, le=100)] = 5.0
     readback_timeout_s: Positive = 600.0
+    gateway_recovery_s: Positive = 30.0
 
 
 class Core(Table, frozen=True, kw_only=True):
@@ -105,6 +115,62 @@ class Core(Table, frozen=True, kw_only=True):
     """
 
     instances: Count = 1
+
+
+class Players(Table, frozen=True, kw_only=True):
+    """Players who play through the real-time gateway; a scenario without this table has neither.
+
+    Args:
+        count: how many are online.
+        processes: processes that they live in.
+        udp_group: players that share one address, as behind one NAT.
+        move_hz: moves per second and player, by UDP.
+        hit_per_s: hits per second and player, by UDP.
+        trade_per_s: trades per second and player.
+        chat_per_s: chat messages per second and player.
+        hot_share: share of the players that gather in one place.
+        greedy: further players who ask for more than the rate limit allows, on purpose.
+        login_per_s: logins per second while players are missing.
+    """
+
+    count: Count
+    processes: Count = 1
+    udp_group: Count = 50
+    move_hz: NotNegative = 5.0
+    hit_per_s: NotNegative = 0.2
+    trade_per_s: NotNegative = 0.02
+    chat_per_s: NotNegative = 0.01
+    hot_share: Share = 0.0
+    greedy: Annotated[int, Meta(ge=0)] = 1
+    login_per_s: Positive = 100.0
+
+
+class Gateway(Table, frozen=True, kw_only=True):
+    """The real-time gateway, where the suite starts it itself; what it is told, and held to.
+
+    Args:
+        grid: width of a cell of the world, in world units.
+        tick_min_hz: slowest tick.
+        tick_max_hz: fastest tick.
+        batch: most changes of entities in one datagram.
+        limit_per_minute: requests that one session may make in a minute.
+    """
+
+    grid: Annotated[int, Meta(ge=10, le=1_000_000)] = 1000
+    tick_min_hz: Annotated[int, Meta(ge=1, le=120)] = 2
+    tick_max_hz: Annotated[int, Meta(ge=1, le=120)] = 20
+    batch: Annotated[int, Meta(ge=1, le=10_000)] = 100
+    limit_per_minute: Count = 1000
+
+    def environment(self) -> dict[str, str]:
+        """The same as variables of its environment."""
+        return {
+            "SPATIAL_GRID_SIZE": str(self.grid),
+            "TICK_RATE_MIN_HZ": str(self.tick_min_hz),
+            "TICK_RATE_MAX_HZ": str(self.tick_max_hz),
+            "BATCH_UPDATE_SIZE": str(self.batch),
+            "RATE_LIMIT_REQUESTS_PER_MINUTE": str(self.limit_per_minute),
+        }
 
 
 class Load(Table, frozen=True, kw_only=True):
@@ -119,7 +185,7 @@ class Load(Table, frozen=True, kw_only=True):
     """
 
     processes: Count = 1
-    linger_ms: NotNegative = 5.0
+    linger_ms: NotNegative = 1.0
     compression: Literal["none", "lz4", "zstd", "snappy", "gzip"] = "lz4"
     acks: Literal["all", "1", "0"] = "all"
     idempotence: bool = True
@@ -147,7 +213,10 @@ class Scenario(Table, frozen=True, kw_only=True):
         scale: factor that every rate has been multiplied by already; 1 is the claimed peak.
         traffic: per domain, at 100% of peak.
         phases: in order.
+        players: who plays through the gateway; without them there is no gateway.
+        gateway: its configuration.
         judge: ids of the claims that get a verdict.
+        experiments: names or files of experiments; the fault phase and what follows it are run once for each.
     """
 
     name: str
@@ -162,7 +231,10 @@ class Scenario(Table, frozen=True, kw_only=True):
     core: Core = field(default_factory=Core)
     load: Load = field(default_factory=Load)
     broker: Broker = field(default_factory=Broker)
+    players: Players | None = None
+    gateway: Gateway = field(default_factory=Gateway)
     judge: tuple[str, ...] = ()
+    experiments: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -178,6 +250,12 @@ class Scenario(Table, frozen=True, kw_only=True):
     def highest_eps(self) -> float:
         """Events per second of all domains in the busiest phase."""
         return self.peak_eps * max(phase.load for phase in self.phases)
+
+    def players_in(self, phase: Phase) -> int:
+        """Players that are online in a phase."""
+        if self.players is None:
+            return 0
+        return self.players.count if phase.players is None else phase.players
 
     def target_eps(self, phase: Phase) -> dict[str, float]:
         """Scheduled events per second and domain in a phase, after its ramp."""
@@ -204,6 +282,10 @@ class Scenario(Table, frozen=True, kw_only=True):
             domain: msgspec.structs.replace(one, rate_eps=one.rate_eps * factor) for domain, one in self.traffic.items()
         }
         return msgspec.structs.replace(self, traffic=traffic, scale=self.scale * factor)
+
+    def seeded(self, seed: int) -> Self:
+        """The same scenario with another seed."""
+        return msgspec.structs.replace(self, seed=seed)
 
     def to_config(self) -> dict[str, Any]:
         """Plain JSON data (``config`` of ``run.json``)."""

@@ -4,42 +4,66 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import KafkaException
 
-from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
+from necp_validate.chaos.cluster import cluster_reader
+from necp_validate.clients.cluster import ClusterReader
+from necp_validate.events.topics import Domain
 from necp_validate.history import layout
 from necp_validate.history.model import BrokerSample as BrokerRow
-from necp_validate.history.model import HostSample, IsrSample, LagSample
-from necp_validate.history.writer import HistoryWriter
+from necp_validate.history.model import GatewaySample, GroupSample, HostSample, IsrSample, LagSample, LeaderSample
+from necp_validate.history.writer import CsvRows, HistoryWriter
 from necp_validate.results import SuiteError
-from necp_validate.stack import BrokerSample, ServiceHandle, Stack
+from necp_validate.scenario.cluster_watch import GroupWatch, LeaderWatch
+from necp_validate.scenario.gateway_watch import GatewayWatch
+from necp_validate.stack import BrokerSample, Stack
+from necp_validate.stack.fleet import CoreFleet, GatewayFleet
 
 _HOST_S = 1.0
 _KAFKA_S = 2.0
+_GROUPS_S = 0.25
+_LEADERS_S = 1.0
 _TIMEOUT_S = 5.0
 
 
 class Monitor:
-    """Samples once a second (host, brokers) and every two seconds (consumer lag, ISR), in threads of its own.
+    """Samples once a second (host, brokers, gateway) and every two seconds (consumer lag, ISR), in threads of its own.
 
     Args:
         run_dir: where ``metrics/`` goes.
         stack: whose brokers are sampled.
         domains: whose consumer groups are watched.
-        cores: the event core's instances, for their CPU.
+        fleet: the event core's instances, for their CPU.
+        check: raises if something died that nobody ended; the stack's own look by default.
+        close_up: describe the consumer groups four times a second, and the partitions' leaders once a second,
+            as the verdicts on faults need it; else both every two seconds.
+        gateways: the gateway, where the scenario has players.
     """
 
-    def __init__(self, run_dir: Path, stack: Stack, domains: Sequence[Domain], cores: Sequence[ServiceHandle]) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        stack: Stack,
+        domains: Sequence[Domain],
+        fleet: CoreFleet,
+        check: Callable[[], None] | None = None,
+        *,
+        close_up: bool = False,
+        gateways: GatewayFleet | None = None,
+    ) -> None:
         self._stack = stack
         self._domains = tuple(domains)
-        self._cores = tuple(cores)
+        self._fleet = fleet
+        self._check = check or stack.check_alive
         self.load_pids: tuple[int, ...] = ()
+        self.player_pids: tuple[int, ...] = ()
+        self.gateway: GatewaySample | None = None
+        self.gateway_watch: GatewayWatch | None = None
         self.lag: Mapping[str, int] = {}
         self.host_busy_pct: float | None = None
         self.broken: SuiteError | None = None
@@ -48,11 +72,25 @@ class Monitor:
         self._brokers = writer.metrics(layout.BROKER_METRICS, BrokerRow)
         self._lag = writer.metrics(layout.LAG_METRICS, LagSample)
         self._isr = writer.metrics(layout.ISR_METRICS, IsrSample)
+        self._groups = writer.metrics(layout.GROUP_METRICS, GroupSample)
+        self._leaders = writer.metrics(layout.LEADER_METRICS, LeaderSample)
+        self._close_up = close_up
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._watch_host, name="necp-monitor-host", daemon=True),
             threading.Thread(target=self._watch_kafka, name="necp-monitor-kafka", daemon=True),
+            threading.Thread(target=self._watch_cluster, name="necp-monitor-cluster", daemon=True),
         ]
+        self._files = [self._host, self._brokers, self._lag, self._isr, self._groups, self._leaders]
+        if gateways is not None:
+            file = writer.metrics(layout.GATEWAY_METRICS, GatewaySample)
+            self.gateway_watch = watch = GatewayWatch(gateways)
+            self._files.append(file)
+            self._threads.append(
+                threading.Thread(
+                    target=self._watch_gateway, args=(watch, file), name="necp-monitor-gateway", daemon=True
+                )
+            )
 
     def start(self) -> None:
         """Begin to sample."""
@@ -65,7 +103,7 @@ class Monitor:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(_TIMEOUT_S * 2)
-        for file in (self._host, self._brokers, self._lag, self._isr):
+        for file in self._files:
             file.close()
 
     def _watch_host(self) -> None:
@@ -73,7 +111,7 @@ class Monitor:
         before_brokers = {sample.broker: sample for sample in self._stack.sample()}
         while not self._stopped.wait(_HOST_S - time.time() % _HOST_S):
             try:
-                self._stack.check_alive()
+                self._check()
                 now_t, now, cpu = time.time(), psutil.cpu_times(), self._cpu()
                 brokers = {sample.broker: sample for sample in self._stack.sample()}
                 elapsed = now_t - before_t
@@ -113,55 +151,64 @@ class Monitor:
     def _cpu(self) -> tuple[float, float]:
         """CPU seconds used so far by the load processes and by the event core."""
         load_s = 0.0
-        for pid in self.load_pids:
+        for pid in (*self.load_pids, *self.player_pids):
             try:
                 times = psutil.Process(pid).cpu_times()
             except psutil.NoSuchProcess:
                 continue
             load_s += times.user + times.system
-        return load_s, sum(core.cpu_s() for core in self._cores)
+        return load_s, self._fleet.cpu_s()
+
+    def _watch_gateway(self, watch: GatewayWatch, file: CsvRows) -> None:
+        while not self._stopped.wait(_HOST_S - time.time() % _HOST_S):
+            try:
+                self.gateway = watch.sample()
+                if self.gateway is not None:
+                    file.write(self.gateway)
+            except SuiteError as error:
+                self.broken = error
+                return
 
     def _watch_kafka(self) -> None:
-        admin = AdminClient(dict(self._stack.client_config(VERIFIER_PRINCIPAL)))
+        reader = cluster_reader(self._stack)
         while not self._stopped.wait(_KAFKA_S):
             now = round(time.time(), 3)
             try:
-                self.lag = {domain.value: group_lag(admin, domain) for domain in self._domains}
+                self._isr.write(_isr_row(now, reader))
+                self.lag = {domain.value: reader.lag(domain) for domain in self._domains}
                 self._lag.write(*(LagSample(t=now, domain=d, lag=lag) for d, lag in self.lag.items()))
-                self._isr.write(_isr_row(now, admin))
-            except KafkaException:
+            except (KafkaException, LookupError, OSError):
                 continue  # brokers are down or electing: there is no sample, and its absence shows
             except SuiteError as error:
                 self.broken = error
                 return
 
+    def _watch_cluster(self) -> None:
+        """Describe groups and leaders; while brokers are down there is no sample, and its absence shows."""
+        reader = cluster_reader(self._stack)
+        groups = GroupWatch(reader, self._domains)
+        leaders = LeaderWatch(reader, [domain.topic for domain in self._domains])
+        next_leaders = 0.0
+        while not self._stopped.wait(_GROUPS_S if self._close_up else _KAFKA_S):
+            try:
+                self._groups.write(*groups.sample())
+                if time.monotonic() >= next_leaders:
+                    next_leaders = time.monotonic() + _LEADERS_S
+                    self._leaders.write(*leaders.sample())
+            except (KafkaException, LookupError, OSError):
+                continue
+            except SuiteError as error:
+                self.broken = error
+                return
 
-def group_lag(admin: AdminClient, domain: Domain) -> int:
-    """Records of a domain's topic that the event core's group has not committed yet.
 
-    Raises:
-        KafkaException: the brokers do not answer.
-    """
-    metadata = admin.list_topics(domain.topic, timeout=_TIMEOUT_S).topics[domain.topic]
-    partitions = [TopicPartition(domain.topic, number) for number in metadata.partitions]
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]  # confluent_kafka leaves it untyped
-    ends = admin.list_offsets(dict.fromkeys(partitions, latest), request_timeout=_TIMEOUT_S)
-    request = ConsumerGroupTopicPartitions(domain.group, partitions)
-    (group,) = admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S).values()
-    committed = {p.partition: max(p.offset, 0) for p in group.result().topic_partitions}
-    return sum(max(end.result().offset - committed.get(p.partition, 0), 0) for p, end in ends.items())
-
-
-def _isr_row(now: float, admin: AdminClient) -> IsrSample:
-    partitions = [
-        partition
-        for topic in admin.list_topics(timeout=_TIMEOUT_S).topics.values()
-        for partition in topic.partitions.values()
-    ]
+def _isr_row(now: float, reader: ClusterReader) -> IsrSample:
+    """As the broker sees it that sees the most of it."""
+    views = reader.views()
     return IsrSample(
         t=now,
-        under_replicated=sum(len(p.isrs) < len(p.replicas) for p in partitions),
-        offline=sum(p.leader < 0 for p in partitions),
+        under_replicated=max(sum(len(p.in_sync) < len(p.replicas) for p in view) for view in views),
+        offline=max(sum(p.leader < 0 for p in view) for view in views),
     )
 
 

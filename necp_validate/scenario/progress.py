@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from necp_validate.history import layout
+from necp_validate.history.model import GatewaySample
 from necp_validate.scenario.events import LoadTick, OnEvent, PhaseStarted
 from necp_validate.scenario.model import Scenario
 
@@ -37,14 +38,14 @@ class LoadWatcher:
         self._began_s: float | None = None
         self._failed = 0
 
-    def tell(self, lag: Mapping[str, int], host_busy_pct: float | None) -> None:
+    def tell(self, lag: Mapping[str, int], host_busy_pct: float | None, gateway: GatewaySample | None = None) -> None:
         """Read what is new and tell every second that is complete."""
         for path in sorted(self._run_dir.glob(layout.TIMELINE.format(worker="*"))):
             self._take(path)
         for second in sorted(self._rows):
             if time.time() < second + _GRACE_S:
                 break
-            self._tell(second, self._rows.pop(second), lag, host_busy_pct)
+            self._tell(second, self._rows.pop(second), lag, host_busy_pct, gateway)
 
     def _take(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -62,6 +63,7 @@ class LoadWatcher:
         rows: list[dict[str, Any]],
         lag: Mapping[str, int],
         host_busy_pct: float | None,
+        gateway: GatewaySample | None,
     ) -> None:
         if self._began_s is None:
             self._began_s = second
@@ -108,5 +110,7 @@ class LoadWatcher:
                 failed=self._failed,
                 host_busy_pct=host_busy_pct,
                 web_url=self._web_url,
+                players=gateway.sessions if gateway else None,
+                gateway_hz=gateway.tick_hz if gateway else None,
             )
         )

@@ -8,7 +8,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -18,17 +18,20 @@ from typing import Any
 import psutil
 
 from necp_validate import __version__
+from necp_validate.chaos.experiment import Experiment
+from necp_validate.chaos.session import Session, wait_healthy
 from necp_validate.clients.readback import ReadTask
-from necp_validate.clients.reader import end_offsets
-from necp_validate.events.topics import RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
+from necp_validate.clients.reader import end_offsets, has_topic
+from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.history import layout
 from necp_validate.history.codec import to_plain
-from necp_validate.history.model import CoreShutdown, Drain, RunInfo
+from necp_validate.history.model import Drain, RunInfo, ServiceShutdown
 from necp_validate.history.reader import read_history
 from necp_validate.history.writer import HistoryWriter
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.events import (
     DrainTick,
+    ExperimentTold,
     OnEvent,
     RunStarted,
     StackReady,
@@ -36,15 +39,19 @@ from necp_validate.scenario.events import (
     StageStarted,
     ignore,
 )
+from necp_validate.scenario.faults import During, FaultPhases
 from necp_validate.scenario.loading import load_plan, run_load
-from necp_validate.scenario.model import Scenario
+from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.monitor import Monitor
+from necp_validate.scenario.planning import experiments_of, with_experiments
+from necp_validate.scenario.playing import PlayersRun, players_plan
 from necp_validate.scenario.reading import read_back
-from necp_validate.stack import ServiceHandle, Stack
+from necp_validate.stack import Stack
 from necp_validate.stack.config import JvmSettings
+from necp_validate.stack.fleet import CoreFleet, GatewayFleet, ServiceFleet
 from necp_validate.stack.select import open_stack
 
-_CORE_STOP_S = 30.0
+_SERVICE_STOP_S = 30.0
 
 
 def run_scenario(
@@ -54,6 +61,8 @@ def run_scenario(
     out: Path = Path("reports/runs"),
     web_port: int | None = None,
     on_event: OnEvent = ignore,
+    experiments: Sequence[Experiment] | None = None,
+    during: During | None = None,
 ) -> Path:
     """Run a scenario and leave its history; the caller judges it.
 
@@ -63,16 +72,22 @@ def run_scenario(
         out: where run directories go.
         web_port: serve Locust's web page here while the load runs.
         on_event: told what happens.
+        experiments: what is played in the fault phase; by default those that the scenario names.
+        during: called in a thread when the fault phase begins, in place of playing the experiment.
 
     Returns:
         The run directory.
 
     Raises:
+        UsageError: an experiment has a mistake; nothing was started.
         SuiteError: the run could not be done; everything is stopped, and the run directory says how far it came.
         KeyboardInterrupt: likewise, on Ctrl-C or SIGTERM.
     """
-    run_dir = _new_run_dir(out, scenario.name)
-    run = _Run(scenario, run_dir, web_port, on_event)
+    played = list(experiments_of(scenario) if experiments is None else experiments)
+    scenario = with_experiments(scenario, played)
+    label = f"{scenario.name}-{played[0].name}" if len(played) == 1 else scenario.name
+    run_dir = _new_run_dir(out, label)
+    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during)
     on_event(
         RunStarted(
             run_id=run_dir.name,
@@ -81,7 +96,7 @@ def run_scenario(
             phases=tuple((p.name, p.kind.value, p.duration_s) for p in scenario.phases),
         )
     )
-    with _sigterm_interrupts():
+    with sigterm_interrupts():
         try:
             run.do(stack)
         except KeyboardInterrupt:
@@ -97,19 +112,31 @@ def run_scenario(
 class _Run:
     """One run; holds what has to be undone in an ExitStack, so that every way out undoes it."""
 
-    def __init__(self, scenario: Scenario, run_dir: Path, web_port: int | None, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        run_dir: Path,
+        web_port: int | None,
+        on_event: OnEvent,
+        experiments: Mapping[str, Experiment],
+        during: During | None,
+    ) -> None:
         self.scenario = scenario
         self.run_dir = run_dir
         self.web_port = web_port
         self.on_event = on_event
+        self.experiments = experiments
+        self.during = during
         self.writer = HistoryWriter(run_dir)
         self.logs = run_dir / "logs"
         self.logs.mkdir(parents=True)
         self.started_us = time.time_ns() // 1000
         self.stages: dict[str, float] = {}
         self.stack_info: dict[str, Any] = {}
-        self.domains = [Domain(name) for name in scenario.traffic]
+        # Players act in every domain, whatever the load does.
+        self.domains = list(Domain) if scenario.players else [Domain(name) for name in scenario.traffic]
         self.begin: dict[str, list[int]] = {}
+        self.ledger_topic: str | None = None
         self.save(status="running")
 
     def save(self, *, status: str, error: str | None = None) -> None:
@@ -150,35 +177,70 @@ class _Run:
                 described = stack.describe()
                 self.stack_info = to_plain(_plain_description(described))
                 self.stages["stack_ready_s"] = round(time.monotonic() - begun, 3)
-                cores = [self._start_core(stack, i, undo) for i in range(self.scenario.core.instances)]
-                for core in cores:
-                    core.wait_ready(60.0)
+                if given is not None and self.experiments:
+                    wait_healthy(stack)  # whatever it was used for before
+                fleet = CoreFleet(stack)
+                undo.callback(fleet.close)
+                cores = fleet.start(self.scenario.core.instances)
+                gateways = self._start_gateway(stack, undo)
+                services = f"{len(cores)} event core(s){', a gateway' if gateways else ''}"
                 self.on_event(
                     StackReady(
                         kind=described.backend,
                         brokers=len(described.brokers),
                         seconds=self.stages["stack_ready_s"],
-                        detail=f"Kafka {described.kafka_version}, {len(cores)} event core(s)",
+                        detail=f"Kafka {described.kafka_version}, {services}",
                     )
                 )
                 self.save(status="running")
-            monitor = Monitor(self.run_dir, stack, self.domains, cores)
+            session = Session(stack, fleet, self.run_dir, gateways=gateways, seed=self.scenario.seed, tell=self._tell)
+            undo.callback(session.close)
+            faults = FaultPhases(self.scenario.phases, self.experiments, session, self.on_event, self.during)
+            undo.callback(faults.abort)
+            broken = any(phase.kind is PhaseKind.FAULT for phase in self.scenario.phases)
+            monitor = Monitor(
+                self.run_dir, stack, self.domains, fleet, session.check_alive, close_up=broken, gateways=gateways
+            )
             undo.callback(monitor.stop)
             monitor.start()
+            if Domain.ECONOMY in self.domains and has_topic(stack.client_config(VERIFIER_PRINCIPAL), LEDGER_TOPIC):
+                self.ledger_topic = LEDGER_TOPIC
             self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
+
+            def check() -> None:
+                session.check_alive()
+                if players is not None:
+                    players.poll()
+                faults.poll()
+
             with self.stage("load"):
+                players = self._start_players(stack, gateways, monitor, undo)
                 plan = load_plan(self.scenario, stack, self.run_dir, web_port=self.web_port)
-                run_load(plan, self.scenario, monitor=monitor, cores=cores, on_event=self.on_event)
+                run_load(plan, self.scenario, monitor=monitor, check=check, on_event=self.on_event)
+                faults.finish()
+                if players is not None:
+                    players.finish()
+            if self.experiments:
+                with self.stage("recover"):
+                    session.recover()
             self._save_drain()
-            healthy = all(core.alive() for core in cores)
             monitor.stop()
+            if monitor.gateway_watch is not None:
+                monitor.gateway_watch.sample()  # nobody plays any more: this is its last word
+                self.writer.save_gateway(monitor.gateway_watch.own_streams())
             with self.stage("drain"):
-                if described.backend != "external":  # a core that is not ours is not ours to stop
-                    self._stop_cores(cores, healthy)
+                if described.backend != "external":  # a service that is not ours is not ours to stop
+                    self.on_event(DrainTick(elapsed_s=0.0, lag=0))
+                    if gateways is not None:
+                        self.writer.save_gateway_shutdown(_stopped(gateways))
+                    self.writer.save_core_shutdown(_stopped(fleet))
             with self.stage("readback"):
                 self._read_back(stack)
             with self.stage("teardown"):
                 undo.close()
+
+    def _tell(self, text: str) -> None:
+        self.on_event(ExperimentTold(text=text))
 
     def _start_stack(self, undo: ExitStack) -> Stack:
         heap_mib = self.scenario.broker.heap_mb
@@ -189,15 +251,32 @@ class _Run:
         stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
         return stack
 
-    def _start_core(self, stack: Stack, number: int, undo: ExitStack) -> ServiceHandle:
-        core = stack.start_core(f"core-{number}", {})
-        undo.callback(core.stop, 1.0)
-        return core
+    def _start_gateway(self, stack: Stack, undo: ExitStack) -> GatewayFleet | None:
+        """Start the gateway if somebody is going to play."""
+        if self.scenario.players is None:
+            return None
+        gateways = GatewayFleet(stack)
+        undo.callback(gateways.close)
+        gateways.start(1, self.scenario.gateway.environment())
+        return gateways
+
+    def _start_players(
+        self, stack: Stack, gateways: GatewayFleet | None, monitor: Monitor, undo: ExitStack
+    ) -> PlayersRun | None:
+        """Start the players, if there are to be any; they begin with the load."""
+        if gateways is None:
+            return None
+        (gateway,) = gateways.running()
+        players = PlayersRun(players_plan(self.scenario, stack, gateway, self.run_dir))
+        undo.callback(players.stop)
+        players.start()
+        monitor.player_pids = players.pids
+        return players
 
     def _topics_read(self) -> list[str]:
         """Topics that the final reader reads."""
         of_domains = [name for domain in self.domains for name in (domain.topic, domain.dead_letter_topic)]
-        return [*of_domains, RECEIPTS_TOPIC]
+        return [*of_domains, RECEIPTS_TOPIC, *([self.ledger_topic] if self.ledger_topic else [])]
 
     def _save_drain(self) -> None:
         """When the last event of the busiest phase had ended, against the end of that phase."""
@@ -219,29 +298,28 @@ class _Run:
             )
         )
 
-    def _stop_cores(self, cores: list[ServiceHandle], healthy: bool) -> None:
-        begun = time.monotonic()
-        self.on_event(DrainTick(elapsed_s=0.0, lag=0))
-        clean = [core.stop(_CORE_STOP_S) for core in cores]
-        self.writer.save_core_shutdown(
-            CoreShutdown(
-                exit_code=0 if all(clean) else 1,
-                seconds=round(time.monotonic() - begun, 3),
-                healthy_before=healthy,
-            )
-        )
-
     def _read_back(self, stack: Stack) -> None:
         history = read_history(self.run_dir)
         task = ReadTask(
             client=stack.client_config(VERIFIER_PRINCIPAL),
             begin=self.begin,
-            known={s.stream: (s.topic, s.key) for record in history.loads for s in record.streams},
+            known={s.stream: (s.topic, s.key) for record in history.senders for s in record.streams},
             dead_letter_topics=[domain.dead_letter_topic for domain in self.domains],
+            ledger_topic=self.ledger_topic,
             timeout_s=self.scenario.thresholds.readback_timeout_s,
             out=str(self.run_dir / layout.READBACK),
         )
         read_back(task, self.run_dir, self.on_event)
+
+
+def _stopped(fleet: ServiceFleet[Any]) -> ServiceShutdown:
+    """Ask every instance that runs to end; say how it did."""
+    healthy = all(one.alive() for one in fleet.running())
+    begun = time.monotonic()
+    clean = fleet.stop(_SERVICE_STOP_S)
+    return ServiceShutdown(
+        exit_code=0 if clean else 1, seconds=round(time.monotonic() - begun, 3), healthy_before=healthy
+    )
 
 
 def _new_run_dir(out: Path, name: str) -> Path:
@@ -257,7 +335,7 @@ def _new_run_dir(out: Path, name: str) -> Path:
 
 
 @contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
+def sigterm_interrupts() -> Iterator[None]:
     """Make SIGTERM and SIGHUP undo everything, as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting, digest_of
+from necp_validate.clients.accounting import digest_of
+from necp_validate.clients.gaps import PartitionWatch
 from necp_validate.clients.observer import join_outcome
 from necp_validate.clients.pending import PendingOffsets
 from necp_validate.clients.recorder import Recorder
-from necp_validate.events.receipts import Receipt, Run, decode_receipt, encode_receipt
+from necp_validate.clients.transactions import TransactionWatch
+from necp_validate.events.receipts import Outcome
+from necp_validate.events.stakes import total_stakes
 from necp_validate.events.topics import Domain
 from necp_validate.history import (
     BrokerSample,
+    GroupSample,
     HistoryWriter,
     HostSample,
     IntervalSet,
+    LeaderSample,
     LoadRecord,
+    OutcomesSeen,
+    PartitionGap,
     Phase,
     RunInfo,
     StreamRecord,
+    append_fault,
+    append_outcome,
     layout,
     write_json,
 )
 from necp_validate.history.codec import from_plain
 from necp_validate.history.model import PhaseCounts
-from necp_validate.selftest.simulation import PHASES, START_US, TRAFFIC, Handled, Simulation
+from necp_validate.selftest.course import START_US
+from necp_validate.selftest.playing import PLAYERS
+from necp_validate.selftest.reading import read_back, receipt_of, receipts_of
+from necp_validate.selftest.simulation import PHASES, TRAFFIC, Handled, Simulation
 
 GUARANTEES = {"acks": "all", "enable.idempotence": "true", "max.in.flight.requests.per.connection": "5"}
 JUDGED = (
@@ -39,7 +50,23 @@ JUDGED = (
     "RES-MEMORY",
     "RES-IOPS",
     "OPS-HEALTH",
+    "EVT-ECONOMY",
+    "FT-BROKER",
+    "FT-PARTITION",
+    "FT-CONSUMER",
+    "CHAOS-ALL",
+    "OPS-ROLLBACK",
+    "AVAIL",
+    "GW-TRANSPORT",
+    "GW-SPATIAL",
+    "GW-DELTA",
+    "GW-TICK",
+    "GW-BATCH",
+    "GW-SECURITY",
 )
+THRESHOLDS = {"recovery_s": 3.0, "soak_s": 20.0, "least_comparisons": 300.0}
+"""The simulated run is short: so are the times that it allows."""
+
 _WORKER = "w0"
 _RECEIPT_US = 20_000
 
@@ -53,13 +80,25 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     writer.save_load(_load_record(simulation, recorder))
     names = recorder.phase_names
     writer.save_latency(_WORKER, {(names[p], d, kind): h for (p, d, kind), h in recorder.histograms.items()})
-    write_json(run_dir / layout.READBACK, _read_back(simulation))
+    write_json(run_dir / layout.READBACK, read_back(simulation))
+    writer.save_players(simulation.played.record)
+    writer.save_players_latency(simulation.played.record.worker, simulation.played.latency)
+    with writer.players_timeline(simulation.played.record.worker) as rows:
+        rows.write(*simulation.played.rows)
+    for fault in simulation.course.faults:
+        append_fault(run_dir, fault)
+    for outcome in simulation.course.outcomes:
+        append_outcome(run_dir, outcome)
     writer.save_drain(simulation.drain)
     writer.save_core_shutdown(simulation.shutdown)
     with (
         writer.metrics(layout.HOST_METRICS, HostSample) as host,
         writer.metrics(layout.BROKER_METRICS, BrokerSample) as brokers,
+        writer.metrics(layout.GROUP_METRICS, GroupSample) as groups,
+        writer.metrics(layout.LEADER_METRICS, LeaderSample) as leaders,
     ):
+        groups.write(*simulation.course.groups)
+        leaders.write(*simulation.course.leaders)
         host.write(*(HostSample(t=t, cpu_busy_pct=40.0, cpu_steal_pct=0.0) for t in _seconds()))
         brokers.write(simulation.broker)
 
@@ -73,6 +112,8 @@ def _run_info(name: str) -> RunInfo:
             for domain, t in TRAFFIC.items()
         },
         "load": {"processes": 1},
+        "players": {"count": PLAYERS, "processes": 1},
+        "thresholds": THRESHOLDS,
     }
     return RunInfo(id=name, scenario="selftest", scale=1.0, seed=0, config=config, status="finished")
 
@@ -175,6 +216,8 @@ def _load_record(simulation: Simulation, recorder: Recorder) -> LoadRecord:
             }
             for i, name in enumerate(names)
         },
+        stakes={str(domain): _stakes(simulation, domain) for domain in TRAFFIC},
+        **_watched(simulation),
         max_gap_ms={
             name: {d: us / 1000 for (phase, d), us in recorder.max_gap_us.items() if phase == i}
             for i, name in enumerate(names)
@@ -182,49 +225,30 @@ def _load_record(simulation: Simulation, recorder: Recorder) -> LoadRecord:
     )
 
 
-def _with_digest(stream: StreamRecord, digest: int) -> StreamRecord:
-    plain = {name: getattr(stream, name) for name in ("stream", "domain", "topic", "key", "sent", "acked")}
-    return StreamRecord(**plain, failed=stream.failed, digest=digest % 2**64)
+def _stakes(simulation: Simulation, domain: Domain) -> dict[str, int]:
+    return total_stakes(e.value for e in simulation.sent if e.domain is domain and e.kind == "valid")
 
 
-def _read_back(simulation: Simulation) -> dict[str, Any]:
-    """Read the log as the fresh reader does."""
-    known = {event.stream: (event.domain.topic, event.key) for event in simulation.plan}
-    reader = ReadAccounting(known)
-    marks: dict[tuple[str, int], tuple[int, int]] = {}
-    for (domain, partition), records in simulation.log.items():
-        marks[domain.topic, partition] = (0, records[-1].offset + 1 if records else 0)
-    for domain, records in simulation.read.items():
-        reader.add_records(domain.topic, [(r.partition, r.offset, r.key, r.value) for r in records])
-    receipts = ReceiptAccounting()
-    receipts.add(decode_receipt(encode_receipt(receipt)) for receipt in _receipts(simulation))
+def _watched(simulation: Simulation) -> dict[str, Any]:
+    """What the load worker's watches of partitions and of transactions say."""
+    watches = {domain: PartitionWatch(str(domain)) for domain in TRAFFIC}
+    for ack in sorted(simulation.acks, key=lambda ack: ack.at_us):
+        watches[ack.sent.domain].acked(ack.partition, ack.sent.ts_us, ack.at_us, ack.offset, ack.offset)
+    transactions = TransactionWatch()
+    for number, receipt in enumerate(receipts_of(simulation)):
+        transactions.saw(receipt, 2 * number, 2 * number + (1 if number < simulation.precommitted else 2))
+    for partition, (first, last) in simulation.shown.items():
+        run = (partition, first, last, Outcome.PROCESSED, PHASES[-1].end_us)
+        transactions.saw(receipt_of(Domain.ECONOMY, "core-0", run[4], [run], {}), 0, -1)
+    said = transactions.to_json()
     return {
-        **reader.to_json(marks),
-        "receipts": receipts.to_json(),
-        "dead_letters": simulation.dead_letters,
+        "gaps": tuple(from_plain(PartitionGap, gap) for watch in watches.values() for gap in watch.gaps),
+        "acked_below_known": sum(watch.acked_below_known for watch in watches.values()),
+        "outcomes_seen": tuple(from_plain(OutcomesSeen, one) for one in said["outcomes_seen"]),
+        "precommitted_reads": said["precommitted_reads"],
     }
 
 
-def _when_and_where(one: Handled) -> tuple[int, Domain]:
-    return one.done_us, one.domain
-
-
-def _receipts(simulation: Simulation) -> Iterator[Receipt]:
-    """One receipt for what a domain handled at one time, with runs of equal outcomes."""
-    in_order = sorted(simulation.handled, key=_when_and_where)
-    for (done_us, domain), group in groupby(in_order, key=_when_and_where):
-        runs: list[Run] = []
-        for one in group:
-            last = runs[-1] if runs else None
-            if last and (last[0], last[2] + 1, last[3]) == (one.partition, one.offset, one.outcome):
-                runs[-1] = (last[0], last[1], one.offset, one.outcome, done_us)
-            else:
-                runs.append((one.partition, one.offset, one.offset, one.outcome, done_us))
-        yield Receipt(
-            instance="core-0",
-            domain=str(domain),
-            topic=domain.topic,
-            sent_us=done_us,
-            transactional=domain is Domain.ECONOMY,
-            runs=runs,
-        )
+def _with_digest(stream: StreamRecord, digest: int) -> StreamRecord:
+    plain = {name: getattr(stream, name) for name in ("stream", "domain", "topic", "key", "sent", "acked")}
+    return StreamRecord(**plain, failed=stream.failed, digest=digest % 2**64)

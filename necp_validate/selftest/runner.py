@@ -9,9 +9,12 @@ from tempfile import TemporaryDirectory
 
 from necp_validate.results import CLAIMS, SuiteError, Verdict
 from necp_validate.selftest.accounts import write_run
-from necp_validate.selftest.defects import DEFECTS, Defect
+from necp_validate.selftest.defect import Defect
+from necp_validate.selftest.defects import DEFECTS
 from necp_validate.selftest.simulation import Simulation, new_simulation
 from necp_validate.verify import CHECKS, verify_run
+
+_WORD = {Verdict.FAIL: "failed", Verdict.UNKNOWN: "unknown"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +23,7 @@ class Caught:
 
     Args:
         defect: what was seeded.
-        failed: the checks and judged claims that failed.
+        failed: the checks and judged claims that failed; for a defect that must leave them unknown, those too.
         summary: what the check, or claim, that had to catch it says.
     """
 
@@ -31,7 +34,7 @@ class Caught:
     @property
     def expected(self) -> frozenset[str]:
         """The checks and claims that must fail, and no other."""
-        return self.defect.claims | {self.defect.caught_by}
+        return self.defect.expected
 
     @property
     def caught(self) -> bool:
@@ -42,8 +45,8 @@ class Caught:
     def problem(self) -> str:
         """Why the defect does not count as caught; empty if it does."""
         missed, extra = sorted(self.expected - self.failed), sorted(self.failed - self.expected)
-        parts = [f"not failed: {', '.join(missed)}"] if missed else []
-        parts += [f"failed as well: {', '.join(extra)}"] if extra else []
+        parts = [f"not {_WORD[self.defect.verdict]}: {', '.join(missed)}"] if missed else []
+        parts += [f"{_WORD[self.defect.verdict]} as well: {', '.join(extra)}"] if extra else []
         return "; ".join(parts)
 
 
@@ -117,5 +120,8 @@ def _seed(defect: Defect, run_dir: Path) -> Caught:
     simulation = new_simulation()
     simulation.go(defect.after, defect.seed)
     verdicts, summaries = _judge(simulation, run_dir)
-    failed = frozenset(name for name, verdict in verdicts.items() if verdict is Verdict.FAIL)
+    wanted = {Verdict.FAIL, defect.verdict}
+    failed = frozenset(name for name, verdict in verdicts.items() if verdict in wanted)
+    if defect.verdict is Verdict.UNKNOWN:
+        failed -= {name for name in defect.expected if verdicts[name] is Verdict.FAIL}
     return Caught(defect=defect, failed=failed, summary=summaries[defect.caught_by])

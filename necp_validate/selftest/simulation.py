@@ -16,12 +16,15 @@ from zlib import crc32
 
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode, event_id, head, seal
+from necp_validate.events.ledger import LedgerRecord
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.history import BrokerSample, CoreShutdown, Drain
+from necp_validate.selftest.course import STALL, START_US, Course
+from necp_validate.selftest.ledger import ledger_of
+from necp_validate.selftest.playing import Played, played
 
-START_US = 1_790_000_000_000_000
 PARTITIONS = 2
 CHEAT_EVERY, POISON_EVERY = 100, 150
 ACK_US, HANDLED_US = 4_000, 9_000
@@ -115,6 +118,7 @@ class Handled:
     offset: int
     outcome: Outcome
     done_us: int
+    instance: str = "core-0"
 
 
 class Stage(IntEnum):
@@ -140,6 +144,12 @@ class Simulation:
         handled: in order of time.
         read: what the fresh reader gets, per domain, in the order it gets it.
         dead_letters: records per dead-letter topic.
+        ledger: what the event core booked of the economy's events.
+        shown: offsets by economy partition whose outcome a reader of committed records saw, and which then was gone.
+        precommitted: receipts that were shown before their transaction had ended.
+        dealt_too_much: damage beyond what the model has.
+        course: faults, and what became of groups and leaders under them.
+        played: what the players saw of the gateway.
     """
 
     plan: list[Sent]
@@ -149,6 +159,12 @@ class Simulation:
     handled: list[Handled] = field(default_factory=list)
     read: dict[Domain, list[Record]] = field(default_factory=dict)
     dead_letters: dict[str, int] = field(default_factory=dict)
+    ledger: list[LedgerRecord] = field(default_factory=list)
+    shown: dict[int, tuple[int, int]] = field(default_factory=dict)
+    precommitted: int = 0
+    dealt_too_much: int = 0
+    course: Course = field(default_factory=Course)
+    played: Played = field(default_factory=played)
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER
@@ -188,23 +204,14 @@ class Simulation:
 
     def _acknowledge(self) -> None:
         acks = [
-            Ack(sent=r.sent, partition=r.partition, offset=r.offset, at_us=r.sent.ts_us + ACK_US)
-            for r in self.records()
+            Ack(sent=r.sent, partition=r.partition, offset=r.offset, at_us=_due_us(r) + ACK_US) for r in self.records()
         ]
         self.acks = sorted(acks, key=lambda ack: ack.at_us)
 
     def _handle(self) -> None:
-        done = [
-            Handled(
-                domain=r.sent.domain,
-                partition=r.partition,
-                offset=r.offset,
-                outcome=outcome_of(r),
-                done_us=r.sent.ts_us + HANDLED_US,
-            )
-            for r in self.records()
-        ]
+        done = [one for records in self.log.values() for one in _handled(records)]
         self.handled = sorted(done, key=lambda one: (one.done_us, one.domain, one.partition, one.offset))
+        self.ledger = ledger_of(self)
         for domain in TRAFFIC:
             dead = sum(h.outcome is Outcome.DEAD_LETTERED for h in done if h.domain is domain)
             self.dead_letters[domain.dead_letter_topic] = dead
@@ -212,6 +219,23 @@ class Simulation:
     def _read(self) -> None:
         for domain in TRAFFIC:
             self.read[domain] = [record for record in self.records() if record.sent.domain is domain]
+
+
+def _handled(records: list[Record]) -> Iterator[Handled]:
+    """A partition's records are handled in their order, whatever time they bear."""
+    done_us = 0
+    for r in records:
+        done_us = max(done_us, _due_us(r) + HANDLED_US)
+        yield Handled(
+            domain=r.sent.domain, partition=r.partition, offset=r.offset, outcome=outcome_of(r), done_us=done_us
+        )
+
+
+def _due_us(record: Record) -> int:
+    """When a record was written: when it was sent, but for the partition that has no leader for a while."""
+    ts_us, (begin_us, end_us) = record.sent.ts_us, STALL
+    stalled = record.sent.domain is Domain.COMBAT and record.partition == 0 and begin_us <= ts_us < end_us
+    return end_us if stalled else ts_us
 
 
 def outcome_of(record: Record) -> Outcome:

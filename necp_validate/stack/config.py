@@ -211,6 +211,8 @@ def _durability(replicas: int, in_sync: int) -> dict[str, str]:
         "default.replication.factor": str(replicas),
         "min.insync.replicas": str(in_sync),
         "unclean.leader.election.enable": "false",
+        # A follower that stands still holds up every acks=all until it leaves the ISR; 30 s is the default.
+        "replica.lag.time.max.ms": "10000",
         "auto.create.topics.enable": "false",
         "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
         "offsets.topic.replication.factor": str(replicas),
@@ -230,6 +232,7 @@ _SIZING = {
     "num.recovery.threads.per.data.dir": "1",
     "background.threads": "2",
     "group.coordinator.threads": "1",
+    "group.coordinator.append.linger.ms": "0",
     "group.coordinator.background.threads": "1",
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
     "group.initial.rebalance.delay.ms": "0",

@@ -16,10 +16,10 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
 from necp_validate.results import StackError
-from necp_validate.stack.core import python_path
 from necp_validate.stack.docker_guard import LABEL
 from necp_validate.stack.docker_image import has_image, image_tag, why_not_base
 from necp_validate.stack.runtime import load_runtime
+from necp_validate.stack.service import python_path
 
 _PING_TIMEOUT_S = 3
 _HINT = "start a Docker engine on this host, or use the local stack"

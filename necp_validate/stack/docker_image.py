@@ -1,4 +1,4 @@
-"""The one image that brokers and event core run from: Debian, the same Java and jars as locally, the same code."""
+"""The one image that brokers and services run from: Debian, the same Java and jars as locally, the same code."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ SUITE = "bookworm"
 _PYTHON = "3.11"  # Debian bookworm's
 _PACKAGES = ("python3", "iptables", "iproute2")
 _PULLED_BASE = "debian:bookworm-slim"
-_LIBRARIES = ("confluent-kafka", "msgspec", "prometheus-client")
-_CODE = ("__init__.py", "events", "reference")
+_LIBRARIES = ("confluent-kafka", "msgspec", "numpy", "prometheus-client", "uvloop", "websockets")
+_CODE = ("__init__.py", "events", "realtime", "reference")
 _REPOSITORY = "necp-validate"
 
 JAVA = "/opt/java/bin/java"
@@ -101,7 +101,7 @@ def ensure_image(client: docker.DockerClient, runtime: KafkaRuntime, progress: P
         return tag
     if not has_image(client, base_tag()):
         _make_base(client, progress)
-    progress("building the image of brokers and event core (once)")
+    progress("building the image of brokers and services (once)")
     with tempfile.TemporaryDirectory(prefix="necp-image-") as scratch:
         context = Path(scratch)
         shutil.copytree(runtime.java_home, context / "java", symlinks=True)

@@ -5,27 +5,37 @@
 from __future__ import annotations
 
 import time
+import urllib.parse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
 from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL
 from necp_validate.results import StackError, UsageError
-from necp_validate.stack.core import HttpService
-from necp_validate.stack.external_config import CoreAddress, ExternalSettings
-from necp_validate.stack.protocol import ADMIN, BrokerInfo, BrokerSample, Progress, StackDescription
+from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
+from necp_validate.stack.protocol import (
+    ADMIN,
+    FAULT_KINDS,
+    BrokerInfo,
+    BrokerSample,
+    FaultUnavailable,
+    PlayerTls,
+    PlayerVariant,
+    Progress,
+    StackDescription,
+)
 from necp_validate.stack.provision import admin_client
+from necp_validate.stack.service import HttpService
 from necp_validate.stack.waiting import wait_until
 
 _CONNECT_TIMEOUT_S = 30.0
+_NEEDS = "needs the local or the docker stack"
 
 
 class ExternalService(HttpService):
-    """An instance of the event core that runs already: it can be asked, not started or ended."""
-
-    def __init__(self, address: CoreAddress) -> None:
-        super().__init__(address.name, address.http_url, address.metrics_url)
+    """A service that runs already: it can be asked, not started or ended."""
 
     @property
     def pid(self) -> int | None:
@@ -44,9 +54,35 @@ class ExternalService(HttpService):
         """Refuse.
 
         Raises:
-            StackError: always.
+            FaultUnavailable: always.
         """
         _not_ours(f"{self.name} cannot be killed")
+
+    def pause(self) -> None:
+        """Refuse.
+
+        Raises:
+            FaultUnavailable: always.
+        """
+        _not_ours(f"{self.name} cannot be paused")
+
+    def resume(self) -> None:
+        """Do nothing: it was never paused."""
+
+    def paused(self) -> bool:
+        """Return False: it was never paused."""
+        return False
+
+    def hold(self) -> None:
+        """Refuse.
+
+        Raises:
+            FaultUnavailable: always.
+        """
+        _not_ours(f"{self.name} cannot be told to pause its consumers")
+
+    def release(self) -> None:
+        """Do nothing: it was never held."""
 
     def log_tail(self, lines: int = 20) -> str:
         """Return nothing: its log cannot be seen from here."""
@@ -55,6 +91,29 @@ class ExternalService(HttpService):
     def cpu_s(self) -> float:
         """Return 0: it cannot be seen from here."""
         return 0.0
+
+
+class ExternalGateway(ExternalService):
+    """A gateway that runs already.
+
+    Args:
+        name: what it is called here.
+        address: where it is.
+    """
+
+    def __init__(self, name: str, address: GatewayAddress) -> None:
+        super().__init__(name, address.http_url, address.metrics_url)
+        self._address = address
+
+    @property
+    def udp_address(self) -> tuple[str, int]:
+        """Host and port of its UDP socket."""
+        return str(urllib.parse.urlsplit(self._address.websocket_url).hostname), self._address.udp_port
+
+    @property
+    def websocket_url(self) -> str:
+        """Where a WebSocket is opened."""
+        return self._address.websocket_url
 
 
 class ExternalStack:
@@ -143,9 +202,61 @@ class ExternalStack:
         """Refuse."""
         _not_ours(f"broker {broker} cannot be resumed")
 
+    def renew_certificate(self, broker: int) -> int:
+        """Refuse."""
+        _not_ours(f"broker {broker} gets its certificates from somebody else")
+
+    def shared_file(self, name: str) -> tuple[Path, str]:
+        """Refuse."""
+        _not_ours(f"services there do not see the file {name} here")
+
     def broker_alive(self, broker: int) -> bool:
         """Tell whether the cluster named the broker when it was asked."""
         return any(info.id == broker for info in self._brokers)
+
+    def cut(self, source: str, target: str) -> None:
+        """Refuse."""
+        _not_ours(f"{source} cannot be cut off from {target}")
+
+    def slow(self, node: str, *, delay_ms: float, loss: float = 0.0) -> None:
+        """Refuse."""
+        _not_ours(f"{node} cannot be slowed down")
+
+    def touched_packets(self, node: str) -> int:
+        """Refuse."""
+        _not_ours(f"the packets of {node} cannot be counted")
+
+    def heal(self) -> None:
+        """Do nothing: nothing was cut."""
+
+    def link_open(self, source: str, target: str) -> bool:
+        """Refuse."""
+        _not_ours(f"the link from {source} to {target} cannot be measured")
+
+    def fill_disk(self, broker: int) -> None:
+        """Refuse."""
+        _not_ours(f"the disk of broker {broker} cannot be filled")
+
+    def free_disk(self, broker: int) -> None:
+        """Do nothing: nothing was filled."""
+
+    def read_only_disk(self, broker: int) -> None:
+        """Refuse."""
+        _not_ours(f"the disk of broker {broker} cannot be made read-only")
+
+    def writable_disk(self, broker: int) -> None:
+        """Do nothing: nothing was made read-only."""
+
+    def remaining_faults(self) -> list[str]:
+        """Return nothing: no fault can be injected."""
+        return []
+
+    def undo_faults(self) -> None:
+        """Do nothing: no fault can be injected."""
+
+    def describe_unavailable(self) -> Mapping[str, str]:
+        """Return every kind of fault: none can be injected."""
+        return dict.fromkeys(FAULT_KINDS, _NEEDS)
 
     def client_config(self, principal: str) -> dict[str, str]:
         """Return librdkafka properties of a principal.
@@ -184,7 +295,36 @@ class ExternalStack:
                 hint="add a [[core]] with its http_url for each instance that the scenario wants",
             )
         self._given += 1
-        return ExternalService(self._settings.cores[self._given - 1])
+        core = self._settings.cores[self._given - 1]
+        return ExternalService(core.name, core.http_url, core.metrics_url)
+
+    def start_gateway(self, instance: str, env: Mapping[str, str]) -> ExternalGateway:
+        """Return the gateway that the file names.
+
+        Raises:
+            UsageError: it names none.
+        """
+        return ExternalGateway(instance, self._gateway)
+
+    def player_tls(self, variant: PlayerVariant = "valid") -> PlayerTls:
+        """Return the files of a player that the file names.
+
+        Raises:
+            UsageError: it names none of this kind.
+        """
+        try:
+            return self._gateway.tls[variant]
+        except KeyError:
+            raise UsageError(f"{self._settings.file}: 'gateway.{variant}' is missing") from None
+
+    @property
+    def _gateway(self) -> GatewayAddress:
+        if self._settings.gateway is None:
+            raise UsageError(
+                f"{self._settings.file}: 'gateway' is missing: players have nothing to connect to",
+                hint="add a [gateway] with websocket_url, http_url, ca, certificate and key, or run without players",
+            )
+        return self._settings.gateway
 
     def sample(self) -> list[BrokerSample]:
         """Return nothing: the brokers cannot be seen from here."""
@@ -208,4 +348,4 @@ class ExternalStack:
 
 
 def _not_ours(what: str) -> NoReturn:
-    raise StackError(f"{what}: an external cluster is its owner's", hint="use the local or the docker stack")
+    raise FaultUnavailable(f"{_NEEDS}: {what}: an external cluster is its owner's")

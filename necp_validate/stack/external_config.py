@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any, NoReturn
 
 from necp_validate.results import UsageError
 from necp_validate.stack.config import SCRAM_MECHANISM
+from necp_validate.stack.protocol import PlayerTls, PlayerVariant
 
 _KEYS = (
     "bootstrap_servers",
     "ca",
     "core",
+    "gateway",
     "internal",
     "principals",
     "properties",
@@ -41,6 +44,25 @@ class CoreAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayAddress:
+    """A real-time gateway that runs already.
+
+    Args:
+        http_url: base address of its HTTP endpoint.
+        metrics_url: full address of its metrics.
+        websocket_url: where players open a WebSocket.
+        udp_port: of its UDP socket, on the same host.
+        tls: files of a player, by the kind of its certificate; what is not there cannot be tried.
+    """
+
+    http_url: str
+    metrics_url: str
+    websocket_url: str
+    udp_port: int
+    tls: Mapping[PlayerVariant, PlayerTls]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalSettings:
     """The file, checked.
 
@@ -50,6 +72,7 @@ class ExternalSettings:
         internal: librdkafka properties of the internal listener; empty if there is none.
         principals: user name and password by principal.
         cores: instances of the event core that run already.
+        gateway: the gateway that runs already, if there is one.
     """
 
     file: Path
@@ -57,6 +80,7 @@ class ExternalSettings:
     internal: Mapping[str, str] = field(default_factory=dict)
     principals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     cores: tuple[CoreAddress, ...] = ()
+    gateway: GatewayAddress | None = None
 
 
 class _Table:
@@ -88,6 +112,12 @@ class _Table:
             self.refuse(f"{self.path(key)!r}", f"must be a string, not {type(value).__name__}")
         return value
 
+    def port(self, key: str, default: int) -> int:
+        value = self.values.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 16:
+            self.refuse(f"{self.path(key)!r}", f"must be a port number, not {value!r}")
+        return value
+
     def existing_file(self, key: str) -> str:
         path = self.file.parent / self.text(key)
         if not path.is_file():
@@ -109,8 +139,10 @@ def load_external(file: Path) -> ExternalSettings:
     Args:
         file: TOML, with the keys ``bootstrap_servers``, ``security_protocol``, ``sasl_mechanism``, ``ca``, the
             tables ``principals.<name>`` (``username``, ``password`` or ``password_env``), ``internal``
-            (``bootstrap_servers``, ``ca``, ``certificate``, ``key``), ``properties`` (of librdkafka), and the
-            list ``core`` (``name``, ``http_url``, ``metrics_url``). Paths are relative to the file.
+            (``bootstrap_servers``, ``ca``, ``certificate``, ``key``), ``properties`` (of librdkafka), ``gateway``
+            (``websocket_url``, ``udp_port``, ``http_url``, ``metrics_url``, ``ca``, ``certificate``, ``key``, and the
+            tables ``expired`` and ``stranger`` of a ``certificate`` and ``key`` that it must refuse), and the list
+            ``core`` (``name``, ``http_url``, ``metrics_url``). Paths are relative to the file.
 
     Raises:
         UsageError: it cannot be read, or a key in it is wrong; names file and key.
@@ -136,6 +168,7 @@ def load_external(file: Path) -> ExternalSettings:
         internal=_internal(file, content["internal"]) if "internal" in content else {},
         principals=_principals(file, content.get("principals", {})),
         cores=_cores(file, content.get("core", [])),
+        gateway=_gateway(file, content["gateway"]) if "gateway" in content else None,
     )
 
 
@@ -173,3 +206,30 @@ def _cores(file: Path, values: object) -> tuple[CoreAddress, ...]:
         metrics_url = table.text("metrics_url", f"{http_url}/metrics")
         found.append(CoreAddress(name=table.text("name", f"core-{number}"), http_url=http_url, metrics_url=metrics_url))
     return tuple(found)
+
+
+_REFUSED: tuple[PlayerVariant, ...] = ("expired", "stranger")
+_GATEWAY_KEYS = ("websocket_url", "udp_port", "http_url", "metrics_url", "ca", "certificate", "key", *_REFUSED)
+
+
+def _gateway(file: Path, values: object) -> GatewayAddress:
+    table = _Table(file, "gateway", values, _GATEWAY_KEYS)
+    websocket_url, http_url = table.text("websocket_url").rstrip("/"), table.text("http_url").rstrip("/")
+    if not websocket_url.startswith("wss://") or not urllib.parse.urlsplit(websocket_url).hostname:
+        table.refuse("'gateway.websocket_url'", f"must be wss://HOST:PORT, not {websocket_url!r}")
+    ca = Path(table.existing_file("ca"))
+
+    def tls(of: _Table) -> PlayerTls:
+        return PlayerTls(ca=ca, certificate=Path(of.existing_file("certificate")), key=Path(of.existing_file("key")))
+
+    found: dict[PlayerVariant, PlayerTls] = {"valid": tls(table)}
+    for variant in _REFUSED:
+        if variant in table.values:
+            found[variant] = tls(_Table(file, f"gateway.{variant}", table.values[variant], ("certificate", "key")))
+    return GatewayAddress(
+        http_url=http_url,
+        metrics_url=table.text("metrics_url", f"{http_url}/metrics"),
+        websocket_url=websocket_url,
+        udp_port=table.port("udp_port", 7777),
+        tls=found,
+    )

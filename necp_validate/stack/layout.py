@@ -18,10 +18,12 @@ from necp_validate.stack.config import (
     server_properties,
     write_properties,
 )
-from necp_validate.stack.pki import Authority
-from necp_validate.stack.protocol import ADMIN
+from necp_validate.stack.pki import Authority, PlayersPki
+from necp_validate.stack.protocol import ADMIN, FaultUnavailable
 from necp_validate.stack.runtime import KafkaRuntime
 from necp_validate.stack.storage import bootstrap_snapshot, format_directory, new_cluster_id
+
+_PKI = "pki"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +34,13 @@ class ClusterLayout:
         directory: the stack's working directory.
         settings: of every broker, by id.
         passwords: SCRAM password of every principal.
+        authority: issues certificates; None for who has only attached to the stack. Its key is never written down.
     """
 
     directory: Path
     settings: Mapping[int, BrokerSettings]
     passwords: Mapping[str, str]
+    authority: Authority | None = None
 
     @classmethod
     def create(
@@ -46,6 +50,7 @@ class ClusterLayout:
         runtime: KafkaRuntime,
         *,
         overrides: Mapping[str, str] | None = None,
+        gateway_hosts: Sequence[str] = ("localhost", "127.0.0.1"),
     ) -> ClusterLayout:
         """Write every file of a new cluster.
 
@@ -54,26 +59,20 @@ class ClusterLayout:
             settings: of every broker; paths in them are those that the broker will see.
             runtime: Java and Kafka.
             overrides: broker properties that replace the ones decided here.
+            gateway_hosts: names and addresses at which players reach the gateway.
 
         Raises:
             StackError: Kafka's storage tool failed.
         """
         passwords = {name: secrets.token_urlsafe(18) for name in (*PRINCIPALS, ADMIN)}
-        layout = cls(directory=directory, settings={s.id: s for s in settings}, passwords=passwords)
-        authority = Authority(layout.pki)
+        authority = Authority(directory / _PKI)
+        by_id = {one.id: one for one in settings}
+        layout = cls(directory=directory, settings=by_id, passwords=passwords, authority=authority)
         authority.issue_client(ADMIN)
+        layout.players.issue(gateway_hosts)
         snapshot, cluster_id = bootstrap_snapshot(runtime), new_cluster_id()
         for broker in settings:
-            names = dict.fromkeys(
-                (
-                    broker.internal_host,
-                    broker.external_host,
-                    broker_principal(broker.id),
-                    "localhost",
-                    "127.0.0.1",
-                )
-            )
-            authority.issue_server(broker_principal(broker.id), list(names))
+            layout.issue_certificate(broker.id)
             home = layout.home(broker.id)
             format_directory(home / "data", node_id=broker.id, cluster_id=cluster_id, snapshot=snapshot)
             write_properties(layout.properties_file(broker.id), server_properties(broker, settings, overrides))
@@ -83,12 +82,29 @@ class ClusterLayout:
     @property
     def pki(self) -> Path:
         """Folder of the certificates."""
-        return self.directory / "pki"
+        return self.directory / _PKI
 
     @property
     def ca(self) -> Path:
         """Certificate of the authority."""
         return self.pki / "ca.pem"
+
+    @property
+    def players(self) -> PlayersPki:
+        """Certificates of gateway and players; none of them is in ``pki``, which brokers see."""
+        return PlayersPki(self.directory / "players-pki")
+
+    def issue_certificate(self, broker: int) -> int:
+        """Issue a broker's certificate, in the place of the one that it has; returns its serial number.
+
+        Raises:
+            FaultUnavailable: this process does not have the authority's key.
+        """
+        if self.authority is None:
+            raise FaultUnavailable("needs the authority's key, which only the command that brought the stack up has")
+        settings, name = self.settings[broker], broker_principal(broker)
+        hosts = dict.fromkeys((settings.internal_host, settings.external_host, name, "localhost", "127.0.0.1"))
+        return self.authority.issue_server(name, list(hosts)).serial
 
     def home(self, broker: int) -> Path:
         """Return the folder of one broker."""

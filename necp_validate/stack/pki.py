@@ -13,6 +13,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from necp_validate.results import StackError
+from necp_validate.stack.protocol import PlayerTls, PlayerVariant
+
 ORGANIZATION = "necp-validate"
 VALIDITY_DAYS = 30
 
@@ -25,11 +28,13 @@ class KeyPair:
         cert: certificate chain.
         key: private key, PKCS#8, unencrypted.
         store: both in one file, as Kafka's PEM key store wants them.
+        serial: the certificate's number.
     """
 
     cert: Path
     key: Path
     store: Path
+    serial: int
 
 
 class Authority:
@@ -38,15 +43,18 @@ class Authority:
     Args:
         directory: where everything goes; made if it is not there.
         validity_days: of every certificate.
+        name: common name of the authority.
     """
 
-    def __init__(self, directory: Path, *, validity_days: float = VALIDITY_DAYS) -> None:
+    def __init__(
+        self, directory: Path, *, validity_days: float = VALIDITY_DAYS, name: str = "necp-validate CA"
+    ) -> None:
         self.directory = directory
         self.validity_days = validity_days
         directory.mkdir(parents=True, exist_ok=True)
         directory.chmod(0o700)
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("necp-validate CA")
+        self._name = _name(name)
         usage = _key_usage(ca=True)
         self._cert = (
             self._builder(self._name, self._key.public_key(), validity_days)
@@ -70,6 +78,15 @@ class Authority:
             [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
             self.validity_days,
         )
+
+    def issue_endpoint(self, name: str, hosts: Sequence[str]) -> KeyPair:
+        """Issue the certificate of a server that is nobody's client.
+
+        Args:
+            name: common name.
+            hosts: names and addresses that clients may use for it.
+        """
+        return self._issue(name, hosts, [ExtendedKeyUsageOID.SERVER_AUTH], self.validity_days)
 
     def issue_client(self, name: str, *, validity_days: float | None = None) -> KeyPair:
         """Issue a client's certificate; its common name is its Kafka principal on the internal listener."""
@@ -117,12 +134,67 @@ class Authority:
             cert=self.directory / f"{name}.cert.pem",
             key=self.directory / f"{name}.key.pem",
             store=self.directory / f"{name}.store.pem",
+            serial=cert.serial_number,
         )
         files.cert.write_bytes(chain)
         for path, content in ((files.key, secret), (files.store, secret + chain)):
             path.touch(mode=0o600)
             path.write_bytes(content)
         return files
+
+
+GATEWAY_NAME = "gateway"
+"""Name of the gateway's certificate."""
+_VALID, _EXPIRED, _STRANGER = "player", "expired", "stranger"
+
+
+class PlayersPki:
+    """The certificates of gateway and players, in a folder of their own, by an authority of their own.
+
+    Args:
+        directory: the folder.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @property
+    def ca(self) -> Path:
+        """Certificate of the authority."""
+        return self.directory / "ca.pem"
+
+    def issue(self, hosts: Sequence[str]) -> None:
+        """Issue everything: for the gateway, for players, and what the gateway has to refuse.
+
+        Args:
+            hosts: names and addresses at which players reach the gateway.
+        """
+        authority = Authority(self.directory, name="necp-validate players CA")
+        authority.issue_endpoint(GATEWAY_NAME, hosts)
+        authority.issue_client(_VALID)
+        authority.issue_client(_EXPIRED, validity_days=-1)
+        Authority(self.directory / _STRANGER, name="necp-validate strangers CA").issue_client(_VALID)
+
+    def gateway(self) -> tuple[Path, Path]:
+        """Return certificate and private key of the gateway."""
+        return self._pair(self.directory, GATEWAY_NAME)
+
+    def player(self, variant: PlayerVariant = "valid") -> PlayerTls:
+        """Return the files of a player.
+
+        Raises:
+            StackError: there are none.
+        """
+        if not self.ca.exists():
+            hint = "the stack was brought up by an older version: end it with `necp-validate down`, start again"
+            raise StackError(f"there are no players' certificates in {self.directory}", hint=hint)
+        folder = self.directory / _STRANGER if variant == "stranger" else self.directory
+        certificate, key = self._pair(folder, _EXPIRED if variant == "expired" else _VALID)
+        return PlayerTls(ca=self.ca, certificate=certificate, key=key)
+
+    @staticmethod
+    def _pair(folder: Path, name: str) -> tuple[Path, Path]:
+        return folder / f"{name}.cert.pem", folder / f"{name}.key.pem"
 
 
 def _name(common_name: str) -> x509.Name:

@@ -16,8 +16,13 @@ from necp_validate.results import StackError
 _LOW, _HIGH = 15_000, 32_000
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+def free_ports(count: int, host: str = "127.0.0.1", *, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
     """Return distinct ports that nothing listens on.
+
+    Args:
+        count: how many.
+        host: address that they are for.
+        kind: of TCP (a stream) or of UDP (datagrams).
 
     Raises:
         StackError: there are not enough.
@@ -27,7 +32,7 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
         for port in random.sample(range(_LOW, _HIGH), 500 + count):
             if len(found) == count:
                 return found
-            probe = held.enter_context(socket.socket())
+            probe = held.enter_context(socket.socket(type=kind))
             with contextlib.suppress(OSError):
                 probe.bind((host, port))
                 found.append(port)

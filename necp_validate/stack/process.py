@@ -15,6 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from necp_validate.stack.waiting import wait_until
+
+_PAUSE_TIMEOUT_S = 5.0
 # Runs in the child before the program itself: the kernel kills the process when its parent ends, however it ends.
 # A separate interpreter and not ``preexec_fn``, which is unsafe (and warned about) in a process with threads.
 _TIED = """
@@ -24,6 +27,9 @@ if os.getppid() != int(sys.argv[1]):
     os._exit(125)
 os.execv(sys.argv[2], sys.argv[2:])
 """
+
+
+_Job = tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str], int | None, bool]
 
 
 class _Launcher:
@@ -36,26 +42,26 @@ class _Launcher:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._owner = 0
-        self._jobs: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]]
+        self._jobs: queue.SimpleQueue[_Job]
 
-    def launch(self, command: Sequence[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    def launch(
+        self, command: Sequence[str], log: Path, env: dict[str, str], group: int | None, listens: bool
+    ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._owner != os.getpid():
                 self._owner = os.getpid()
                 self._jobs = queue.SimpleQueue()
                 threading.Thread(target=self._work, args=(self._jobs,), daemon=True, name="necp-launcher").start()
         future: Future[subprocess.Popen[bytes]] = Future()
-        self._jobs.put((future, command, log, env))
+        self._jobs.put((future, command, log, env, group, listens))
         return future.result()
 
     @staticmethod
-    def _work(
-        jobs: queue.SimpleQueue[tuple[Future[subprocess.Popen[bytes]], Sequence[str], Path, dict[str, str]]],
-    ) -> None:
+    def _work(jobs: queue.SimpleQueue[_Job]) -> None:
         while True:
-            future, command, log, env = jobs.get()
+            future, command, log, env, group, listens = jobs.get()
             try:
-                future.set_result(_popen(command, log, env))
+                future.set_result(_popen(command, log, env, group, listens))
             except OSError as error:
                 future.set_exception(error)
 
@@ -63,15 +69,18 @@ class _Launcher:
 _LAUNCHER = _Launcher()
 
 
-def _popen(command: Sequence[str], log: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+def _popen(
+    command: Sequence[str], log: Path, env: dict[str, str], group: int | None, listens: bool
+) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
         return subprocess.Popen(
             list(command),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             env=env,
             start_new_session=True,
+            group=group,
         )
 
 
@@ -102,6 +111,8 @@ class ManagedProcess:
         log: Path,
         env: Mapping[str, str] | None = None,
         detached: bool = False,
+        group: int | None = None,
+        listens: bool = False,
     ) -> ManagedProcess:
         """Start a program in its own session, its output appended to a file.
 
@@ -110,23 +121,37 @@ class ManagedProcess:
             log: file for its output.
             env: its whole environment; that of this process if None.
             detached: let it outlive this process; otherwise the kernel ends it together with this process.
+            group: id of the group that it runs under; that of this process if None.
+            listens: let its standard input be what ``tell`` says; otherwise there is none.
 
         Raises:
             OSError: the program cannot be started.
         """
         full_env = dict(os.environ if env is None else env)
         if detached or not sys.platform.startswith("linux"):
-            popen = _popen(command, log, full_env)
+            popen = _popen(command, log, full_env, group, listens)
         else:
             guard = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
-            popen = _LAUNCHER.launch(guard, log, full_env)
+            popen = _LAUNCHER.launch(guard, log, full_env, group, listens)
         # A child that has ended already is still there to be asked, until it is waited for.
         return cls(popen.pid, birth_of(popen.pid) or 0.0, log, popen)
+
+    @property
+    def container(self) -> None:
+        """Nothing: it runs in none."""
 
     @property
     def process(self) -> psutil.Process | None:
         """The process, for its counters; None if it was gone when this was made."""
         return self._process
+
+    def tell(self, text: str) -> None:
+        """Write to its standard input; nothing happens if it has ended. It must have been started with ``listens``."""
+        assert self._popen is not None
+        assert self._popen.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._popen.stdin.write(text.encode())
+            self._popen.stdin.flush()
 
     def alive(self) -> bool:
         """Tell whether it runs."""
@@ -157,6 +182,31 @@ class ManagedProcess:
             os.killpg(self.pid, number)
         except ProcessLookupError:
             return
+
+    def pause(self) -> None:
+        """Freeze it and everything it started; come back when it is frozen.
+
+        Raises:
+            StackError: it does not stop.
+        """
+        self.signal(signal.SIGSTOP)
+        wait_until(
+            lambda: self.paused() or not self.alive(),
+            timeout_s=_PAUSE_TIMEOUT_S,
+            backoff_s=0.005,
+            message=f"process {self.pid} did not stop",
+        )
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.signal(signal.SIGCONT)
+
+    def paused(self) -> bool:
+        """Tell whether it is frozen."""
+        try:
+            return self._process is not None and self.alive() and self._process.status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for its end; tell whether it came in time."""

@@ -4,13 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from necp_validate.results import StackError
 
 Progress = Callable[[str], None]
 """Receives one short sentence whenever a stage of a long operation begins."""
 
 ADMIN = "admin"
 """The super user: owner of topics, users and ACLs; on the internal listener by certificate, outside by SCRAM."""
+
+NodeName = str
+"""``broker-1`` and so on, or ``clients``."""
+
+CLIENTS = "clients"
+"""As a node: everything that is not a broker (load, event core, this suite)."""
+
+GATEWAY_NODE = "gateway"
+"""As a node: the gateway's UDP socket, whose only links are those to players."""
+
+PlayerVariant = Literal["valid", "expired", "stranger"]
+"""A player's certificate: one that is accepted, one whose time is over, one of another authority."""
+
+FAULT_KINDS = ("kill", "stop", "pause", "cut", "slow", "loss", "disk-full", "read-only")
+"""Every kind of fault that a stack may be able to inject."""
+
+
+class FaultUnavailable(StackError):
+    """This stack cannot do this fault on this machine; the message begins with "needs" and says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +93,7 @@ class StackDescription:
         min_insync_replicas: likewise.
         heap: the brokers' heap settings.
         io_source: what ``read_ios`` and ``write_ios`` of a sample count.
-        faults: kinds of fault this stack can inject, e.g. ``kill``.
+        faults: those of ``FAULT_KINDS`` that this stack can inject on this machine.
     """
 
     backend: str
@@ -84,6 +106,21 @@ class StackDescription:
     heap: str = ""
     io_source: str = ""
     faults: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerTls:
+    """Files with which a player connects to the gateway.
+
+    Args:
+        ca: authority that has signed the gateway's certificate.
+        certificate: the player's certificate.
+        key: its private key; only its owner can read it.
+    """
+
+    ca: Path
+    certificate: Path
+    key: Path
 
 
 @runtime_checkable
@@ -126,11 +163,50 @@ class ServiceHandle(Protocol):
     def kill(self) -> None:
         """End it without warning (SIGKILL) and wait until it is gone."""
 
+    def pause(self) -> None:
+        """Freeze it: its connections stay open, it does nothing.
+
+        Raises:
+            FaultUnavailable: it is not ours to freeze.
+        """
+
+    def resume(self) -> None:
+        """Let it go on; nothing happens if it is not frozen."""
+
+    def paused(self) -> bool:
+        """Tell whether it is frozen."""
+
+    def hold(self) -> None:
+        """Let it read no more events (SIGUSR1); it stays in its consumer groups.
+
+        Raises:
+            FaultUnavailable: it is not ours to hold.
+        """
+
+    def release(self) -> None:
+        """Let it read on (SIGUSR2); nothing happens if it does."""
+
+    def health(self) -> Mapping[str, Any]:
+        """Return what ``/health`` says, whatever its status; nothing if it does not answer."""
+
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of its log."""
 
     def cpu_s(self) -> float:
         """Return the CPU time it has used, in seconds; the last known figure once it is gone."""
+
+
+@runtime_checkable
+class GatewayHandle(ServiceHandle, Protocol):
+    """One running instance of the real-time gateway."""
+
+    @property
+    def udp_address(self) -> tuple[str, int]:
+        """Host and port of its UDP socket."""
+
+    @property
+    def websocket_url(self) -> str:
+        """Where a WebSocket is opened, e.g. ``wss://127.0.0.1:8080``."""
 
 
 @runtime_checkable
@@ -149,7 +225,7 @@ class Stack(Protocol):
         """
 
     def stop(self) -> None:
-        """End every process and container, remove every file. May be called at any time, more than once."""
+        """Undo every fault, end every process and container, remove every file; at any time, more than once."""
 
     def brokers(self) -> tuple[BrokerInfo, ...]:
         """Return every broker, running or not."""
@@ -169,8 +245,98 @@ class Stack(Protocol):
     def resume_broker(self, broker: int) -> None:
         """Let a frozen broker go on."""
 
+    def renew_certificate(self, broker: int) -> int:
+        """Issue a broker a new certificate in the place of its old one; it serves it from its next start on.
+
+        Returns:
+            Its serial number.
+
+        Raises:
+            FaultUnavailable: this process cannot issue certificates.
+        """
+
     def broker_alive(self, broker: int) -> bool:
         """Tell whether a broker's process runs (a frozen one does)."""
+
+    def cut(self, source: NodeName, target: NodeName) -> None:
+        """Drop every packet from a node to another, one way, of open connections too; nothing happens if that is so.
+
+        Raises:
+            FaultUnavailable: it cannot be done here.
+            UsageError: there is no such link.
+        """
+
+    def slow(self, node: NodeName, *, delay_ms: float, loss: float = 0.0) -> None:
+        """Make every link of a node slow, lossy or both, each way; the last call for a node counts.
+
+        Args:
+            node: a broker, or the gateway: then it is the players' UDP that suffers, and nothing else.
+            delay_ms: by how much every packet is later; 0 for loss alone.
+            loss: share of the packets that are lost, from 0 to 1.
+
+        Raises:
+            FaultUnavailable: it cannot be done here.
+            UsageError: there is no such node, or an argument is out of range.
+        """
+
+    def touched_packets(self, node: NodeName) -> int:
+        """Return how many packets ``slow`` has lost or held back for a node so far, as the kernel has counted them.
+
+        Raises:
+            FaultUnavailable: it cannot be told here.
+        """
+
+    def heal(self) -> None:
+        """Undo every cut and everything slow; nothing happens if there is nothing to undo."""
+
+    def link_open(self, source: NodeName, target: NodeName) -> bool:
+        """Tell by a real connection, made from the source's side, whether packets get from a node to another.
+
+        A connection needs both ways; when it fails, counters of the packets dropped tell which way failed. A broker
+        that does not run makes a link that is not open, or refuses the connection, over an open one.
+
+        Raises:
+            StackError: the source is a broker that does not run.
+            UsageError: there is no such link.
+        """
+
+    def fill_disk(self, broker: int) -> None:
+        """Leave no space for whatever a broker creates from now on; it ends when it notices, within seconds.
+
+        A broker in a container that has ended finds its disk sound when it is started again.
+
+        Raises:
+            FaultUnavailable: it cannot be done here.
+        """
+
+    def free_disk(self, broker: int) -> None:
+        """Undo ``fill_disk``; the data is as it was. A broker that has ended is started by ``start_broker``."""
+
+    def read_only_disk(self, broker: int) -> None:
+        """Let a broker create nothing on its disk from now on; it ends when it notices, within seconds.
+
+        Raises:
+            FaultUnavailable: it cannot be done here.
+        """
+
+    def writable_disk(self, broker: int) -> None:
+        """Undo ``read_only_disk``."""
+
+    def remaining_faults(self) -> list[str]:
+        """Return what is still in force, as the system itself has it: frozen brokers and services, rules, mounts.
+
+        A broker that was killed or stopped is none of it: see ``broker_alive``.
+        """
+
+    def undo_faults(self) -> None:
+        """Undo all of ``remaining_faults``, whichever command has injected it.
+
+        Raises:
+            StackError: something could not be undone, and what; the rest has been.
+        """
+
+    def describe_unavailable(self) -> Mapping[str, str]:
+        """Return what this stack cannot inject on this machine: kind of fault to "needs …"."""
 
     def client_config(self, principal: str) -> dict[str, str]:
         """Return librdkafka properties for the external listener.
@@ -191,6 +357,39 @@ class Stack(Protocol):
         Args:
             instance: its name, e.g. ``core-0``.
             env: configuration that goes on top of the connection settings given by the stack.
+        """
+
+    def shared_file(self, name: str) -> tuple[Path, str]:
+        """Return a place for a file that this process writes and services read: as it is here, and as they see it.
+
+        Raises:
+            FaultUnavailable: services of this stack see no file of ours.
+        """
+
+    def start_gateway(self, instance: str, env: Mapping[str, str]) -> GatewayHandle:
+        """Start the real-time gateway; see ``ServiceHandle.wait_ready``.
+
+        A stack has one address for players: a gateway that takes the place of one that has ended is reached there.
+
+        Args:
+            instance: its name, e.g. ``gateway-0``.
+            env: configuration that goes on top of connection settings, addresses and certificates given by the stack.
+
+        Raises:
+            StackError: it cannot be started, or one runs already.
+            UsageError: the target has none.
+        """
+
+    def player_tls(self, variant: PlayerVariant = "valid") -> PlayerTls:
+        """Return the files with which a player connects to the gateway.
+
+        Players have an authority of their own: with these nobody logs in to a broker.
+
+        Args:
+            variant: which of the certificates; all but ``valid`` are to be refused.
+
+        Raises:
+            UsageError: the target has none.
         """
 
     def sample(self) -> list[BrokerSample]:

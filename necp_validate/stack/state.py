@@ -23,6 +23,9 @@ class DetachableStack(Stack, Protocol):
     def destroy(self) -> None:
         """End every process and remove every file, of an attached stack too."""
 
+    def on_launch(self, tell: Callable[[], None]) -> None:
+        """Call this whenever a broker of an attached stack has been started: it is another process now."""
+
 
 Restore = Callable[[Mapping[str, Any]], DetachableStack]
 
@@ -64,12 +67,22 @@ def _restorers() -> dict[str, Restore]:
     return {"local": LocalStack.from_state, "docker": docker}
 
 
+def restore(backend: str, state: Mapping[str, Any]) -> DetachableStack:
+    """Return the stack that ``state`` was taken from.
+
+    Args:
+        backend: e.g. ``local``.
+        state: what its ``state`` returned.
+    """
+    return _restorers()[backend](state)
+
+
 def _read(path: Path) -> tuple[DetachableStack, bool]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
             raise StackError(f"{path} was written by another version of necp-validate")
-        return _restorers()[content["backend"]](content["stack"]), bool(content["ready"])
+        return restore(content["backend"], content["stack"]), bool(content["ready"])
     except FileNotFoundError:
         raise StackError("no stack is up", hint=f"bring one up with `necp-validate up` (looked in {path})") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -93,6 +106,7 @@ def attach(path: Path | None = None) -> DetachableStack:
         raise StackError(
             "the stack was never completely brought up", hint="end it with `necp-validate down`, start again"
         )
+    stack.on_launch(lambda: save_state(stack, stack.describe().backend, file, ready=True))
     return stack
 
 

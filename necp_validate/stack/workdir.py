@@ -9,7 +9,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from necp_validate.results import StackError
+from necp_validate.stack.disks import unmount_below
+from necp_validate.stack.local_links import host_program
+from necp_validate.stack.packet_filter import PacketFilter
+from necp_validate.stack.player_links import players_filter_id
 from necp_validate.stack.process import birth_of
+from necp_validate.stack.root import root_shell
 
 _PREFIX = "necp-stack-"
 _OWNER = "owner.json"
@@ -39,15 +45,31 @@ def disown(path: Path) -> None:
     (path / _OWNER).unlink(missing_ok=True)
 
 
+def stack_id(path: Path) -> str:
+    """Return the id of the stack that works in a directory: what is random in its name."""
+    return path.name.removeprefix(_PREFIX)
+
+
 def sweep(parent: Path | None = None) -> list[Path]:
-    """Remove working directories whose owner was killed; return them."""
+    """Remove working directories whose owner was killed, and faults that it left; return them."""
     removed = []
     for path in Path(parent or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StackError):
             if path.stat().st_uid == os.getuid() and _orphaned(path / _OWNER):
+                _release(path)
                 shutil.rmtree(path, ignore_errors=True)
                 removed.append(path)
     return removed
+
+
+def _release(path: Path) -> None:
+    """Remove mounts below a directory, and the rules of its stack."""
+    if os.geteuid() != 0:
+        return
+    unmount_below(path, root_shell)
+    if host_program():
+        for name in (stack_id(path), players_filter_id(stack_id(path))):
+            PacketFilter(root_shell, name, host_program()).remove()
 
 
 def _orphaned(owner: Path) -> bool:

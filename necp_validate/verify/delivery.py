@@ -12,7 +12,7 @@ from necp_validate.history import History, IntervalSet, LoadRecord, Readback, St
 from necp_validate.results import Finding
 from necp_validate.verify.guarantees import Setting
 from necp_validate.verify.registry import NoEvidence, check
-from necp_validate.verify.tally import Tally, need_loads, need_readback, shown
+from necp_validate.verify.tally import Tally, need_readback, need_senders, shown
 
 _NOTHING_READ = StreamRead(read=IntervalSet())
 
@@ -36,7 +36,7 @@ def _highest(read: StreamRead) -> int:
 @check("lost-write")
 def lost_write(history: History) -> Finding:
     """Acked events that were not read although a later event of their stream was."""
-    readback, loads = need_readback(history), need_loads(history)
+    readback, loads = need_readback(history), need_senders(history)
     tally = Tally("lost-write", history)
     acked = 0
     for stream, read, setting in _streams(loads, readback):
@@ -57,7 +57,7 @@ def lost_write(history: History) -> Finding:
 @check("unseen")
 def unseen(history: History) -> Finding:
     """Acked events above the highest event read of their stream: the end of the log is missing, or unread."""
-    readback, loads = need_readback(history), need_loads(history)
+    readback, loads = need_readback(history), need_senders(history)
     tally = Tally("unseen", history)
     acked = 0
     for stream, read, setting in _streams(loads, readback):
@@ -78,7 +78,7 @@ def unseen(history: History) -> Finding:
 @check("duplicate")
 def duplicate(history: History) -> Finding:
     """Events that the log holds more than once."""
-    readback, loads = need_readback(history), need_loads(history)
+    readback, loads = need_readback(history), need_senders(history)
     tally = Tally("duplicate", history)
     for stream, read, setting in _streams(loads, readback):
         detail = f"{read.duplicates} records repeat an event of this stream"
@@ -95,7 +95,7 @@ def inconsistent_offsets(history: History) -> Finding:
 
     Where an event lies is compared by digest over a whole stream, which needs equal sets on both sides.
     """
-    readback, loads = need_readback(history), need_loads(history)
+    readback, loads = need_readback(history), need_senders(history)
     tally = Tally("inconsistent-offsets", history)
     compared = other = 0
     for load in loads:
@@ -124,7 +124,7 @@ def inconsistent_offsets(history: History) -> Finding:
 @check("nonmonotonic-send")
 def nonmonotonic_send(history: History) -> Finding:
     """Events of one stream whose order in the log is not the order in which they were sent."""
-    readback, loads = need_readback(history), need_loads(history)
+    readback, loads = need_readback(history), need_senders(history)
     tally = Tally("nonmonotonic-send", history)
     for stream, read, setting in _streams(loads, readback):
         detail = f"{read.out_of_order} times, an event comes after a later one of this stream"
@@ -144,18 +144,3 @@ def _weakest(load: LoadRecord) -> Setting:
     settings = [Setting(producer=producer) for producer in load.guarantees.values()]
     strict = [setting for setting in settings if setting.idempotent or setting.in_flight <= 1]
     return (strict or settings or [Setting()])[0]
-
-
-@check("nonmonotonic-poll")
-def nonmonotonic_poll(history: History) -> Finding:
-    """Offsets that did not strictly increase while one reader read one partition. Gaps are legal."""
-    readback = need_readback(history)
-    tally = Tally("nonmonotonic-poll", history)
-    for part in readback.partitions:
-        detail = f"{part.out_of_order_offsets} times, an offset was not above the one before"
-        tally.add(part.out_of_order_offsets, f"{part.topic}[{part.partition}]", detail)
-    return tally.finding(
-        clean=f"offsets strictly increase in {len(readback.partitions)} partitions",
-        found="{count} times, an offset was not above the one before",
-        needs_all_workers=False,
-    )

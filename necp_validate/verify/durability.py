@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from necp_validate.history import History
 from necp_validate.results import Verdict, worst
 from necp_validate.verify.claims import Evidence, Ruling, judges
 from necp_validate.verify.handling import PlantedOutcome, planted_outcome
 from necp_validate.verify.registry import NoEvidence
+from necp_validate.verify.stakes import stakes_due
 
 SHUTDOWN_S = 30.0
 
@@ -14,7 +16,7 @@ SHUTDOWN_S = 30.0
 def acked_is_durable(evidence: Evidence) -> Ruling:
     """No acknowledged event is ever lost: a configuration that allows a loss does not make it none."""
     findings = [evidence.finding(name) for name in ("lost-write", "unseen")]
-    acked = sum(stream.acked.count for load in evidence.history.loads for stream in load.streams)
+    acked = sum(stream.acked.count for load in evidence.history.senders for stream in load.streams)
     lost = sum(finding.count for finding in findings)
     summary = "; ".join(finding.summary for finding in findings)
     allowed = next((finding.allowed for finding in findings if finding.allowed), None)
@@ -25,16 +27,29 @@ def acked_is_durable(evidence: Evidence) -> Ruling:
     return Ruling(verdict=verdict, measured=measured, evidence=summary)
 
 
-@judges("EVT-COMBAT", "every planted cheat rejected, nothing else rejected")
+@judges("EVT-COMBAT", "every planted cheat rejected, nothing else rejected, damage as the model has it")
 def cheats_are_rejected(evidence: Evidence) -> Ruling:
     """Known cheats in the combat stream, against the event core's rejections."""
     outcome = planted_outcome(evidence.history, "combat", "cheat")
     if not outcome.planted:
         raise NoEvidence("no cheat was planted among the combat events")
     measured = f"{outcome.ended:,} rejected of {outcome.planted:,} planted cheats"
-    verdict = Verdict.PASS if outcome.holds else Verdict.FAIL
-    note = "counted from the event core's receipts, read back; damage totals were not compared"
+    right, damage = _damage(evidence.history)
+    verdict = Verdict.PASS if outcome.holds and right else Verdict.FAIL
+    note = f"counted from the event core's receipts, read back; {damage}"
     return Ruling(verdict=verdict, measured=measured, evidence=_bounds(outcome, note))
+
+
+def _damage(history: History) -> tuple[bool, str]:
+    """Whether the event core dealt the damage that the hits sent add up to, as far as that is known."""
+    readback = history.readback
+    due = stakes_due(history, "combat")
+    if due is None or readback is None or "combat" not in readback.totals:
+        return True, "damage not comparable: not every event was acked and handled exactly once, or it was not recorded"
+    dealt, expected = readback.totals["combat"].get("damage", 0), due.get("damage", 0)
+    if dealt == expected:
+        return True, f"{dealt:,} points of damage dealt, exactly what the model has for the hits that were sent"
+    return False, f"{dealt:,} points of damage dealt, but {expected:,} by the model for the hits that were sent"
 
 
 @judges("EVT-REGISTRY", "every planted invalid event dead-lettered, nothing else dead-lettered")

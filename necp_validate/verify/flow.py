@@ -25,7 +25,7 @@ def longest_gap(history: History) -> Finding:
     tally = Tally("longest-gap", history)
     worst_ms = 0.0
     for phase in history.phases:
-        if phase.kind == "fault":
+        if phase.kind == "fault" or _under_fault(history, phase):
             continue
         for load in loads:
             for domain, counts in load.phases.get(phase.name, {}).items():
@@ -43,6 +43,16 @@ def longest_gap(history: History) -> Finding:
     return tally.finding(
         clean=f"the longest time without a successful ack was {worst_ms / 1000:.2f} s {allowed}",
         found=f"{{count}} silences, the longest {worst_ms / 1000:.1f} s without a successful ack {allowed}",
+    )
+
+
+def _under_fault(history: History, phase: Phase) -> bool:
+    """Whether a fault was in force in a phase, though it is not named a fault: one that took long to be undone."""
+    return any(
+        fault.effective_us is not None
+        and fault.begin_us < phase.end_us
+        and (fault.end_us is None or fault.end_us > phase.start_us)
+        for fault in history.faults
     )
 
 

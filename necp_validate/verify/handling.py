@@ -8,7 +8,7 @@ from necp_validate.history import History, IntervalSet, PartitionRead, Readback,
 from necp_validate.results import Finding
 from necp_validate.verify.guarantees import Setting
 from necp_validate.verify.registry import NoEvidence, check
-from necp_validate.verify.tally import Tally, need_loads, need_readback, shown
+from necp_validate.verify.tally import Tally, need_readback, need_senders, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def planted_outcome(history: History, domain: str, kind: str) -> PlantedOutcome:
         NoEvidence: nothing was read back, or there are no receipts.
     """
     readback = need_receipts(history)
-    streams = [stream for load in history.loads for stream in load.streams if stream.domain == domain]
+    streams = [stream for load in history.senders for stream in load.streams if stream.domain == domain]
     topics = {stream.topic for stream in streams}
     receipts = [receipt for receipt in readback.receipts if receipt.topic in topics]
     planted = history.planted(kind, domain)
@@ -72,7 +72,7 @@ def planted_outcome(history: History, domain: str, kind: str) -> PlantedOutcome:
 @check("conservation")
 def conservation(history: History) -> Finding:
     """Every record read has an outcome, nothing else has one, and the planted ones have theirs."""
-    loads, readback = need_loads(history), need_receipts(history)
+    loads, readback = need_senders(history), need_receipts(history)
     tally = Tally("conservation", history)
     topics = history.domain_of_topic
     receipts = {(r.topic, r.partition): r for r in readback.receipts}

@@ -32,7 +32,7 @@ class Latency:
 
     Args:
         histogram: of the events whose end was seen.
-        missing: acked events whose end was not.
+        missing: acked events whose end was not, or whose end is said to be before they were due: a clock is wrong.
     """
 
     histogram: HdrHistogram
@@ -50,6 +50,11 @@ class Latency:
         share = q * self.samples / self.histogram.total if self.histogram.total else math.inf
         return self.histogram.percentile(share) / 1000 if share <= 100 else math.inf
 
+    @property
+    def seen_p99_ms(self) -> float | None:
+        """P99 of those alone whose end was seen."""
+        return self.histogram.percentile(99) / 1000 if self.histogram.total else None
+
     def __str__(self) -> str:
         texts = []
         for q in SAMPLES_FOR:
@@ -63,7 +68,7 @@ def latency_of(history: History, phase: Phase, domains: tuple[str, ...] | None) 
     """End-to-end latencies of a phase, over some domains or all."""
     histogram = history.histogram(phase.name, "e2e", domains)
     acked = history.counts(phase.name, domains).acked
-    missing = max(acked - histogram.total - histogram.negative, 0)
+    missing = max(acked - histogram.total, 0)
     return Latency(histogram=histogram, missing=missing)
 
 
@@ -84,10 +89,16 @@ def _p99(limit_ms: float, domain: str | None, evidence: Evidence) -> Ruling:
     latency = found[name]
     seen = witness(history, phase, domains)
     notes = [f"{latency.samples:,} events", str(seen)]
-    if latency.missing:
-        notes.append(f"{latency.missing:,} of them acked but never seen handled")
-    if latency.histogram.negative:
-        notes.append(f"{latency.histogram.negative:,} negative samples left out")
+    negative = latency.histogram.negative
+    if latency.missing > negative:
+        notes.append(f"{latency.missing - negative:,} of them acked but never seen handled")
+    if negative:
+        notes.append(f"{negative:,} said to have ended before they were due: the event core's clock is behind")
+    ahead = sum(load.ends_from_future for load in history.loads)
+    if ahead:
+        notes.append(
+            f"{ahead:,} events of the run said to end in the future: a clock is ahead; their receipts' arrival counts"
+        )
     if evidence.scale_words:
         notes.append(evidence.scale_words)
     figures = "; ".join(notes)
@@ -97,6 +108,9 @@ def _p99(limit_ms: float, domain: str | None, evidence: Evidence) -> Ruling:
         if seen.saturated:
             verdict = Verdict.UNKNOWN
             figures = f"missed, but {'; '.join(seen.reasons)}, so it may be the host's ({figures})"
+        elif negative and (latency.seen_p99_ms or math.inf) < limit_ms:
+            verdict = Verdict.UNKNOWN
+            figures = f"cannot be told by a clock that is wrong ({figures})"
     return Ruling(verdict=verdict, measured=str(latency), evidence=figures, phase=name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from necp_validate.history import History, IntervalSet
 from necp_validate.results import Finding
 from necp_validate.verify.registry import check
-from necp_validate.verify.tally import Tally, missing_workers, need_loads, need_readback, shown
+from necp_validate.verify.tally import Tally, missing_workers, need_readback, need_senders, shown
 
 
 @check("key-mismatch")
@@ -37,7 +37,7 @@ def value_mismatch(history: History) -> Finding:
 @check("unknown-record")
 def unknown_record(history: History) -> Finding:
     """Records that no load worker sent: of no stream, of an unknown stream, or beyond what a stream sent."""
-    readback, loads = need_readback(history), need_loads(history)
+    readback, loads = need_readback(history), need_senders(history)
     tally = Tally("unknown-record", history)
     tally.add(readback.unknown_records, "all topics", f"{readback.unknown_records} records of no stream")
     sent = {stream.stream: stream.sent for load in loads for stream in load.streams}

@@ -9,13 +9,25 @@ from necp_validate.results import ClaimResult, Finding, Verdict, worst
 
 # Importing these registers the checks and the judges that they hold.
 from necp_validate.verify import (  # noqa: F401
+    availability,
     delivery,
+    drills,
     durability,
+    economy,
+    failover,
+    faults,
     flow,
+    gateway,
     handling,
+    isolation,
     latency,
+    leadership,
+    players,
+    polls,
     records,
     resources,
+    scaling,
+    sessions,
     throughput,
 )
 from necp_validate.verify.claims import judge_claims

@@ -87,10 +87,12 @@ class Tally:
 
 
 def missing_workers(history: History) -> int:
-    """How many load workers of the scenario left no record (they died, or the run ended early)."""
+    """How many load workers or players' processes of the scenario left no record: they died, or the run ended early."""
     load = history.run.config.get("load")
     expected = load.get("processes", 0) if isinstance(load, dict) else 0
-    return max(int(expected) - len(history.loads), 0)
+    players = history.run.config.get("players")
+    playing = max(int(players.get("processes", 1)), 1) if isinstance(players, dict) and players.get("count") else 0
+    return max(int(expected) - len(history.loads), 0) + max(playing - len(history.players), 0)
 
 
 def need_readback(history: History) -> Readback:
@@ -113,6 +115,18 @@ def need_loads(history: History) -> tuple[LoadRecord, ...]:
     if not any(stream.sent for load in history.loads for stream in load.streams):
         raise NoEvidence("no load worker left a record of anything it sent")
     return history.loads
+
+
+def need_senders(history: History) -> tuple[LoadRecord, ...]:
+    """The records of everybody who sent events: load workers, and players through the gateway.
+
+    Raises:
+        NoEvidence: there are none, or nothing was sent.
+    """
+    senders = history.senders
+    if not any(stream.sent for sender in senders for stream in sender.streams):
+        raise NoEvidence("no load worker left a record of anything it sent")
+    return senders
 
 
 def shown(numbers: IntervalSet) -> str:

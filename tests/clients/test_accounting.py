@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from necp_validate.clients.accounting import ReadAccounting, ReceiptAccounting, digest_of
+from necp_validate.clients.accounting import ReadAccounting, digest_of
+from necp_validate.clients.outcomes import ReceiptAccounting
 from necp_validate.events import tail
 from necp_validate.events.receipts import Outcome, Receipt
 
@@ -110,5 +111,8 @@ def test_receipts_are_accounted_by_offset() -> None:
             "rejected": 1,
             "dead_lettered": 0,
             "duplicate_outcomes": 1,
+            "jumps": [{"instance": "core-0", "after": 10, "first": 10, "from_us": 1, "to_us": 2}],
+            "jumps_left_out": 0,
+            "late": [],
         }
     ]

@@ -71,6 +71,25 @@ def test_the_core_reads_events_and_writes_outputs() -> None:
     assert is_allowed("event-core", "transactional-id", "event-core-economy-0", "Write")
 
 
+def test_the_gateway_writes_events_and_reads_what_became_of_them() -> None:
+    """It may not read events, forge receipts, chat for the core or join a group."""
+    may = {
+        (name, operation)
+        for name in TOPICS
+        for operation in ("Read", "Write")
+        if is_allowed("gateway", "topic", name, operation)
+    }
+    assert may == {
+        ("game.combat.events", "Write"),
+        ("game.economy.events", "Write"),
+        ("game.social.events", "Write"),
+        ("game.system.events", "Write"),
+        ("game.core.receipts", "Read"),
+        ("game.social.chat", "Read"),
+    }
+    assert not any(rule.resource_type != "topic" for rule in ACLS if rule.principal == "gateway")
+
+
 def test_the_verifier_only_looks() -> None:
     """It reads every topic, describes groups and cluster, and writes nowhere."""
     assert all(is_allowed("necp-verifier", "topic", name, "Read") for name in TOPICS)

@@ -21,6 +21,7 @@ from necp_validate.events.economy import (
     TransferV2,
 )
 from necp_validate.events.envelope import decode, event_id, head, seal
+from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import LEDGER_TOPIC, MARKET_TOPIC, Domain
 from necp_validate.reference.eventcore.economy import EconomyHandler
@@ -29,7 +30,6 @@ from necp_validate.reference.eventcore.ledger import (
     MAX_HOLES,
     Books,
     SeenSequences,
-    decode_ledger_record,
     ledger_partition,
 )
 
@@ -235,6 +235,9 @@ def test_market_data_are_published_in_intervals() -> None:
     assert not bench.handler.market_due
     bench.now_s += 1.0
     assert bench.handler.market_due
+    assert not bench.handler.market_overdue
+    bench.now_s += 1.0
+    assert bench.handler.market_overdue
     bench.batch(event(trade(1, 12), 2))
     assert json.loads(bench.market[1])["lines"][0][5:8] == [12, 3, 33]
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator
 import pytest
 from kafka_bench import OUTCOME, Accounts, Tail, Traffic
 
+from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import AUDIT_TOPIC, CHAT_TOPIC, LEDGER_TOPIC, MARKET_TOPIC, Domain
-from necp_validate.reference.eventcore.ledger import Books, decode_ledger_record
+from necp_validate.reference.eventcore.ledger import Books
 from necp_validate.stack import LocalStack
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -16,10 +16,10 @@ from necp_validate.events.receipts import Outcome, decode_receipt
 from necp_validate.events.topics import Domain
 from necp_validate.reference.eventcore.deliveries import Deliveries
 from necp_validate.reference.eventcore.handling import BatchResult, Headers, Output
-from necp_validate.reference.eventcore.health import HealthServer
 from necp_validate.reference.eventcore.metrics import CoreMetrics
 from necp_validate.reference.eventcore.receipting import RUNS_PER_RECEIPT, ReceiptBook
 from necp_validate.reference.eventcore.workers import INLINE_RECORDS, WorkerPool
+from necp_validate.reference.health import HealthServer
 
 Report = Callable[[KafkaError | None, Message], None]
 

@@ -33,6 +33,7 @@ class Recipe:
     lost: int = 0
     slow: float = 1.0
     seed: int = 7
+    faults: bool = False
     leave_out: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -77,6 +78,7 @@ class _Writer:
         self._run_json()
         self._json("history/phases.json", self.phases)
         counts = self._timeline()
+        self.faults = self._faults() if self.recipe.faults else []
         streams = self._load(counts)
         self._readback(streams)
         self._latency(counts)
@@ -208,11 +210,62 @@ class _Writer:
                 "offset_not_monotonic": 0,
                 "unmatched_receipts": 0,
                 "max_gap_ms": {name: dict.fromkeys(self.scenario.traffic, 212.5) for name in counts},
+                "gaps": self._gaps(),
+                "outcomes_seen": [],
                 "cpu_s": 61.2,
                 "examples": [],
             },
         )
         return streams
+
+    def _faults(self) -> list[dict[str, Any]]:
+        """A kill, a consumer's end, a cut that was never seen, and one that this backend cannot make."""
+        length = self.end_s - START_S
+        kinds = (
+            ("broker-kill", "broker-2 (leader of game.combat.events-3)", "pid 4711 gone", 0.30, 0.45, ""),
+            ("core-kill", "core-1", "pid 4712 gone", 0.55, 0.70, ""),
+            ("cut", "broker-1 from the other brokers", "", 0.80, 0.85, ""),
+            ("disk-full", "broker-3", "", 0.90, 0.90, "needs a disk of its own for each broker"),
+        )
+        rows = []
+        for kind, target, evidence, begin, end, needs in kinds:
+            begin_us = (START_S + round(begin * length)) * 10**6
+            rows.append(
+                {
+                    "id": f"{kind}-1",
+                    "experiment": kind,
+                    "kind": kind,
+                    "target": target,
+                    "begin_us": begin_us,
+                    "effective_us": begin_us + 80_000 if evidence else None,
+                    "evidence": evidence,
+                    "end_us": None if needs else (START_S + round(end * length)) * 10**6,
+                    "needs": needs,
+                }
+            )
+        (self.run / "history/faults.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self._groups(rows[1]["begin_us"] / 1e6)
+        return rows
+
+    def _groups(self, killed_s: float) -> None:
+        rows = []
+        for t in range(START_S, self.end_s):
+            state, members = "STABLE", 2
+            if killed_s <= t < killed_s + 4:
+                state, members = "PREPARING_REBALANCING", 1
+            elif killed_s + 4 <= t < killed_s + 9:
+                members = 1
+            rows += [[t, f"event-core-{domain}", state, members] for domain in self.scenario.traffic]
+        self._csv("groups", "t,group,state,members", rows)
+
+    def _gaps(self) -> list[dict[str, Any]]:
+        if not self.faults:
+            return []
+        begin = self.faults[0]["effective_us"]
+        return [
+            {"domain": domain, "partition": 3 * i, "from_us": begin, "to_us": begin + 1_200_000 + 900_000 * i}
+            for i, domain in enumerate(self.scenario.traffic)
+        ]
 
     def _planted(self, domain: str, counts: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, int]:
         acked = sum(phase[domain]["acked"] for phase in counts.values())
@@ -279,6 +332,12 @@ class _Writer:
                     for t, n in total.items()
                 ],
                 "dead_letters": {f"{t}.dlt": self._planted_in(t)["poison"] for t in total},
+                "epochs": [],
+                "ledger": [
+                    {"partition": 0, "covered": [[0, n - 1]], "entries": n - sum(self._planted_in(t).values())}
+                    for t, n in total.items()
+                    if t == "game.economy.events"
+                ],
             },
         )
 
@@ -318,7 +377,8 @@ class _Writer:
             for domain, eps in next(p for p in self.phases if p["end_us"] > t * 10**6)["target_eps"].items():
                 backlog = eps * (0.15 if rate_at[t] == "surge" else 0.03) * math.exp(self.random.gauss(0, 0.25))
                 lag.append([t, domain, round(backlog)])
-            isr.append([t, 0, 0])
+            down = self.faults and self.faults[0]["begin_us"] <= t * 10**6 < self.faults[0]["end_us"]
+            isr.append([t, 60, 20 if t * 10**6 < self.faults[0]["begin_us"] + 2_000_000 else 0] if down else [t, 0, 0])
         self._csv("host", "t,cpu_busy_pct,cpu_steal_pct,mem_used_bytes,load_cpu_pct,core_cpu_pct", host)
         header = "t,broker,cpu_pct,rss_bytes,read_ios,write_ios,read_bytes,write_bytes"
         self._csv("brokers", header, brokers)

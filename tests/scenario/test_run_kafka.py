@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from necp_validate.events.topics import Domain
 from necp_validate.history.reader import read_history
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.results import Verdict
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 SCENARIO = """
 description = "a few seconds at a low rate"
-judge = ["DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "OPS-HEALTH"]
+judge = ["DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "EVT-ECONOMY", "OPS-HEALTH"]
 
 [traffic.combat]
 rate_eps = 500
@@ -104,13 +105,19 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
     must_hold = ("lost-write", "unseen", "duplicate", "inconsistent-offsets", "conservation", "value-mismatch")
     assert dict.fromkeys(must_hold, "pass") == {name: checks[name]["verdict"] for name in must_hold}, output
-    assert claims == dict.fromkeys(("DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "OPS-HEALTH"), "pass"), output
+    judged = ("DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "EVT-ECONOMY", "OPS-HEALTH")
+    assert claims == dict.fromkeys(judged, "pass"), output
     history = read_history(run_dir)
     assert len(history.loads) == processes
     assert history.readback is not None
     acked = sum(stream.acked.count for load in history.loads for stream in load.streams)
     assert acked == history.readback.events_read > 8_000
     assert sum(load.unmatched_receipts for load in history.loads) == 0
+    assert {sample.group for sample in history.groups if sample.state == "STABLE"} == {d.group for d in Domain}
+    assert {sample.epoch is not None for sample in history.leaders} == {True}
+    assert history.readback.ledger
+    assert history.readback.epochs
+    assert history.readback.totals["combat"]["damage"] == sum(load.stakes["combat"]["damage"] for load in history.loads)
     for name in ("report.html", "junit.xml", "summary.md"):
         assert (run_dir / name).stat().st_size > 0
 

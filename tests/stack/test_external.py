@@ -9,6 +9,7 @@ import pytest
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import load_external
+from necp_validate.stack.protocol import FaultUnavailable
 from necp_validate.stack.select import open_stack
 
 GOOD = """
@@ -72,6 +73,53 @@ def test_cores_are_handed_out_one_by_one(folder: Path) -> None:
     )
     with pytest.raises(StackError, match="names 1 instances"):
         stack.start_core("core-1", {})
+
+
+GATEWAY = """
+[gateway]
+websocket_url = "wss://game.example:8443/"
+http_url = "http://game.example:8081"
+ca = "ca.pem"
+certificate = "ca.pem"
+key = "ca.pem"
+"""
+
+
+def test_a_gateway_is_handed_out_with_what_players_need(folder: Path) -> None:
+    stack = open_stack("external", config=_write(folder, GOOD + GATEWAY))
+    gateway = stack.start_gateway("gateway-0", {})
+    assert gateway.websocket_url == "wss://game.example:8443"
+    assert gateway.udp_address == ("game.example", 7777)
+    assert gateway.metrics_url == "http://game.example:8081/metrics"
+    assert stack.player_tls().certificate == folder / "ca.pem"
+    with pytest.raises(FaultUnavailable, match="gateway-0 cannot be killed"):
+        gateway.kill()
+    with pytest.raises(UsageError, match=r"cluster.toml: 'gateway.expired' is missing"):
+        stack.player_tls("expired")
+
+
+def test_without_a_gateway_there_are_no_players(folder: Path) -> None:
+    stack = open_stack("external", config=_write(folder, GOOD))
+    with pytest.raises(UsageError, match=r"cluster.toml: 'gateway' is missing"):
+        stack.start_gateway("gateway-0", {})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("wss://game.example:8443/", "ws://game.example", "'gateway.websocket_url' must be wss://HOST:PORT"),
+        ('http_url = "http://game.example:8081"\n', "", "'gateway.http_url' is missing"),
+        ('key = "ca.pem"\n', 'keys = "ca.pem"\n', "unknown key 'gateway.keys'; did you mean 'key'"),
+        ('key = "ca.pem"\n', 'key = "gone.pem"\n', "'gateway.key' names a file that is not there"),
+        ('key = "ca.pem"\n', 'key = "ca.pem"\nudp_port = 0\n', "'gateway.udp_port' must be a port number, not 0"),
+        ('key = "ca.pem"\n', 'key = "ca.pem"\n[gateway.expired]\nkey = "ca.pem"\n', "'gateway.expired.certificate' is"),
+    ],
+)
+def test_a_wrong_gateway_is_named(folder: Path, old: str, new: str, message: str) -> None:
+    head, found, tail = (GOOD + GATEWAY).rpartition(old)
+    assert found
+    with pytest.raises(UsageError, match=message):
+        load_external(_write(folder, head + new + tail))
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ def _readback(ops: Iterable[Op], done: Iterable[Op], topic: str) -> Readback:
             ),
         ),
         dead_letters={f"{topic}.dlt": outcomes[2]},
+        epochs=(),
     )
 
 

@@ -185,13 +185,27 @@ def test_events_never_seen_handled_are_slower_than_any_limit() -> None:
     assert judged("LAT-COMBAT", timed_history(eps={"combat": 100.0}, samples=2_980)).verdict is Verdict.PASS
 
 
-def test_negative_samples_are_reported() -> None:
-    history = combat()
+def with_ends_before_they_were_due(events: int) -> History:
+    """Thirty thousand events whose ends were seen, and some more whose ends a clock that is behind put too early."""
+    history = timed_history(eps={"combat": 1_000.0}, samples=30_000 - events)
     histogram = HdrHistogram()
     histogram.merge(history.latency["steady", "combat", "e2e"])
-    histogram.negative = 7
-    latency = {**history.latency, ("steady", "combat", "e2e"): histogram}
-    assert "7 negative samples" in judged("LAT-COMBAT", replace(history, latency=latency)).evidence
+    histogram.negative = events
+    return replace(history, latency={**history.latency, ("steady", "combat", "e2e"): histogram})
+
+
+def test_a_few_ends_before_they_were_due_are_reported() -> None:
+    result = judged("LAT-COMBAT", with_ends_before_they_were_due(7))
+    assert result.verdict is Verdict.PASS
+    assert "7 said to have ended before they were due" in result.evidence
+
+
+def test_a_clock_that_is_behind_makes_no_pass() -> None:
+    """Left out, these events could be the slow ones."""
+    result = judged("LAT-COMBAT", with_ends_before_they_were_due(1_200))
+    assert result.verdict is Verdict.UNKNOWN
+    assert "cannot be told by a clock that is wrong" in result.evidence
+    assert "acked but never seen handled" not in result.evidence
 
 
 def test_the_headline_latency_is_over_all_domains() -> None:

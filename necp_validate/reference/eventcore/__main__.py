@@ -1,5 +1,7 @@
 """``python -m necp_validate.reference.eventcore``: run one event core, configured by the environment.
 
+SIGTERM ends it gracefully; SIGUSR1 pauses its consumers, which stay in their groups, SIGUSR2 resumes them.
+
 Exit codes: 0 after a graceful shutdown, 1 after a failure or a shutdown that took too long, 2 for a wrong
 configuration.
 """
@@ -35,6 +37,8 @@ def main() -> int:
         return 2
     signal.signal(signal.SIGTERM, lambda *_: service.stop())
     signal.signal(signal.SIGINT, lambda *_: service.stop())
+    signal.signal(signal.SIGUSR1, lambda *_: service.hold())
+    signal.signal(signal.SIGUSR2, lambda *_: service.release())
     try:
         return service.run()
     except OSError as error:

@@ -16,6 +16,7 @@ from confluent_kafka import Message
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import event_types
 from necp_validate.events.topics import Domain
+from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.config import CoreConfig
 from necp_validate.reference.eventcore.deliveries import Deliveries, Sender
 from necp_validate.reference.eventcore.handling import (
@@ -53,6 +54,7 @@ class AtLeastOnceLoop:
         handler: the domain's rules.
         sender: the producer for receipts, dead letters and outputs; shared with other loops.
         metrics: the service's metrics.
+        held: while it is set nothing is read.
         dead_letter_partition: partition of the dead-letter topic that this instance writes.
     """
 
@@ -63,6 +65,7 @@ class AtLeastOnceLoop:
         handler: Handler,
         sender: FlushingSender,
         metrics: CoreMetrics,
+        held: Flag,
         *,
         dead_letter_partition: int,
     ) -> None:
@@ -73,7 +76,8 @@ class AtLeastOnceLoop:
         self._dead_letter_partition = dead_letter_partition
         self._decode = Decoder(event_types(domain)).decode
         self._tick_s = TUNING[domain].tick_ms / 1_000
-        self._receipts = ReceiptBook(domain, config.instance)
+        self._now_us = Clock(config.clock_offset_file).now_us
+        self._receipts = ReceiptBook(domain, config.instance, now_us=self._now_us)
         self._deliveries = Deliveries(sender, on_failure=self._on_failure)
         self._dead_letters: list[Output] = []
         self._handled: dict[int, int] = {}
@@ -83,7 +87,7 @@ class AtLeastOnceLoop:
             config.workers[domain], self._handle, name=domain.value
         )
         hooks = Hooks(assigned=lambda _: {}, revoked=self._on_revoked, lost=self._on_lost)
-        self.intake = Intake(domain, consumer_config(config.kafka, domain, config.instance), hooks, metrics)
+        self.intake = Intake(domain, consumer_config(config.kafka, domain, config.instance), hooks, metrics, held)
 
     @property
     def ready(self) -> bool:
@@ -135,7 +139,7 @@ class AtLeastOnceLoop:
 
     def _handle(self, task: tuple[int, list[Message]]) -> BatchResult:
         partition, records = task
-        return handle_batch(partition, records, self._decode, self._handler.open(partition))
+        return handle_batch(partition, records, self._decode, self._handler.open(partition), now_us=self._now_us)
 
     def _tick(self) -> None:
         """Produce everything that has come up since the last time, together."""
@@ -179,4 +183,5 @@ class AtLeastOnceLoop:
             "partitions": sorted(self.intake.partitions),
             "joined": self.intake.joined,
             "brokers_up": self.intake.brokers_up,
+            "paused": self.intake.paused,
         }

@@ -6,7 +6,7 @@ The rules look at one event alone, so a verdict depends neither on other streams
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from necp_validate.events.base import Event, EventData
 from necp_validate.events.combat import (
@@ -22,7 +22,7 @@ from necp_validate.events.combat import (
     KillV1,
     MoveV1,
 )
-from necp_validate.reference.eventcore.handling import Handle, Output
+from necp_validate.reference.eventcore.handling import Counts, Handle, Output
 
 SPEED_TOLERANCE_PCT: Final = 110
 """A move may be this much of the top speed: clocks of client and server differ a little."""
@@ -67,8 +67,8 @@ class CombatHandler:
 
     def __init__(self) -> None:
         self._damage: dict[str, int] = {}
-        self._counts = {"hits": 0, "healed": 0, "moves": 0, "abilities": 0, "kills": 0}
-        self._rules: dict[type[EventData], Callable[[Any, str], str | None]] = {
+        self._counts = Counts()
+        self._rules: dict[type[EventData], Callable[[Any, str, dict[str, int]], str | None]] = {
             DamageV2: self._hit,
             HealV1: self._heal,
             MoveV1: self._move,
@@ -76,13 +76,13 @@ class CombatHandler:
             KillV1: self._kill,
         }
 
-    def open(self, partition: int) -> Handle:  # noqa: ARG002 (combat keeps nothing by partition)
+    def open(self, partition: int) -> Handle:
         """See :class:`necp_validate.reference.eventcore.handling.Handler`."""
-        rules = self._rules
+        rules, counts = self._rules, self._counts.of(partition)
 
         def handle(event: Event[EventData]) -> str | None:
             data = event.data
-            return rules[type(data)](data, event.key)
+            return rules[type(data)](data, event.key, counts)
 
         return handle
 
@@ -91,43 +91,41 @@ class CombatHandler:
 
     def collect(self) -> tuple[list[Output], dict[str, Any]]:
         """Take the totals: damage by match, and counts."""
-        counts = {name: count for name, count in self._counts.items() if count}
-        results: dict[str, Any] = cast("dict[str, Any]", counts)
+        results: dict[str, Any] = self._counts.take()
         if self._damage:
             results["damage"] = self._damage
         self._damage = {}
-        self._counts = dict.fromkeys(self._counts, 0)
         return [], results
 
-    def _hit(self, hit: DamageV2, match: str) -> str | None:
+    def _hit(self, hit: DamageV2, match: str, counts: dict[str, int]) -> str | None:
         reason = check_hit(hit)
         if reason is None:
             self._damage[match] = self._damage.get(match, 0) + damage_dealt(hit)
-            self._counts["hits"] += 1
+            counts["hits"] = counts.get("hits", 0) + 1
         return reason
 
-    def _heal(self, heal: HealV1, match: str) -> str | None:  # noqa: ARG002 (all rules take the same)
+    def _heal(self, heal: HealV1, _match: str, counts: dict[str, int]) -> str | None:
         if heal.amount > MAX_HEAL[heal.source]:
             return "heal"
-        self._counts["healed"] += heal.amount
+        counts["healed"] = counts.get("healed", 0) + heal.amount
         return None
 
-    def _move(self, move: MoveV1, match: str) -> str | None:  # noqa: ARG002 (all rules take the same)
+    def _move(self, move: MoveV1, _match: str, counts: dict[str, int]) -> str | None:
         reason = check_move(move)
         if reason is None:
-            self._counts["moves"] += 1
+            counts["moves"] = counts.get("moves", 0) + 1
         return reason
 
-    def _ability(self, cast_: AbilityCastV1, match: str) -> str | None:  # noqa: ARG002 (all rules take the same)
+    def _ability(self, cast_: AbilityCastV1, _match: str, counts: dict[str, int]) -> str | None:
         if cast_.since_last_ms < COOLDOWN_MS[cast_.ability]:
             return "cooldown"
-        self._counts["abilities"] += 1
+        counts["abilities"] = counts.get("abilities", 0) + 1
         return None
 
-    def _kill(self, kill: KillV1, match: str) -> str | None:  # noqa: ARG002 (all rules take the same)
+    def _kill(self, kill: KillV1, _match: str, counts: dict[str, int]) -> str | None:
         if kill.distance_cm > WEAPONS[kill.weapon].range_cm:
             return "range"
         if kill.killer == kill.victim:
             return "self-kill"
-        self._counts["kills"] += 1
+        counts["kills"] = counts.get("kills", 0) + 1
         return None

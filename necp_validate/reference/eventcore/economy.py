@@ -16,17 +16,10 @@ from necp_validate.events.economy import (
     TradeV1,
     TransferV2,
 )
+from necp_validate.events.ledger import CURRENCY, LedgerRecord, Listing, Posting, Tick, encode_ledger_record
 from necp_validate.events.topics import LEDGER_TOPIC, MARKET_TOPIC, TOPICS
-from necp_validate.reference.eventcore.handling import BatchResult, Handle, Output
-from necp_validate.reference.eventcore.ledger import (
-    CURRENCY,
-    Books,
-    LedgerRecord,
-    Posting,
-    encode_ledger_record,
-    ledger_partition,
-)
-from necp_validate.reference.eventcore.market import Listing, Tick
+from necp_validate.reference.eventcore.handling import BatchResult, Counts, Handle, Output
+from necp_validate.reference.eventcore.ledger import Books, ledger_partition
 
 MARKET_INTERVAL_S: Final = 1.0
 """Market data is state, not change, so it need not go with every transaction."""
@@ -61,7 +54,7 @@ class EconomyHandler:
         self._books: dict[int, Books] = {}
         self._batches: dict[int, _Batch] = {}
         self._ledger: list[Output] = []
-        self._counts: dict[str, int] = {}
+        self._counts = Counts()
         self._next_market_s = clock_s()
 
     def adopt(self, partition: int, books: Books) -> None:
@@ -77,7 +70,7 @@ class EconomyHandler:
         """See :class:`necp_validate.reference.eventcore.handling.Handler`."""
         books = self.books(partition)
         batch = self._batches.setdefault(partition, _Batch())
-        is_new, sequences, counts = books.seen.add, batch.sequences, self._counts
+        is_new, sequences, counts = books.seen.add, batch.sequences, self._counts.of(partition)
 
         def handle(event: Event[EventData]) -> str | None:
             stream, seq = event.id[:8], int(event.id[9:])
@@ -124,7 +117,7 @@ class EconomyHandler:
 
     def collect(self) -> tuple[list[Output], dict[str, Any]]:
         """Take the ledger records of all batches, the market's changes if due, and the counts by type."""
-        outputs, results = self._ledger, dict(self._counts)
+        outputs, results = self._ledger, self._counts.take()
         if self.market_due:
             outputs += self._market()
         self.discard()
@@ -132,8 +125,16 @@ class EconomyHandler:
 
     @property
     def market_due(self) -> bool:
-        """Whether there are market data to publish now."""
-        if self._clock_s() < self._next_market_s:
+        """Whether there are market data to publish with the next transaction."""
+        return self._market_waits(0.0)
+
+    @property
+    def market_overdue(self) -> bool:
+        """Whether market data have waited so long for a transaction that they need one of their own."""
+        return self._market_waits(MARKET_INTERVAL_S)
+
+    def _market_waits(self, longer_than_s: float) -> bool:
+        if self._clock_s() < self._next_market_s + longer_than_s:
             return False
         return any(books.market.changed for books in self._books.values())
 
@@ -141,7 +142,7 @@ class EconomyHandler:
         """Forget what has not been collected; the books themselves must be adopted anew."""
         self._ledger = []
         self._batches = {}
-        self._counts.clear()
+        self._counts.take()
 
     def _market(self) -> list[Output]:
         self._next_market_s = self._clock_s() + MARKET_INTERVAL_S

@@ -18,6 +18,7 @@ from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import event_types
 from necp_validate.events.topics import Domain
+from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.config import CoreConfig
 from necp_validate.reference.eventcore.economy import EconomyHandler
 from necp_validate.reference.eventcore.handling import BatchResult, Output, dead_letter_outputs, handle_batch
@@ -27,6 +28,7 @@ from necp_validate.reference.eventcore.receipting import ReceiptBook
 from necp_validate.reference.eventcore.recovery import LedgerReader, RecoveryError
 from necp_validate.reference.eventcore.transactions import Transactions
 from necp_validate.reference.eventcore.tuning import (
+    TUNING,
     consumer_config,
     ledger_reader_config,
     transactional_config,
@@ -45,17 +47,22 @@ class ExactlyOnceLoop:
         config: configuration of the service.
         metrics: the service's metrics.
         stop: ends waiting for brokers.
+        held: while it is set nothing is read.
         sticky_partition: partition of the market and dead-letter topics that this instance writes.
     """
 
     domain: Final = Domain.ECONOMY
 
-    def __init__(self, config: CoreConfig, metrics: CoreMetrics, stop: Flag, *, sticky_partition: int) -> None:
+    def __init__(
+        self, config: CoreConfig, metrics: CoreMetrics, stop: Flag, held: Flag, *, sticky_partition: int
+    ) -> None:
         self._metrics = metrics
         self._dead_letter_partition = sticky_partition
+        self._next_tick = time.monotonic()
         self._decode = Decoder(event_types(self.domain)).decode
         self._handler = EconomyHandler(market_partition=sticky_partition)
-        self._receipts = ReceiptBook(self.domain, config.instance, transactional=True)
+        self._now_us = Clock(config.clock_offset_file).now_us
+        self._receipts = ReceiptBook(self.domain, config.instance, transactional=True, now_us=self._now_us)
         self._ledger = LedgerReader(ledger_reader_config(config.kafka, config.instance))
         self._transactions = Transactions(
             lambda: Producer({**transactional_config(config.kafka, config.instance), "logger": log}), stop
@@ -64,7 +71,8 @@ class ExactlyOnceLoop:
             config.workers[self.domain], self._handle, name=self.domain.value
         )
         hooks = Hooks(assigned=self._on_assigned, revoked=self._on_gone, lost=self._on_gone)
-        self.intake = Intake(self.domain, consumer_config(config.kafka, self.domain, config.instance), hooks, metrics)
+        consumer = consumer_config(config.kafka, self.domain, config.instance)
+        self.intake = Intake(self.domain, consumer, hooks, metrics, held)
 
     @property
     def ready(self) -> bool:
@@ -85,9 +93,10 @@ class ExactlyOnceLoop:
 
     def step(self) -> None:
         """Handle what has come in one transaction."""
-        batches, size = self.intake.gather()
-        if not batches and not self._handler.market_due:
+        batches, size = self.intake.gather(not_before_s=self._next_tick)
+        if not batches and not self._handler.market_overdue:
             return
+        self._next_tick = time.monotonic() + TUNING[self.domain].tick_ms / 1_000
         started = time.perf_counter()
         results = self._pool.run(batches, size)
         outputs = self._outputs(results)
@@ -102,7 +111,7 @@ class ExactlyOnceLoop:
 
     def _handle(self, task: tuple[int, list[Message]]) -> BatchResult:
         partition, records = task
-        return handle_batch(partition, records, self._decode, self._handler.open(partition))
+        return handle_batch(partition, records, self._decode, self._handler.open(partition), now_us=self._now_us)
 
     def _outputs(self, results: list[BatchResult]) -> list[Output]:
         dead_letters: list[Output] = []
@@ -160,4 +169,5 @@ class ExactlyOnceLoop:
             "partitions": sorted(self.intake.partitions),
             "joined": self.intake.joined,
             "brokers_up": self.intake.brokers_up,
+            "paused": self.intake.paused,
         }

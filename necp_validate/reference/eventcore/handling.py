@@ -56,6 +56,26 @@ class Output:
     headers: Headers = field(default_factory=list)
 
 
+class Counts:
+    """Counts by name, kept by partition: a partition's batch is in one thread, several partitions are in several."""
+
+    def __init__(self) -> None:
+        self._by_partition: dict[int, dict[str, int]] = {}
+
+    def of(self, partition: int) -> dict[str, int]:
+        """The counts that the batches of a partition add to."""
+        return self._by_partition.setdefault(partition, {})
+
+    def take(self) -> dict[str, int]:
+        """The sums over all partitions since the last time; only while no batch is being handled."""
+        totals: dict[str, int] = {}
+        for counts in self._by_partition.values():
+            for name, count in counts.items():
+                totals[name] = totals.get(name, 0) + count
+            counts.clear()
+        return totals
+
+
 class Handler(Protocol):
     """The rules and the state of one domain. State belongs to a partition and leaves with it."""
 

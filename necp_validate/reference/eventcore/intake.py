@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from threading import Event as Flag
 from typing import Any, Final
 
 import msgspec
@@ -67,13 +69,19 @@ class Intake:
         config: librdkafka configuration of the consumer.
         hooks: what to do when partitions come and go.
         metrics: lag, rebalances and commit errors are counted here.
+        held: while it is set nothing is read, but the member stays in its group and keeps its partitions.
     """
 
-    def __init__(self, domain: Domain, config: Mapping[str, Any], hooks: Hooks, metrics: CoreMetrics) -> None:
+    def __init__(
+        self, domain: Domain, config: Mapping[str, Any], hooks: Hooks, metrics: CoreMetrics, held: Flag
+    ) -> None:
         self._domain = domain
         self._tuning = TUNING[domain]
         self._hooks = hooks
         self._metrics = metrics
+        self._held = held
+        self._paused: set[int] = set()
+        self._closing = False
         self.partitions: set[int] = set()
         self.joined = False
         self.brokers_up = False
@@ -90,19 +98,22 @@ class Intake:
             [domain.topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
-    def gather(self, wait_s: float = _FIRST_WAIT_S) -> tuple[Batches, int]:
+    def gather(self, wait_s: float = _FIRST_WAIT_S, *, not_before_s: float = 0.0) -> tuple[Batches, int]:
         """Wait for a record, gather what comes with it, and sort it by partition.
 
         Args:
             wait_s: how long to wait for the first record.
+            not_before_s: records are gathered at least until then (monotonic clock).
 
         Returns:
             The batches, and the number of records in them.
         """
+        self._obey()
         first = self.consumer.poll(wait_s)
         if first is None:
             return [], 0
-        messages = [first, *self.consumer.consume(self._tuning.batch_max - 1, self._tuning.gather_ms / 1_000)]
+        gather_s = max(self._tuning.gather_ms / 1_000, not_before_s - time.monotonic())
+        messages = [first, *self.consumer.consume(self._tuning.batch_max - 1, gather_s)]
         good = [message for message in messages if message.error() is None]
         if len(good) < len(messages):
             self._report([message for message in messages if message.error() is not None])
@@ -111,6 +122,21 @@ class Intake:
             if partition in self.partitions:
                 batches.setdefault(partition, []).extend(run)
         return list(batches.items()), len(good)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is read of any partition, on demand."""
+        return self._held.is_set() and self._paused >= self.partitions
+
+    def _obey(self) -> None:
+        """Pause what has been assigned since, or let all go on."""
+        wanted = self.partitions if self._held.is_set() else set()
+        if wanted == self._paused:
+            return
+        topic = self._domain.topic
+        self.consumer.pause([TopicPartition(topic, partition) for partition in wanted - self._paused])
+        self.consumer.resume([TopicPartition(topic, p) for p in (self._paused - wanted) & self.partitions])
+        self._paused = set(wanted)
 
     def commit(self, offsets: Mapping[int, int], *, wait: bool = False) -> None:
         """Commit next offsets by partition; failures are counted, and the records come again."""
@@ -144,10 +170,14 @@ class Intake:
         return {answer.partition: answer.offset for answer in answers if answer.offset >= 0}
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; what another member that leaves lets go of meanwhile is not taken over."""
+        self._closing = True
         self.consumer.close()
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._closing:
+            consumer.incremental_assign(partitions)
+            return
         numbers = [partition.partition for partition in partitions]
         log.info("%s: assigned %s", self._domain, numbers)
         starts = self._hooks.assigned(numbers) if numbers else {}
@@ -175,6 +205,7 @@ class Intake:
     def _changed(self, change: str, partitions: set[int]) -> None:
         for gone in self.partitions - partitions:
             self._metrics.lag.remove(self._domain.group, self._domain.topic, str(gone))
+        self._paused &= partitions
         for new in partitions - self.partitions:
             self._metrics.lag.labels(self._domain.group, self._domain.topic, str(new)).set(0)
         self.partitions = partitions

@@ -1,4 +1,4 @@
-"""The ledger: what is booked, as records and as the state that follows from them.
+"""The ledger: the state that follows from its records.
 
 Each batch of one input partition makes one record, in the same transaction as the input's offsets. So the ledger
 alone says what the balances are and where to go on. A transaction costs the brokers by the partition that it
@@ -7,15 +7,13 @@ touches, so the records of several input partitions share a ledger partition (:f
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import Final
 
 from necp_validate.events.economy import OPENING_BALANCE, OPENING_STOCK, TREASURY
+from necp_validate.events.ledger import CURRENCY, LedgerRecord, Posting
 from necp_validate.events.topics import LEDGER_TOPIC, TOPICS
-from necp_validate.reference.eventcore.market import Listing, Market, Tick
+from necp_validate.reference.eventcore.market import Market
 
-CURRENCY: Final = "eddies"
 MAX_HOLES: Final = 4_096
 _GROUPS: Final = min(3, TOPICS[LEDGER_TOPIC].partitions)
 
@@ -23,66 +21,6 @@ _GROUPS: Final = min(3, TOPICS[LEDGER_TOPIC].partitions)
 def ledger_partition(partition: int) -> int:
     """Name the ledger partition that holds the records of an input partition."""
     return partition % _GROUPS
-
-
-class Posting(NamedTuple):
-    """``amount`` of an asset moves from one account of a shard to another.
-
-    Args:
-        id: id of the event that caused it; the two legs of a trade, money first, have the same.
-        shard: the shard.
-        debit: account that gives.
-        credit: account that gets.
-        asset: the currency or an item.
-        amount: how much.
-    """
-
-    id: str
-    shard: str
-    debit: str
-    credit: str
-    asset: str
-    amount: int
-
-
-class LedgerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One record of the ledger: what one batch of one input partition has changed.
-
-    Args:
-        partition: input partition.
-        first_offset: first input record of the batch.
-        last_offset: last input record of the batch.
-        postings: in the order they were booked.
-        listings: offers, in their order.
-        ticks: price ticks, in their order.
-        sequences: ``(stream, first, last)``: the events that were read, whether booked or rejected.
-    """
-
-    partition: int
-    first_offset: int
-    last_offset: int
-    postings: list[Posting]
-    listings: list[Listing]
-    ticks: list[Tick]
-    sequences: list[tuple[str, int, int]]
-
-
-_ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(LedgerRecord)
-
-
-def encode_ledger_record(record: LedgerRecord) -> bytes:
-    """Encode a ledger record as the value of a Kafka record."""
-    return _ENCODER.encode(record)
-
-
-def decode_ledger_record(value: bytes) -> LedgerRecord:
-    """Decode a ledger record.
-
-    Raises:
-        msgspec.DecodeError: the value is none.
-    """
-    return _DECODER.decode(value)
 
 
 class SeenSequences:

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
+
+from necp_validate.events.ledger import Listing, Tick
 
 LINES_PER_RECORD: Final = 2_000
 """So many lines stay far below Kafka's limit of 1 MB for a batch."""
 
 _ENCODE: Final = msgspec.json.Encoder().encode
-
-
-class Tick(NamedTuple):
-    """Best bid and ask of an item, and the volume since the tick before."""
-
-    shard: str
-    item: str
-    bid: int
-    ask: int
-    volume: int
-
-
-class Listing(NamedTuple):
-    """An offer that was opened or cancelled by the event ``id``."""
-
-    id: str
-    shard: str
-    item: str
-    listing: str
-    action: str
-    quantity: int
 
 
 class Line(msgspec.Struct, array_like=True):

@@ -10,8 +10,9 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.topics import LEDGER_TOPIC
-from necp_validate.reference.eventcore.ledger import Books, decode_ledger_record, ledger_partition
+from necp_validate.reference.eventcore.ledger import Books, ledger_partition
 
 log: Final = logging.getLogger(__name__)
 

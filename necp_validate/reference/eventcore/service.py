@@ -17,15 +17,16 @@ from prometheus_client import start_http_server
 
 from necp_validate.events.topics import TOPICS, Domain
 from necp_validate.reference.eventcore.at_least_once import AtLeastOnceLoop
+from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.combat import CombatHandler
 from necp_validate.reference.eventcore.config import CoreConfig
 from necp_validate.reference.eventcore.exactly_once import ExactlyOnceLoop
 from necp_validate.reference.eventcore.handling import Handler
-from necp_validate.reference.eventcore.health import HealthServer
 from necp_validate.reference.eventcore.metrics import CoreMetrics
 from necp_validate.reference.eventcore.social import SocialHandler
 from necp_validate.reference.eventcore.system import SystemHandler
 from necp_validate.reference.eventcore.tuning import producer_config
+from necp_validate.reference.health import HealthServer
 
 log: Final = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class Service:
     def __init__(self, config: CoreConfig) -> None:
         self._config = config
         self._stop = Flag()
+        self._held = Flag()
+        self._clock = Clock(config.clock_offset_file)
         self._started = time.monotonic()
         self._failure: str | None = None
         self._metrics = CoreMetrics()
@@ -82,6 +85,14 @@ class Service:
     def stop(self) -> None:
         """Ask for a graceful end; may be called in a signal handler."""
         self._stop.set()
+
+    def hold(self) -> None:
+        """Read nothing more until `release`; the groups keep their members. May be called in a signal handler."""
+        self._held.set()
+
+    def release(self) -> None:
+        """Go on reading. May be called in a signal handler."""
+        self._held.clear()
 
     def run(self) -> int:
         """Serve until stopped; give the exit code: 0, or 1 if a loop failed or did not end in time."""
@@ -125,6 +136,8 @@ class Service:
         return status == "ok", {
             "status": status,
             "instance": self._config.instance,
+            "version": self._config.version,
+            "clock_us": self._clock.now_us(),
             "uptime_s": round(time.monotonic() - self._started, 1),
             "domains": domains,
             **({"failure": self._failure} if self._failure else {}),
@@ -134,13 +147,14 @@ class Service:
         # Outputs that need no order of their own go to one partition for each instance: requests cost.
         sticky = crc32(self._config.instance.encode()) % TOPICS[domain.dead_letter_topic].partitions
         if domain is Domain.ECONOMY:
-            return ExactlyOnceLoop(self._config, self._metrics, self._stop, sticky_partition=sticky)
+            return ExactlyOnceLoop(self._config, self._metrics, self._stop, self._held, sticky_partition=sticky)
         return AtLeastOnceLoop(
             domain,
             self._config,
             _HANDLERS[domain](),
             self._producer,
             self._metrics,
+            self._held,
             dead_letter_partition=sticky,
         )
 

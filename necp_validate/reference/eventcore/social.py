@@ -20,7 +20,7 @@ from necp_validate.events.social import (
     GuildLeaveV1,
 )
 from necp_validate.events.topics import CHAT_TOPIC, TOPICS
-from necp_validate.reference.eventcore.handling import Handle, Output
+from necp_validate.reference.eventcore.handling import Counts, Handle, Output
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _CHAT_PARTITIONS: Final = TOPICS[CHAT_TOPIC].partitions
@@ -46,7 +46,7 @@ class SocialHandler:
     def __init__(self) -> None:
         self._regions: dict[int, dict[str, _Region]] = {}
         self._chat: dict[tuple[int, str, str], list[tuple[str, str, str, str]]] = {}
-        self._counts: dict[str, int] = {}
+        self._counts = Counts()
         self._rules: dict[type[EventData], Callable[[_Region, Any], str | None]] = {
             GuildCreateV1: _create,
             GuildJoinV1: _join,
@@ -58,7 +58,7 @@ class SocialHandler:
     def open(self, partition: int) -> Handle:
         """See :class:`necp_validate.reference.eventcore.handling.Handler`."""
         regions = self._regions.setdefault(partition, {})
-        rules, counts = self._rules, self._counts
+        rules, counts = self._rules, self._counts.of(partition)
 
         def handle(event: Event[EventData]) -> str | None:
             data = event.data
@@ -91,9 +91,8 @@ class SocialHandler:
             for (partition, region, channel), messages in self._chat.items()
             for start in range(0, len(messages), MESSAGES_PER_RECORD)
         ]
-        results: dict[str, Any] = dict(self._counts)
+        results: dict[str, Any] = self._counts.take()
         self._chat.clear()
-        self._counts.clear()
         return outputs, results
 
     def _message(self, partition: int, event: Event[EventData], message: ChatMessageV2) -> str | None:

@@ -16,7 +16,7 @@ from necp_validate.events.system import (
     SessionStartV1,
 )
 from necp_validate.events.topics import AUDIT_TOPIC, TOPICS
-from necp_validate.reference.eventcore.handling import Handle, Output
+from necp_validate.reference.eventcore.handling import Counts, Handle, Output
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _AUDIT_PARTITIONS: Final = TOPICS[AUDIT_TOPIC].partitions
@@ -48,16 +48,18 @@ class SystemHandler:
 
     def __init__(self) -> None:
         self._audit: list[Output] = []
-        self._counts: dict[str, int] = {}
+        self._counts = Counts()
 
     def open(self, partition: int) -> Handle:
         """See :class:`necp_validate.reference.eventcore.handling.Handler`."""
+
+        counts = self._counts.of(partition)
 
         def handle(event: Event[EventData]) -> str | None:
             data = event.data
             reason = check(data)
             if reason is None:
-                self._counts[data.type_name] = self._counts.get(data.type_name, 0) + 1
+                counts[data.type_name] = counts.get(data.type_name, 0) + 1
                 if type(data) is AuditV2:
                     self._audit.append(_audit_output(partition, event, data))
             return reason
@@ -69,9 +71,8 @@ class SystemHandler:
 
     def collect(self) -> tuple[list[Output], dict[str, Any]]:
         """Take the audit records and the counts by type."""
-        outputs, results = self._audit, dict(self._counts)
+        outputs, results = self._audit, self._counts.take()
         self._audit = []
-        self._counts.clear()
         return outputs, results
 
 

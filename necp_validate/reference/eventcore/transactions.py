@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event as Flag
@@ -16,6 +17,8 @@ log: Final = logging.getLogger(__name__)
 
 CALL_TIMEOUT_S: Final = 5.0
 RETRY_FOR_S: Final = 20.0
+HUNG_AFTER_S: Final = 12.0
+"""A call that should have ended by itself after CALL_TIMEOUT_S and has not by now never will."""
 _PAUSE_S: Final = 0.1
 
 
@@ -23,6 +26,39 @@ def error_of(exception: KafkaException) -> KafkaError:
     """Give the error that an exception carries."""
     error: KafkaError = exception.args[0]
     return error
+
+
+class Hung(Exception):
+    """A call into the client library did not come back."""
+
+
+def _within(limit_s: float, call: Callable[[], None]) -> None:
+    """Make a call in a thread of its own, which is left behind if it does not come back.
+
+    librdkafka waits without end, whatever timeout it was given, when the group's coordinator has been shut down in an
+    orderly way (its issue 5511).
+
+    Raises:
+        Hung: no answer within ``limit_s`` seconds.
+        KafkaException: the call's own.
+    """
+    outcome: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as exception:  # noqa: BLE001  # raised again where it belongs
+            outcome.append(exception)
+        else:
+            outcome.append(None)
+
+    thread = threading.Thread(target=run, name="send-offsets", daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if not outcome:
+        raise Hung
+    if outcome[0] is not None:
+        raise outcome[0]
 
 
 class Transactions:
@@ -59,11 +95,21 @@ class Transactions:
                 _produce(producer, output)
             if offsets:
                 metadata = group()
-                self._retried(lambda: producer.send_offsets_to_transaction(list(offsets), metadata, CALL_TIMEOUT_S))
+                positions = list(offsets)
+                self._retried(
+                    lambda: _within(
+                        HUNG_AFTER_S,
+                        lambda: producer.send_offsets_to_transaction(positions, metadata, CALL_TIMEOUT_S),
+                    )
+                )
             self._retried(lambda: producer.commit_transaction(CALL_TIMEOUT_S))
         except KafkaException as exception:
             log.warning("economy: transaction not committed: %s", error_of(exception).str())
             self._abandon(producer, exception)
+            return False
+        except Hung:
+            log.warning("economy: sending offsets never came back; the producer is replaced")
+            self._producer = None  # its successor fences it
             return False
         return True
 

@@ -1,8 +1,8 @@
 """How the Kafka clients are tuned, and why.
 
-Brokers cost per request, not per event. So a fetch waits on the broker until its time is up, as
-``fetch.min.bytes`` is out of reach at normal load, and then takes everything at once; the wait is what a
-domain's latency allows.
+Brokers cost per request, not per event. A fetch comes back as soon as there is anything (librdkafka's default): game
+servers send flushes, so there is something worth fetching, and a loaded broker answers later and with more by itself.
+Outputs and transactions have a pace of their own, which is what a domain's latency allows.
 """
 
 from __future__ import annotations
@@ -19,34 +19,37 @@ class Tuning:
     """Timing of one domain.
 
     Args:
-        fetch_wait_ms: how long a broker holds a fetch.
         gather_ms: how long records are gathered, after the first, into one batch.
         batch_max: most records in one batch.
-        tick_ms: how often outputs and receipts are produced; not for economy, where each batch is a transaction.
+        tick_ms: how often outputs and receipts are produced; for economy, the least time from one transaction's
+            beginning to the next one's.
     """
 
-    fetch_wait_ms: int
     gather_ms: int
     batch_max: int
     tick_ms: int
 
 
 TUNING: Final[Mapping[Domain, Tuning]] = {
-    Domain.COMBAT: Tuning(fetch_wait_ms=12, gather_ms=2, batch_max=4_000, tick_ms=100),
-    Domain.ECONOMY: Tuning(fetch_wait_ms=20, gather_ms=20, batch_max=2_000, tick_ms=0),
-    Domain.SOCIAL: Tuning(fetch_wait_ms=60, gather_ms=10, batch_max=2_000, tick_ms=250),
-    Domain.SYSTEM: Tuning(fetch_wait_ms=100, gather_ms=10, batch_max=2_000, tick_ms=500),
+    Domain.COMBAT: Tuning(gather_ms=2, batch_max=4_000, tick_ms=100),
+    Domain.ECONOMY: Tuning(gather_ms=2, batch_max=4_000, tick_ms=40),
+    Domain.SOCIAL: Tuning(gather_ms=10, batch_max=2_000, tick_ms=250),
+    Domain.SYSTEM: Tuning(gather_ms=10, batch_max=2_000, tick_ms=500),
 }
 
 SESSION_TIMEOUT_MS: Final = 6_000
 """The least that brokers allow by default: a dead instance's partitions move within 10 s."""
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
+REQUEST_TIMEOUT_MS: Final = 8_000
+"""A broker that goes silent must be given up well within the 30 s that recovery may take."""
 COMMIT_INTERVAL_S: Final = 0.5
 STATISTICS_INTERVAL_MS: Final = 2_000
 
 _SHARED: Final[Mapping[str, Any]] = {
     "socket.nagle.disable": True,
+    # The default, a minute, is how long a request to a broker that went silent would be waited for.
+    "socket.timeout.ms": REQUEST_TIMEOUT_MS,
     "socket.keepalive.enable": True,
     "reconnect.backoff.ms": 50,
     "reconnect.backoff.max.ms": 1_000,
@@ -59,7 +62,6 @@ _SHARED: Final[Mapping[str, Any]] = {
 
 def consumer_config(kafka: Mapping[str, str], domain: Domain, instance: str) -> dict[str, Any]:
     """Configure the consumer of a domain."""
-    tuning = TUNING[domain]
     return {
         **kafka,
         **_SHARED,
@@ -73,8 +75,6 @@ def consumer_config(kafka: Mapping[str, str], domain: Domain, instance: str) -> 
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
-        "fetch.wait.max.ms": tuning.fetch_wait_ms,
-        "fetch.min.bytes": 1_000_000,
         "fetch.message.max.bytes": 1_048_576,
         "fetch.queue.backoff.ms": 5,
         "fetch.error.backoff.ms": 50,
@@ -111,6 +111,7 @@ def producer_config(kafka: Mapping[str, str], instance: str) -> dict[str, Any]:
         "compression.type": "lz4",
         # Outputs are produced together once a tick, so there is nothing to wait for.
         "linger.ms": 1,
+        "request.timeout.ms": REQUEST_TIMEOUT_MS,
         "delivery.timeout.ms": 120_000,
     }
 
@@ -123,8 +124,11 @@ def transactional_config(kafka: Mapping[str, str], instance: str) -> dict[str, A
         "client.id": f"{instance}-economy",
         "transactional.id": f"event-core-economy-{instance}",
         "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+        # One that follows another at once is told CONCURRENT_TRANSACTIONS until that one's markers are written.
+        "retry.backoff.ms": 10,
+        "request.timeout.ms": REQUEST_TIMEOUT_MS,
         "acks": "all",
         "compression.type": "lz4",
-        # Committing sends at once; until then records of one partition gather in one request.
-        "linger.ms": 5,
+        # A transaction's records are produced together, so there is nothing to wait for.
+        "linger.ms": 1,
     }

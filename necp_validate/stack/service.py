@@ -1,45 +1,83 @@
-"""Instances of the event core: started as any deployment would, configured by environment alone."""
+"""Services under test: started as any deployment would, configured by environment alone."""
 
 from __future__ import annotations
 
 import http.client
+import json
 import os
+import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import necp_validate
+from necp_validate.events.topics import CORE_PRINCIPAL
 from necp_validate.results import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.waiting import wait_until
 
-CORE_MODULE = "necp_validate.reference.eventcore"
-_STARTED_PER_INSTANCE = ("KAFKA_", "HTTP_PORT", "METRICS_PORT", "CORE_INSTANCE")
+_SET_FOR_ALL = ("KAFKA_", "HTTP_PORT", "METRICS_PORT")
 
 
-def core_environment(instance: str, client: Mapping[str, str], *, http_port: int, metrics_port: int) -> dict[str, str]:
-    """Return the environment of one instance.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceKind:
+    """A service that this suite can start.
 
     Args:
-        instance: its name.
-        client: librdkafka properties of its principal.
-        http_port: port of its HTTP endpoint.
-        metrics_port: port of its metrics.
+        module: what Python runs.
+        principal: who it is to Kafka.
+        instance_variable: variable of its environment that holds the name of the instance.
+        own_variables: beginnings of further variables that are set for each instance, never inherited.
     """
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": client["bootstrap.servers"],
-        "KAFKA_SECURITY_PROTOCOL": client.get("security.protocol", "PLAINTEXT"),
-        "KAFKA_SASL_MECHANISM": client.get("sasl.mechanism", ""),
-        "KAFKA_SASL_USERNAME": client.get("sasl.username", ""),
-        "KAFKA_SASL_PASSWORD": client.get("sasl.password", ""),
-        "KAFKA_SSL_CA_LOCATION": client.get("ssl.ca.location", ""),
-        "HTTP_PORT": str(http_port),
-        "METRICS_PORT": str(metrics_port),
-        "CORE_INSTANCE": instance,
-    }
+
+    module: str
+    principal: str
+    instance_variable: str
+    own_variables: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What runs it on this host."""
+        return (sys.executable, "-m", self.module)
+
+    def inherited(self, env: Mapping[str, str]) -> dict[str, str]:
+        """Return what an instance takes over from an environment."""
+        own = (*_SET_FOR_ALL, self.instance_variable, *self.own_variables)
+        return {key: value for key, value in env.items() if not key.startswith(own)}
+
+    def environment(
+        self, instance: str, client: Mapping[str, str], *, http_port: int, metrics_port: int
+    ) -> dict[str, str]:
+        """Return the environment of one instance.
+
+        Args:
+            instance: its name.
+            client: librdkafka properties of its principal.
+            http_port: port of its HTTP endpoint.
+            metrics_port: port of its metrics.
+        """
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": client["bootstrap.servers"],
+            "KAFKA_SECURITY_PROTOCOL": client.get("security.protocol", "PLAINTEXT"),
+            "KAFKA_SASL_MECHANISM": client.get("sasl.mechanism", ""),
+            "KAFKA_SASL_USERNAME": client.get("sasl.username", ""),
+            "KAFKA_SASL_PASSWORD": client.get("sasl.password", ""),
+            "KAFKA_SSL_CA_LOCATION": client.get("ssl.ca.location", ""),
+            "HTTP_PORT": str(http_port),
+            "METRICS_PORT": str(metrics_port),
+            self.instance_variable: instance,
+        }
+
+
+CORE = ServiceKind(
+    module="necp_validate.reference.eventcore", principal=CORE_PRINCIPAL, instance_variable="CORE_INSTANCE"
+)
+"""The event core."""
 
 
 class HttpService:
@@ -72,6 +110,21 @@ class HttpService:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, http.client.HTTPException, OSError):
             return False
+
+    def health(self) -> Mapping[str, Any]:
+        """Return what ``/health`` says, whatever its status; nothing if it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self._http_url}/health", timeout=2.0) as answer:
+                body = answer.read()
+        except urllib.error.HTTPError as error:
+            body = error.read()
+        except (urllib.error.URLError, http.client.HTTPException, OSError):
+            return {}
+        try:
+            said = json.loads(body)
+        except ValueError:
+            return {}
+        return said if isinstance(said, dict) else {}
 
     def alive(self) -> bool:
         """Tell whether it is running."""
@@ -137,6 +190,26 @@ class ProcessService(HttpService):
         self._process.cpu_s()
         self._process.kill()
 
+    def pause(self) -> None:
+        """Freeze it."""
+        self._process.pause()
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._process.resume()
+
+    def paused(self) -> bool:
+        """Tell whether it is frozen."""
+        return self._process.paused()
+
+    def hold(self) -> None:
+        """Let it read no more events."""
+        self._process.signal(signal.SIGUSR1)
+
+    def release(self) -> None:
+        """Let it read on."""
+        self._process.signal(signal.SIGUSR2)
+
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of its log."""
         return self._process.log_tail(lines)
@@ -146,37 +219,43 @@ class ProcessService(HttpService):
         return self._process.cpu_s()
 
 
-def start_core_process(
+S = TypeVar("S", bound=ProcessService)
+
+
+def start_process(
+    kind: ServiceKind,
     instance: str,
     client: Mapping[str, str],
     env: Mapping[str, str],
     *,
+    make: Callable[[str, ManagedProcess, int, int], S],
     log: Path,
     detached: bool = False,
-    command: Sequence[str] = (sys.executable, "-m", CORE_MODULE),
-) -> ProcessService:
-    """Start an instance of the event core as a process on this host.
+    command: Sequence[str] = (),
+) -> S:
+    """Start an instance of a service as a process on this host.
 
     Args:
+        kind: which service.
         instance: its name.
         client: librdkafka properties of its principal.
         env: configuration on top.
+        make: makes the handle: of name, process, and the ports of HTTP and metrics.
         log: file for its output.
         detached: let it outlive this process.
-        command: what to run.
+        command: what to run instead of the service itself.
 
     Raises:
         StackError: it cannot be started.
     """
     http_port, metrics_port = free_ports(2)
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_STARTED_PER_INSTANCE)}
-    settings = core_environment(instance, client, http_port=http_port, metrics_port=metrics_port)
-    full = {**inherited, **settings, **env, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
+    settings = kind.environment(instance, client, http_port=http_port, metrics_port=metrics_port)
+    full = {**kind.inherited(os.environ), **settings, **env, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
     try:
-        process = ManagedProcess.spawn(command, log=log, env=full, detached=detached)
+        process = ManagedProcess.spawn(command or kind.command, log=log, env=full, detached=detached)
     except OSError as error:
         raise StackError(f"{instance} cannot be started: {error}") from error
-    return ProcessService(instance, process, int(full["HTTP_PORT"]), int(full["METRICS_PORT"]))
+    return make(instance, process, int(full["HTTP_PORT"]), int(full["METRICS_PORT"]))
 
 
 def python_path() -> str:

@@ -1,4 +1,4 @@
-"""``/health``: 200 when the service takes part in all its groups and sees brokers, else 503."""
+"""``/health``: 200 when the service is what it should be (it says what that is), else 503."""
 
 from __future__ import annotations
 

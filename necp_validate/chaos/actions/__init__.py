@@ -1,0 +1,85 @@
+"""Actions of the Chaos Toolkit extension. Names and arguments are stable: experiments are written against them.
+
+An action that breaks something has the rollback that its docstring names; it is recorded with the moment at which
+its effect was seen. Whatever an interrupted experiment leaves in force is undone with the run.
+"""
+
+from necp_validate.chaos.actions.brokers import (
+    kill_below_min_isr,
+    kill_broker,
+    pause_broker,
+    restart_brokers_in_turn,
+    resume_brokers,
+    start_brokers,
+    stop_broker,
+)
+from necp_validate.chaos.actions.cores import (
+    kill_core,
+    pause_core,
+    replace_cores,
+    reset_core_clocks,
+    resume_cores,
+    step_core_clock,
+)
+from necp_validate.chaos.actions.disks import fill_disk, free_disks, make_disk_read_only, make_disks_writable
+from necp_validate.chaos.actions.drills import (
+    pause_consumers,
+    reconcile_books,
+    renew_certificate,
+    resume_consumers,
+    roll_back_cores,
+    roll_forward_cores,
+)
+from necp_validate.chaos.actions.gateway import (
+    heal_gateway_link,
+    kill_gateway,
+    lossy_gateway_link,
+    pause_gateway,
+    replace_gateway,
+    resume_gateway,
+)
+from necp_validate.chaos.actions.links import cut_links, heal_links, lossy_links, slow_links
+from necp_validate.chaos.actions.scaling import add_partitions, retire_cores, scale_cores
+from necp_validate.chaos.actions.traffic import hold, watch_flood, watch_poison
+
+__all__ = [
+    "add_partitions",
+    "cut_links",
+    "fill_disk",
+    "free_disks",
+    "heal_gateway_link",
+    "heal_links",
+    "hold",
+    "kill_below_min_isr",
+    "kill_broker",
+    "kill_core",
+    "kill_gateway",
+    "lossy_gateway_link",
+    "lossy_links",
+    "make_disk_read_only",
+    "make_disks_writable",
+    "pause_broker",
+    "pause_consumers",
+    "pause_core",
+    "pause_gateway",
+    "reconcile_books",
+    "renew_certificate",
+    "replace_cores",
+    "replace_gateway",
+    "reset_core_clocks",
+    "restart_brokers_in_turn",
+    "resume_brokers",
+    "resume_consumers",
+    "resume_cores",
+    "resume_gateway",
+    "retire_cores",
+    "roll_back_cores",
+    "roll_forward_cores",
+    "scale_cores",
+    "slow_links",
+    "start_brokers",
+    "step_core_clock",
+    "stop_broker",
+    "watch_flood",
+    "watch_poison",
+]

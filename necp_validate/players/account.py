@@ -1,0 +1,233 @@
+"""What all players of a process add up to: counters, histograms, rows of the timeline, and the record in the end."""
+
+from __future__ import annotations
+
+import resource
+from bisect import bisect_right
+from collections import Counter
+from typing import Any, Final
+
+from necp_validate.history import (
+    CertificateProbe,
+    ChatSeen,
+    GreedySession,
+    HdrHistogram,
+    Interruption,
+    Layout,
+    PlayersRecord,
+    PlayersRow,
+    StateSeen,
+    StreamRecord,
+)
+from necp_validate.players.interest import InterestWatch
+from necp_validate.players.plan import PlayersPlan
+from necp_validate.players.view import View
+from necp_validate.realtime.state import layout_savings
+
+_EXAMPLES: Final = 10
+_LATEST_ROWS: Final = ("result", "age", "late")
+
+
+class Account:
+    """The account of one process of players.
+
+    Args:
+        plan: what they were told.
+        worker: name of the process.
+        start_us: second 0 of the first phase (epoch).
+    """
+
+    def __init__(self, plan: PlayersPlan, worker: str, start_us: int) -> None:
+        self.plan = plan
+        self.worker = worker
+        self.phase_names = [phase.name for phase in plan.phases]
+        self._starts = [start_us]
+        for phase in plan.phases[:-1]:
+            self._starts.append(self._starts[-1] + round(phase.duration_s * 1e6))
+        self.sessions: Counter[str] = Counter()
+        self.actions: dict[str, Counter[str]] = {}
+        self.answered_twice = 0
+        self.udp: Counter[str] = Counter()
+        self.ws: Counter[str] = Counter()
+        self.bad: Counter[str] = Counter()
+        self.streams: list[StreamRecord] = []
+        self.stakes: dict[str, Counter[str]] = {}
+        self.interest = InterestWatch()
+        self.chat: Counter[str] = Counter()
+        self.chat_examples: list[str] = []
+        self.certificates: list[CertificateProbe] = []
+        self.greedy: list[GreedySession] = []
+        self.interruptions: list[Interruption] = []
+        self.errors: list[str] = []
+        self.histograms: dict[tuple[str, str, str], HdrHistogram] = {}
+        self.views: set[View] = set()
+        self.most_online = 0
+        self.grid = 0
+        self._state: Counter[str] = Counter()
+        self._largest_batch = 0
+        self._divergences: list[str] = []
+        self._row: dict[str, int] = {}
+        self._row_histograms = {kind: HdrHistogram() for kind in _LATEST_ROWS}
+        self._row_tick: tuple[int, int] | None = None
+        self._cpu_before_s = _cpu_s()
+
+    def phase_of(self, at_us: int) -> str:
+        """Name of the phase that a time belongs to; times outside belong to the first or last."""
+        return self.phase_names[max(bisect_right(self._starts, at_us) - 1, 0)]
+
+    def latency(self, kind: str, action: str, intended_us: int, took_us: int) -> None:
+        """Record a latency, in the phase of its intended time."""
+        key = (self.phase_of(intended_us), action, kind)
+        histogram = self.histograms.get(key)
+        if histogram is None:
+            histogram = self.histograms[key] = HdrHistogram()
+        histogram.record(took_us)
+        if kind in self._row_histograms:
+            self._row_histograms[kind].record(took_us)
+
+    def ended(self, kind: str, end: str, count: int = 1) -> None:
+        """Count actions that have come to their end."""
+        self.actions.setdefault(kind, Counter())[end] += count
+
+    def staked(self, domain: str, stakes: dict[str, int]) -> None:
+        """Add what an acknowledged event is to deal and move."""
+        self.stakes.setdefault(domain, Counter()).update(stakes)
+
+    def error(self, text: str) -> None:
+        """Keep one of the first few errors."""
+        if len(self.errors) < 2 * _EXAMPLES:
+            self.errors.append(text)
+
+    def chat_problem(self, what: str, text: str) -> None:
+        """Count a message out of order, repeated or not delivered."""
+        self.chat[what] += 1
+        if len(self.chat_examples) < _EXAMPLES:
+            self.chat_examples.append(f"{what}: {text}")
+
+    def opened(self, view: View) -> None:
+        """A player has begun to watch."""
+        self.views.add(view)
+
+    def closed(self, view: View) -> None:
+        """A player has ceased to watch: keep what it counted."""
+        self.views.discard(view)
+        self._state.update(_of(view))
+        self._largest_batch = max(self._largest_batch, view.counts.largest_batch)
+        self._divergences += view.counts.examples[: _EXAMPLES - len(self._divergences)]
+        self.interest.far += view.far
+
+    def _state_now(self) -> Counter[str]:
+        total = Counter(self._state)
+        for view in self.views:
+            total.update(_of(view))
+        return total
+
+    def row(self, now_us: int, online: int) -> PlayersRow:
+        """What has happened since the row before."""
+        self.most_online = max(self.most_online, online)
+        state = self._state_now()
+        ended = Counter[str]()
+        for ends in self.actions.values():
+            ended.update(ends)
+        now = {
+            "datagrams": state["datagrams"],
+            "bytes_in": self.udp["bytes_in"],
+            "full_bytes": state["full_bytes"],
+            "changes": state["changes"],
+            "checks": state["checks"],
+            "divergences": state["divergences"],
+            "actions": self.udp["actions"] + self.ws["actions"],
+            "ended": ended["processed"] + ended["rejected"] + ended["dead_lettered"],
+            "refused": ended["rate_limited"] + ended["invalid"] + ended["unavailable"] + self.ws["pings_limited"],
+            "logins": self.sessions["logins"],
+            "broken": self.sessions["broken"],
+        }
+        since: dict[str, Any] = {name: value - self._row.get(name, 0) for name, value in now.items()}
+        self._row = now
+        done, self._row_histograms = self._row_histograms, {kind: HdrHistogram() for kind in _LATEST_ROWS}
+        return PlayersRow(
+            t=now_us / 1e6,
+            phase=self.phase_of(now_us),
+            online=online,
+            tick_hz=self._tick_hz(now_us),
+            result_p50_ms=_ms(done["result"], 50),
+            result_p99_ms=_ms(done["result"], 99),
+            age_p99_ms=_ms(done["age"], 99),
+            late_p99_ms=_ms(done["late"], 99),
+            **since,
+        )
+
+    def _tick_hz(self, now_us: int) -> float | None:
+        """Ticks per second by the newest number that came, on this machine's clock."""
+        newest = max((view.tick for view in self.views), default=0)
+        before, self._row_tick = self._row_tick, (newest, now_us)
+        if before is None or not newest or newest < before[0] or now_us <= before[1] or not before[0]:
+            return None  # no state yet, or the gateway has begun to count anew
+        return (newest - before[0]) / ((now_us - before[1]) / 1e6)
+
+    def record(self) -> PlayersRecord:
+        """Everything, once all views are closed."""
+        state = self._state_now()
+        return PlayersRecord(
+            worker=self.worker,
+            players=self.most_online,
+            udp_group=self.plan.udp_group,
+            sessions=dict(self.sessions),
+            actions={kind: dict(ends) for kind, ends in self.actions.items()},
+            answered_twice=self.answered_twice,
+            transports={"udp": dict(self.udp), "ws": dict(self.ws)},
+            streams=tuple(self.streams),
+            stakes={domain: dict(stakes) for domain, stakes in self.stakes.items()},
+            state=StateSeen(
+                bytes=self.udp["bytes_in"],
+                lost=self.udp["lost_in"],
+                bad=dict(self.bad),
+                largest_batch=max([self._largest_batch, *(view.counts.largest_batch for view in self.views)]),
+                examples=tuple(self._divergences),
+                **{name: state[name] for name in _STATE},
+            ),
+            interest=self.interest.seen(),
+            chat=ChatSeen(
+                **{name: self.chat[name] for name in ("messages", "disordered", "repeated", "undelivered")},
+                examples=tuple(self.chat_examples),
+            ),
+            certificates=tuple(self.certificates),
+            greedy=tuple(self.greedy),
+            interruptions=tuple(self.interruptions),
+            layouts=tuple(Layout(**saving._asdict()) for saving in layout_savings()),
+            limits={
+                "batch": self.plan.batch,
+                "tick_min_hz": self.plan.tick_min_hz,
+                "tick_max_hz": self.plan.tick_max_hz,
+                "per_minute": self.plan.limit_per_minute,
+                "grid": self.plan.grid,
+                "grid_told": self.grid,
+            },
+            cpu_s=_cpu_s() - self._cpu_before_s,
+            errors=tuple(self.errors),
+        )
+
+
+_STATE: Final = ("datagrams", "full_bytes", "changes", "checks", "divergences", "missing_base", "stale")
+
+
+def _of(view: View) -> dict[str, int]:
+    counts = view.counts
+    return {
+        "datagrams": counts.datagrams,
+        "full_bytes": view.full_bytes,
+        "changes": view.changes,
+        "checks": counts.checks,
+        "divergences": counts.divergences,
+        "missing_base": counts.missing_base,
+        "stale": counts.stale,
+    }
+
+
+def _ms(histogram: HdrHistogram, q: float) -> float | None:
+    return histogram.percentile(q) / 1000 if histogram.total else None
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,161 @@
+"""The account of one session's actions: each has a number and comes to exactly one end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from necp_validate.events.base import EventData
+from necp_validate.events.stakes import stakes_of
+from necp_validate.history import IntervalSet, StreamRecord
+from necp_validate.players.account import Account
+from necp_validate.realtime.messages import Accepted, Refused, Result, Summary
+
+_REFUSED: Final = {
+    "rate-limited": "rate_limited",
+    "invalid": "invalid",
+    "unavailable": "unavailable",
+    "duplicate": "unexplained",  # the session uses no number twice
+}
+_MASK: Final = 2**64 - 1
+
+
+@dataclass(slots=True)
+class Pending:
+    """An action that has not come to its end."""
+
+    kind: str
+    domain: str
+    by_udp: bool
+    intended_us: int
+    event: EventData
+    accepted: bool = False
+
+
+class _Stream:
+    """The session's events in one domain, as their acknowledgements say."""
+
+    def __init__(self, name: str, topic: str, key: str) -> None:
+        self.name, self.topic, self.key = name, topic, key
+        self.asked = 0
+        self.acked = IntervalSet()
+        self.digest = 0
+        self.highest = -1
+
+    def add(self, seq: int, partition: int, offset: int) -> bool:
+        """Note an acknowledgement; tell whether it is the first for its number."""
+        if self.acked.add(seq, seq):
+            return False
+        # As clients.accounting.digest_of has it for a single event.
+        self.digest = (self.digest + (seq + 1) * (offset + 1 + (partition << 40))) & _MASK
+        self.highest = max(self.highest, offset)
+        return True
+
+
+class SessionActions:
+    """The actions of one session.
+
+    Args:
+        account: of the process.
+        streams: by domain, the stream's name, its topic and the key of its events.
+    """
+
+    def __init__(self, account: Account, streams: dict[str, tuple[str, str, str]]) -> None:
+        self._account = account
+        self._streams = {domain: _Stream(*of) for domain, of in streams.items()}
+        self.sent = 0
+        self.pending: dict[int, Pending] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the gateway still owes an answer, as far as the player can tell."""
+        return any(action.accepted or not action.by_udp for action in self.pending.values())
+
+    def begin(self, kind: str, domain: str, intended_us: int, event: EventData, *, by_udp: bool) -> int:
+        """Number an action that is about to be sent."""
+        self.sent += 1
+        self.pending[self.sent] = Pending(kind, domain, by_udp, intended_us, event)
+        self._streams[domain].asked += 1
+        return self.sent
+
+    def accepted(self, message: Accepted, now_us: int) -> None:
+        """Kafka has an action's event."""
+        action = self.pending.get(message.n)
+        if action is None or action.accepted:
+            self._account.answered_twice += 1
+            return
+        stream = self._streams[action.domain]
+        name, _, number = message.event.partition("-")
+        if name != stream.name or message.topic != stream.topic or not number.isdigit():
+            self._account.error(f"action {action.kind} was accepted as {message.event} in {message.topic}")
+            self._account.ended(action.kind, "unexplained")
+            del self.pending[message.n]
+            return
+        action.accepted = True
+        if not stream.add(int(number), message.partition, message.offset):
+            self._account.answered_twice += 1
+            return
+        self._account.staked(action.domain, stakes_of(action.event))
+        self._account.latency("accepted", action.kind, action.intended_us, now_us - action.intended_us)
+
+    def result(self, message: Result, now_us: int) -> Pending | None:
+        """The event core has dealt with an action; returns it, if it was waiting for this."""
+        action = self.pending.pop(message.n, None)
+        if action is None:
+            self._account.answered_twice += 1
+            return None
+        self._account.ended(action.kind, message.outcome.replace("-", "_"))
+        self._account.latency("result", action.kind, action.intended_us, now_us - action.intended_us)
+        return action
+
+    def refused(self, message: Refused) -> str | None:
+        """The gateway has refused an action; returns its kind, if it was waiting."""
+        action = self.pending.get(message.n)
+        if action is None or action.accepted:
+            self._account.answered_twice += 1
+            return None
+        del self.pending[message.n]
+        if message.reason != "unavailable":
+            self._streams[action.domain].asked -= 1  # certainly no event came of it
+        self._account.ended(action.kind, _REFUSED[message.reason])
+        return action.kind
+
+    def close(self, summary: Summary | None) -> None:
+        """The session is over: what has no end by now gets one.
+
+        Args:
+            summary: the gateway's own list of what it got; ``None`` if the connection broke before.
+        """
+        got = IntervalSet(summary.udp_actions) if summary is not None else IntervalSet()
+        for number, action in self.pending.items():
+            if summary is None:
+                end = "cut_off"
+            elif action.by_udp and not action.accepted and number not in got:
+                end = "lost_in_transit"
+                self._streams[action.domain].asked -= 1
+            else:
+                end = "unexplained"
+                self._account.error(f"{action.kind} number {number} came to no end ({action.accepted=})")
+            self._account.ended(action.kind, end)
+        self.pending.clear()
+        self._account.streams += self._records()
+
+    def _records(self) -> Iterable[StreamRecord]:
+        for domain, stream in self._streams.items():
+            if not stream.asked and not stream.acked:
+                continue
+            highest = stream.acked.last
+            # Numbers are given in the order of producing: no more of them can exist than were asked for.
+            sent = max(stream.asked, -1 if highest is None else highest + 1)
+            yield StreamRecord(
+                stream=stream.name,
+                domain=domain,
+                topic=stream.topic,
+                key=stream.key,
+                sent=sent,
+                acked=stream.acked,
+                unknown=IntervalSet([(0, sent - 1)]).difference(stream.acked),
+                digest=stream.digest,
+                max_acked_offset=stream.highest,
+            )

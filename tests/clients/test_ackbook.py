@@ -1,0 +1,109 @@
+"""Every event's outcome is booked from delivery reports, however they come in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from necp_validate.clients.ackbook import AckBook, Stream
+from necp_validate.clients.flush import MAX_FLUSH
+from necp_validate.clients.rdkafka import Deliveries
+from necp_validate.clients.recorder import Recorder
+
+TIMED_OUT, TOO_LARGE = -192, 10
+
+
+def reports(*rows: tuple[int, int, int, int, int]) -> Deliveries:
+    """Delivery reports, each (error, partition, offset, tag, place in the flush)."""
+    err, partition, offset, tag, place = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
+    return Deliveries(err=err.astype(np.int32), partition=partition, offset=offset, opaque=tag * MAX_FLUSH + place)
+
+
+def flush_at(tag: int, count: int, offset: int, *, partition: int = 3, err: int = 0) -> list[tuple[int, ...]]:
+    return [(err, partition, offset + i, tag, i) for i in range(count)]
+
+
+class Fixture:
+    def __init__(self) -> None:
+        self.recorder = Recorder(["steady", "surge"], [0, 1_000_000], ["combat"])
+        self.book = AckBook("combat", "game.combat.events", self.recorder)
+        self.stream: Stream = self.book.open_stream("0a1b2c3d", "match-0001")
+
+    def send(self, count: int, intended_us: int = 500_000) -> int:
+        tag, _ = self.book.begin(self.stream, count, intended_us)
+        self.book.taken(tag, np.zeros(count, dtype=np.int32), count)
+        return tag
+
+
+def test_flushes_are_numbered_without_holes_and_acked_by_runs() -> None:
+    f = Fixture()
+    first, second = f.send(3), f.send(2)
+    both = reports(*flush_at(first, 3, 10), *flush_at(second, 2, 13))  # type: ignore[arg-type]
+    assert f.book.settle(both, 600_000) == [(first, 3), (second, 2)]
+    assert f.stream.acked.to_list() == [[0, 4]]
+    assert (f.stream.partition, f.stream.max_acked_offset) == (3, 14)
+    assert f.book.pending[3].take(10, 14) == [(3, 500_000), (2, 500_000)]
+    counters = f.recorder.counters[0, "combat"]
+    assert (counters.sent, counters.acked, counters.failed) == (5, 5, 0)
+    assert f.book.not_monotonic == 0
+
+
+def test_the_phase_is_that_of_the_intended_time() -> None:
+    f = Fixture()
+    tag = f.send(2, intended_us=999_999)
+    f.book.settle(reports(*flush_at(tag, 2, 0)), 1_500_000)  # type: ignore[arg-type]
+    assert f.recorder.counters[0, "combat"].acked == 2
+    assert f.recorder.counters[1, "combat"].acked == 0
+
+
+def test_a_timed_out_event_is_unknown_and_a_refused_one_failed() -> None:
+    f = Fixture()
+    tag = f.send(4)
+    rows = [(0, 3, 7, tag, 0), (TIMED_OUT, 3, -1001, tag, 1), (TOO_LARGE, 3, -1001, tag, 2), (0, 3, 8, tag, 3)]
+    f.book.settle(reports(*rows), 600_000)
+    assert f.stream.acked.to_list() == [[0, 0], [3, 3]]
+    assert f.stream.unknown.to_list() == [[1, 1]]
+    assert f.stream.failed.to_list() == [[2, 2]]
+    assert f.recorder.counters[0, "combat"].failed == 2
+    assert any("_MSG_TIMED_OUT" in text for text in f.book.examples)
+
+
+def test_what_the_client_did_not_take_failed() -> None:
+    f = Fixture()
+    tag, _ = f.book.begin(f.stream, 3, 500_000)
+    f.book.taken(tag, np.array([0, -184, -184], dtype=np.int32), 1)
+    assert f.stream.failed.to_list() == [[1, 2]]
+    counters = f.recorder.counters[0, "combat"]
+    assert (counters.sent, counters.failed) == (1, 2)
+
+
+def test_events_without_a_report_are_unknown_at_the_end() -> None:
+    f = Fixture()
+    tag = f.send(5)
+    f.book.settle(reports(*flush_at(tag, 2, 0)), 600_000)  # type: ignore[arg-type]
+    f.book.close()
+    assert f.stream.unknown.to_list() == [[2, 4]]
+
+
+def test_an_offset_given_twice_is_noticed() -> None:
+    f = Fixture()
+    one, two = f.send(2), f.send(2)
+    f.book.settle(reports(*flush_at(one, 2, 10)), 600_000)  # type: ignore[arg-type]
+    f.book.settle(reports(*flush_at(two, 2, 11)), 600_000)  # type: ignore[arg-type]
+    assert f.book.not_monotonic == 1
+    assert "acknowledged at offset 11" in f.book.examples[0]
+
+
+def test_the_digest_tells_where_events_lie() -> None:
+    """Equal for any grouping of the same reports; different once one event lies elsewhere."""
+
+    def digest(*chunks: list[tuple[int, ...]]) -> int:
+        f = Fixture()
+        f.send(4)
+        for chunk in chunks:
+            f.book.settle(reports(*chunk), 600_000)  # type: ignore[arg-type]
+        return f.stream.digest
+
+    rows = flush_at(0, 4, 20)
+    assert digest(rows) == digest(rows[:1], rows[1:]) == digest(rows[2:], rows[:2])
+    moved = [*rows[:3], (0, 3, 24, 0, 3)]
+    assert digest(rows) != digest(moved)

@@ -1,0 +1,57 @@
+"""Receipts joined with what this process sent, also where others write to the same partitions."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from necp_validate.clients.ackbook import AckBook
+from necp_validate.clients.observer import ReceiptObserver
+from necp_validate.clients.pending import PendingOffsets
+from necp_validate.clients.recorder import Recorder
+
+
+@pytest.fixture
+def observer(monkeypatch: pytest.MonkeyPatch) -> ReceiptObserver:
+    monkeypatch.setattr(ReceiptObserver, "_consumer", lambda *_: SimpleNamespace(consume=lambda *_: []))
+    pending = PendingOffsets()
+    pending.put(10, 5, 1_000_000)
+    book = cast(AckBook, SimpleNamespace(pending={0: pending}))
+    return ReceiptObserver({}, Recorder(["steady"], [0], ["combat"]), {"combat": book})
+
+
+def receipt(observer: ReceiptObserver, first: int, last: int, *, age_s: float = 0.0, partition: int = 0) -> None:
+    seen_us = time.time_ns() // 1000 - int(age_s * 1e6)
+    observer._match(seen_us, "combat", partition, first, last, 0, 2_000_000)
+
+
+def pending_of(observer: ReceiptObserver) -> Any:
+    return observer._books["combat"].pending[0]
+
+
+def test_own_events_end_although_the_run_goes_on_with_somebody_elses(observer: ReceiptObserver) -> None:
+    """Else the load would wait for half a minute for events of players, which it never gets acknowledged."""
+    receipt(observer, 8, 30)
+    assert observer.matched == 5
+    assert [early[3:5] for early in observer._early] == [(15, 30)]
+
+
+def test_what_is_acknowledged_after_its_receipt_ends_too(observer: ReceiptObserver) -> None:
+    receipt(observer, 10, 19)
+    pending_of(observer).put(17, 3, 1_000_000)
+    observer.poll()
+    assert observer.matched == 8
+    assert not observer._early, "nothing of it can come any more"
+    receipt(observer, 10, 19)
+    assert observer.matched == 8
+
+
+def test_a_partition_that_only_others_write_to_is_forgotten_in_time(observer: ReceiptObserver) -> None:
+    receipt(observer, 0, 9, partition=3)
+    receipt(observer, 0, 9, partition=3, age_s=31)
+    assert len(observer._early) == 1
+    receipt(observer, 12, 40, age_s=31)
+    assert (observer.matched, len(observer._early)) == (3, 1)

@@ -1,0 +1,66 @@
+"""A transaction whose producer is not to be trusted any more is given up, and the producer replaced.
+
+The producers are stand-ins: a real one hangs only by a race in the client library, which no test can bring about.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from necp_validate.reference.eventcore import transactions
+from necp_validate.reference.eventcore.transactions import Transactions
+
+OFFSETS = [TopicPartition("game.economy.events", 0, 10)]
+
+
+class Standin:
+    """Takes every call; sending offsets does what it is told to."""
+
+    def __init__(self, send_offsets: Any = lambda: None) -> None:
+        self._send_offsets = send_offsets
+        self.calls: list[str] = []
+
+    def init_transactions(self, _timeout: float) -> None:
+        self.calls.append("init")
+
+    def begin_transaction(self) -> None:
+        self.calls.append("begin")
+
+    def send_offsets_to_transaction(self, *_: Any) -> None:
+        self.calls.append("offsets")
+        self._send_offsets()
+
+    def commit_transaction(self, _timeout: float) -> None:
+        self.calls.append("commit")
+
+    def abort_transaction(self, _timeout: float) -> None:
+        self.calls.append("abort")
+
+
+def test_a_call_that_never_comes_back_costs_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "HUNG_AFTER_S", 0.05)
+    let_go = threading.Event()
+    hung, sound = Standin(let_go.wait), Standin()
+    made = iter([hung, sound])
+    loop = Transactions(lambda: next(made), threading.Event())  # type: ignore[arg-type, return-value]
+    assert not loop.commit([], OFFSETS, lambda: None)
+    assert hung.calls == ["init", "begin", "offsets"], "nothing more is asked of it"
+    assert loop.commit([], OFFSETS, lambda: None)
+    assert sound.calls == ["init", "begin", "offsets", "commit"]
+    let_go.set()
+
+
+def test_an_error_of_the_call_is_the_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "RETRY_FOR_S", 0.0)
+
+    def fail() -> None:
+        raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
+
+    producer = Standin(fail)
+    loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
+    assert not loop.commit([], OFFSETS, lambda: None)
+    assert producer.calls == ["init", "begin", "offsets", "abort"]

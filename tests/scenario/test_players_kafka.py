@@ -1,0 +1,117 @@
+"""Players on real brokers: a small run to its verdict, and one that is interrupted and leaves nobody behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from necp_validate.history.reader import read_history
+from necp_validate.stack.docker_engine import why_not_docker
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+SCENARIO = """
+description = "a few players for a few seconds"
+judge = ["DUR-ACKED", "GW-TRANSPORT", "OPS-HEALTH"]
+
+[players]
+count = 12
+hit_per_s = 1
+trade_per_s = 0.5
+chat_per_s = 0.5
+udp_group = 4
+
+[gateway]
+tick_max_hz = 10
+
+[traffic.combat]
+rate_eps = 100
+run_length = 10
+tick_hz = 5
+
+[traffic.economy]
+rate_eps = 40
+run_length = 5
+tick_hz = 5
+
+[[phases]]
+name = "warmup"
+kind = "warmup"
+duration_s = 3
+players = 6
+
+[[phases]]
+name = "steady"
+kind = "steady"
+duration_s = {steady_s}
+
+[thresholds]
+longest_gap_ms = 30000
+drain_s = 60
+"""
+
+
+def start(tmp_path: Path, *, steady_s: int = 8, stack: str = "local") -> subprocess.Popen[str]:
+    scenario = tmp_path / "few.toml"
+    scenario.write_text(SCENARIO.format(steady_s=steady_s), encoding="utf-8")
+    command = [sys.executable, "-m", "necp_validate", "run", str(scenario), "--out", str(tmp_path / "runs")]
+    command += ["--stack", stack]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def the_run(tmp_path: Path) -> Path:
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    return run_dir
+
+
+@pytest.mark.parametrize("stack", ["local", pytest.param("docker", marks=pytest.mark.docker)])
+def test_what_players_do_is_accounted_for_to_the_end(tmp_path: Path, stack: str) -> None:
+    if stack == "docker" and (reason := why_not_docker()):
+        pytest.skip(f"needs a Docker engine: {reason}")
+    output, _ = start(tmp_path, stack=stack).communicate(timeout=240)
+    run_dir = the_run(tmp_path)
+    verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
+    claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
+    assert claims == dict.fromkeys(("DUR-ACKED", "GW-TRANSPORT", "OPS-HEALTH"), "pass"), output
+    history = read_history(run_dir)
+    (players,) = history.players
+    acked = sum(stream.acked.count for stream in players.streams)
+    assert acked > 50
+    assert history.readback is not None
+    assert {stream.stream for stream in players.streams} <= set(history.readback.streams)
+    assert max(sample.sessions or 0 for sample in history.gateway) >= 12
+    assert max(sample.tick_hz or 0 for sample in history.gateway) <= 10
+    assert history.gateway_shutdown is not None
+    assert (history.gateway_shutdown.exit_code, history.gateway_shutdown.healthy_before) == (0, True)
+    assert sum(load.unmatched_receipts for load in history.loads) == 0
+    assert not (run_dir / "players-plan.json").exists()
+
+
+def test_an_interrupted_run_leaves_neither_gateway_nor_player(tmp_path: Path) -> None:
+    run = start(tmp_path, steady_s=120)
+    deadline = time.monotonic() + 120
+    while True:
+        assert time.monotonic() < deadline, "nobody played"
+        assert run.poll() is None, run.communicate()[0]
+        timelines = list((tmp_path / "runs").glob("*/history/players-timeline-*.csv"))
+        if timelines and ",steady," in timelines[0].read_text(encoding="utf-8"):
+            break
+        time.sleep(0.2)
+    children = psutil.Process(run.pid).children(recursive=True)
+    commands = [" ".join(child.cmdline()) for child in children]
+    for module in ("necp_validate.players", "necp_validate.reference.gateway"):
+        assert any(module in command for command in commands), commands
+    os.kill(run.pid, signal.SIGINT)
+    output, _ = run.communicate(timeout=90)
+    assert run.returncode == 4, output
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert [process for process in alive if process.is_running()] == []
+    assert json.loads((the_run(tmp_path) / "run.json").read_text(encoding="utf-8"))["status"] == "interrupted"
