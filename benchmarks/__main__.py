@@ -1,4 +1,4 @@
-"""``nox -s bench [-- PART ...]``: generator, reader, stack, latency. Prints figures side by side, and their ratios."""
+"""``nox -s bench [-- PART ...]``: what the suite and its reference cost, side by side with peers, as ratios."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks.figures import say, target
 from benchmarks.kafka_tools import producer_performance
+from benchmarks.players import compare
 from benchmarks.time_by_part import time_by_part
 from necp_validate.clients.readback import ReadTask
 from necp_validate.clients.reader import end_offsets
@@ -42,24 +43,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = parser.parse_args(argv).parts or list(PARTS)
     met = [PARTS[part]() for part in parts]
     return 0 if all(met) else 1
-
-
-def say(what: str, **figures: Any) -> None:
-    """Print one row of figures."""
-    print(f"{what:<44} {'  '.join(f'{name}={_figure(value)}' for name, value in figures.items())}", flush=True)
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def target(what: str, value: float, bound: float, *, at_most: bool = True) -> bool:
-    """Print a figure against its target; tells whether it is met."""
-    met = value <= bound if at_most else value >= bound
-    print(f"{what:<44} {value:,.3g}  target {'<=' if at_most else '>='} {bound:,.3g}  {'met' if met else 'MISSED'}")
-    return met
 
 
 def stack_ready() -> bool:
@@ -163,6 +146,12 @@ def latency() -> bool:
     return holds > 0
 
 
+def players() -> bool:
+    """Players per core, and bytes per player and second, beside a plain WebSocket broadcast of full snapshots."""
+    with _stack() as stack, tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
+        return compare(stack, Path(folder))
+
+
 def _steady(scale: float, *overrides: str) -> Scenario:
     return load_scenario(
         "peak-200",
@@ -209,7 +198,7 @@ def _payloads(count: int) -> list[bytes]:
 class _stack:
     """A local stack for the length of a ``with`` block."""
 
-    def __enter__(self) -> Stack:
+    def __enter__(self) -> LocalStack:
         self._local = LocalStack()
         self._local.start(lambda _: None)
         return self._local
@@ -223,6 +212,7 @@ PARTS: dict[str, Callable[[], bool]] = {
     "generator": generator,
     "reader": reader,
     "latency": latency,
+    "players": players,
 }
 
 if __name__ == "__main__":

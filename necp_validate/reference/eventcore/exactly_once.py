@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from threading import Event as Flag
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer, TopicPartition
 
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import event_types
@@ -25,7 +25,7 @@ from necp_validate.reference.eventcore.handling import BatchResult, Output, dead
 from necp_validate.reference.eventcore.intake import Hooks, Intake
 from necp_validate.reference.eventcore.metrics import CoreMetrics
 from necp_validate.reference.eventcore.receipting import ReceiptBook
-from necp_validate.reference.eventcore.recovery import LedgerReader, RecoveryError
+from necp_validate.reference.eventcore.recovery import LedgerReader, committed_offsets
 from necp_validate.reference.eventcore.transactions import Transactions
 from necp_validate.reference.eventcore.tuning import (
     TUNING,
@@ -36,8 +36,6 @@ from necp_validate.reference.eventcore.tuning import (
 from necp_validate.reference.eventcore.workers import WorkerPool
 
 log: Final = logging.getLogger(__name__)
-
-OFFSETS_TIMEOUT_S: Final = 15.0
 
 
 class ExactlyOnceLoop:
@@ -57,6 +55,7 @@ class ExactlyOnceLoop:
         self, config: CoreConfig, metrics: CoreMetrics, stop: Flag, held: Flag, *, sticky_partition: int
     ) -> None:
         self._metrics = metrics
+        self._stop = stop
         self._dead_letter_partition = sticky_partition
         self._next_tick = time.monotonic()
         self._decode = Decoder(event_types(self.domain)).decode
@@ -150,11 +149,7 @@ class ExactlyOnceLoop:
     def _committed(self, partitions: list[int]) -> Mapping[int, int]:
         if not partitions:
             return {}
-        try:
-            return self.intake.committed(partitions, OFFSETS_TIMEOUT_S)
-        except KafkaException as exception:
-            reason = exception.args[0].str()
-            raise RecoveryError(f"committed offsets of economy are not to be had: {reason}") from exception
+        return committed_offsets(lambda timeout_s: self.intake.committed(partitions, timeout_s), self._stop)
 
     def _on_assigned(self, partitions: list[int]) -> Mapping[int, int]:
         return self._adopt(partitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from threading import Event as Flag
 from typing import Any, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.topics import LEDGER_TOPIC
 from necp_validate.reference.eventcore.ledger import Books, ledger_partition
+from necp_validate.reference.eventcore.transactions import error_of
 
 log: Final = logging.getLogger(__name__)
 
@@ -20,11 +22,37 @@ READ_TIMEOUT_S: Final = 30.0
 BEHIND_TIMEOUT_S: Final = 20.0
 """Longer than a transaction of a dead instance can stay open, which keeps the ledger's end from being read."""
 
+OFFSETS_TIMEOUT_S: Final = 30.0
+"""Longer than the group's coordinator takes to move to another broker."""
+
 _POLL_S: Final = 0.02
+_AGAIN_S: Final = 0.1
+_FINAL: Final = frozenset((KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED))
 
 
 class RecoveryError(Exception):
     """The books could not be rebuilt, so the partitions cannot be served."""
+
+
+def committed_offsets(ask: Callable[[float], Mapping[int, int]], stop: Flag) -> Mapping[int, int]:
+    """Ask for committed offsets until they are told: the group's coordinator may be moving to another broker.
+
+    Args:
+        ask: asks once, within so many seconds.
+        stop: ends the asking.
+
+    Raises:
+        RecoveryError: they may not be known, or were not told in ``OFFSETS_TIMEOUT_S``.
+    """
+    deadline = time.monotonic() + OFFSETS_TIMEOUT_S
+    while True:
+        try:
+            return ask(max(deadline - time.monotonic(), _AGAIN_S))
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.code() in _FINAL or time.monotonic() >= deadline or stop.wait(_AGAIN_S):
+                raise RecoveryError(f"committed offsets are not to be had: {error.str()}") from exception
+            log.info("committed offsets are asked for again: %s", error.str())
 
 
 class LedgerReader:
