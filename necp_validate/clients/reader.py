@@ -146,28 +146,25 @@ def read_back(
     _read_to_end(config, marks, take_events, deadline, told, epochs)
     elapsed_s, cpu_s = time.monotonic() - started, _cpu_s() - cpu_before
 
-    receipts = ReceiptAccounting()
-
-    def take_receipts(_: str, rows: Rows) -> None:
-        receipts.add(map(decode_receipt, _values(rows)))
-
-    receipt_marks = _since(watermarks(config, [RECEIPTS_TOPIC]), begin)
-    _read_to_end(config, receipt_marks, take_receipts, deadline, _untold)
-    ledger = None
-    if ledger_topic is not None:
-        ledger = _read_ledger(config, _since(watermarks(config, [ledger_topic]), begin), deadline)
+    # Only now: what became of the events may still have been written while they were read.
+    receipts, ledger = ReceiptAccounting(), LedgerAccounting()
     dead_letters = dict.fromkeys(dead_letter_topics, 0)
 
-    def count_dead_letters(topic: str, rows: Rows) -> None:
-        dead_letters[topic] += len(rows)
+    def take_rest(topic: str, rows: Rows) -> None:
+        if topic == RECEIPTS_TOPIC:
+            receipts.add(map(decode_receipt, _values(rows)))
+        elif topic == ledger_topic:
+            ledger.add(map(decode_ledger_record, _values(rows)))
+        else:
+            dead_letters[topic] += len(rows)
 
-    dead_letter_marks = _since(watermarks(config, dead_letters), begin)
-    _read_to_end(config, dead_letter_marks, count_dead_letters, deadline, _untold)
+    rest = [RECEIPTS_TOPIC, *dead_letters, *([ledger_topic] if ledger_topic else [])]
+    _read_to_end(config, _since(watermarks(config, rest), begin), take_rest, deadline, _untold)
     return {
         **accounting.to_json(marks),
         "receipts": receipts.to_json(),
         "totals": receipts.totals,
-        "ledger": ledger,
+        "ledger": ledger.to_json() if ledger_topic else None,
         "epochs": epochs.to_json(),
         "dead_letters": dead_letters,
         "elapsed_s": elapsed_s,
@@ -175,18 +172,6 @@ def read_back(
         "events_per_s": accounting.events_read / elapsed_s if elapsed_s else 0.0,
         "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
-
-
-def _read_ledger(
-    config: Mapping[str, str], marks: Mapping[tuple[str, int], tuple[int, int]], deadline: float
-) -> list[dict[str, Any]]:
-    accounting = LedgerAccounting()
-
-    def take(_: str, rows: Rows) -> None:
-        accounting.add(map(decode_ledger_record, _values(rows)))
-
-    _read_to_end(config, marks, take, deadline, _untold)
-    return accounting.to_json()
 
 
 def _values(rows: Rows) -> Iterator[bytes]:

@@ -9,47 +9,18 @@ controller. What is needed of these is small.
 from __future__ import annotations
 
 import contextlib
-import socket
 import ssl
 import struct
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from necp_validate.clients.connection import Connection, Fields, text
+
 _LIST_OFFSETS, _METADATA, _OFFSET_FETCH, _DESCRIBE_GROUPS, _DESCRIBE_QUORUM = 2, 3, 9, 15, 55
 _METADATA_TOPIC = b"__cluster_metadata"
 _TIMEOUT_S = 1.0
 _REST_S = 1.0  # a broker that did not answer is left alone for so long
-
-
-class Fields:
-    """Reads the fields of an answer, one after the other."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._at = 0
-
-    def number(self, size: int) -> int:
-        """A signed integer of so many bytes."""
-        self._at += size
-        return int.from_bytes(self._content[self._at - size : self._at], "big", signed=True)
-
-    def raw(self, size: int) -> bytes:
-        """So many bytes."""
-        self._at += size
-        return self._content[self._at - size : self._at]
-
-    def numbers(self) -> tuple[int, ...]:
-        """An array of 32-bit integers."""
-        return tuple(self.number(4) for _ in range(self.number(4)))
-
-    def text(self) -> str:
-        """A string of 16 bits' length; empty for none."""
-        return self.raw(max(self.number(2), 0)).decode()
-
-
-def _text(value: str) -> bytes:
-    return struct.pack(">h", len(value.encode())) + value.encode()
 
 
 class WireClient:
@@ -63,7 +34,7 @@ class WireClient:
         self.addresses = tuple(config["bootstrap.servers"].split(","))
         self._context = ssl.create_default_context(cafile=config["ssl.ca.location"])
         self._context.load_cert_chain(config["ssl.certificate.location"], config["ssl.key.location"])
-        self._connections: dict[str, ssl.SSLSocket] = {}
+        self._connections: dict[str, Connection] = {}
         self._rests_until: dict[str, float] = {}
 
     def ask(self, address: str, key: int, version: int, body: bytes, *, tagged: bool = False) -> Fields:
@@ -81,28 +52,16 @@ class WireClient:
         """
         if time.monotonic() < self._rests_until.get(address, 0.0):
             raise ConnectionError(f"{address} did not answer a moment ago")
-        header = struct.pack(">hhi", key, version, 1) + _text("necp") + (b"\0" if tagged else b"")
-        request = header + body
         try:
-            connection = self._connection(address)
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            answer = _read(connection, struct.unpack(">i", _read(connection, 4))[0])
+            connection = self._connections.get(address)
+            if connection is None:
+                connection = self._connections[address] = Connection(address, timeout_s=_TIMEOUT_S)
+                connection.secure(self._context)
+            return connection.ask(key, version, body, tagged=tagged)
         except OSError:
             self._drop(address)
             self._rests_until[address] = time.monotonic() + _REST_S
             raise
-        return Fields(answer[5 if tagged else 4 :])
-
-    def _connection(self, address: str) -> ssl.SSLSocket:
-        if address not in self._connections:
-            host, _, port = address.rpartition(":")
-            plain = socket.create_connection((host, int(port)), timeout=_TIMEOUT_S)
-            try:
-                self._connections[address] = self._context.wrap_socket(plain, server_hostname=host)
-            except OSError:
-                plain.close()
-                raise
-        return self._connections[address]
 
     def _drop(self, address: str) -> None:
         connection = self._connections.pop(address, None)
@@ -113,16 +72,6 @@ class WireClient:
         """Close every connection; the next request makes new ones."""
         for address in tuple(self._connections):
             self._drop(address)
-
-
-def _read(connection: ssl.SSLSocket, length: int) -> bytes:
-    content = b""
-    while len(content) < length:
-        part = connection.recv(length - len(content))
-        if not part:
-            raise ConnectionError("the broker closed the connection")
-        content += part
-    return content
 
 
 def active_controller(client: WireClient) -> int:
@@ -230,7 +179,7 @@ def log_ends(
     latest = -1
     body = struct.pack(">ibi", -1, int(committed), len(partitions))
     for topic, numbers in partitions.items():
-        body += _text(topic) + struct.pack(">i", len(numbers))
+        body += text(topic) + struct.pack(">i", len(numbers))
         body += b"".join(struct.pack(">iiq", number, -1, latest) for number in numbers)
     found: dict[tuple[str, int], LogEnd] = {}
     for address in client.addresses:
@@ -268,7 +217,7 @@ class GroupInfo:
 
 def describe_groups(client: WireClient, names: Sequence[str]) -> dict[str, GroupInfo]:
     """Describe consumer groups (DescribeGroups version 0); those whose coordinator does not answer are left out."""
-    body = struct.pack(">i", len(names)) + b"".join(map(_text, names))
+    body = struct.pack(">i", len(names)) + b"".join(map(text, names))
     found: dict[str, GroupInfo] = {}
     for address in client.addresses:
         try:
@@ -295,7 +244,7 @@ def committed_offsets(client: WireClient, group: str, topic: str, partitions: Se
         OSError: its coordinator did not answer.
     """
     numbers = struct.pack(f">i{len(partitions)}i", len(partitions), *partitions)
-    body = _text(group) + struct.pack(">i", 1) + _text(topic) + numbers
+    body = text(group) + struct.pack(">i", 1) + text(topic) + numbers
     for address in client.addresses:
         try:
             fields = client.ask(address, _OFFSET_FETCH, 1, body)

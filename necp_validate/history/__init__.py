@@ -48,11 +48,25 @@ from necp_validate.history.readback import (
     StreamRead,
 )
 from necp_validate.history.reader import read_history
+from necp_validate.history.security import (
+    ACCEPTED,
+    REFUSED,
+    UNTRIED,
+    AccessProbe,
+    ListenerProbe,
+    SecurityRound,
+    append_round,
+    read_rounds,
+)
 from necp_validate.history.writer import CsvRows, HistoryWriter, JsonLines, write_json
 
 __all__ = [
+    "ACCEPTED",
     "ENDS",
     "PLAYER_LATENCY_KINDS",
+    "REFUSED",
+    "UNTRIED",
+    "AccessProbe",
     "BrokerSample",
     "CertificateProbe",
     "ChatSeen",
@@ -78,6 +92,7 @@ __all__ = [
     "Layout",
     "LeaderSample",
     "LedgerRead",
+    "ListenerProbe",
     "LoadRecord",
     "OutcomesSeen",
     "PartitionGap",
@@ -89,6 +104,7 @@ __all__ = [
     "Readback",
     "ReceiptsRecord",
     "RunInfo",
+    "SecurityRound",
     "Sighting",
     "StateSeen",
     "StreamRead",
@@ -96,9 +112,11 @@ __all__ = [
     "TimelineRow",
     "append_fault",
     "append_outcome",
+    "append_round",
     "merged_actions",
     "read_faults",
     "read_history",
     "read_outcomes",
+    "read_rounds",
     "write_json",
 ]

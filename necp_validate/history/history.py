@@ -30,6 +30,7 @@ from necp_validate.history.model import (
 )
 from necp_validate.history.players import PlayersRecord, PlayersRow
 from necp_validate.history.readback import Readback
+from necp_validate.history.security import SecurityRound
 
 LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
 """Histograms by phase name, domain and kind."""
@@ -63,6 +64,7 @@ class History:
     gateway_shutdown: ServiceShutdown | None = None
     faults: tuple[FaultRecord, ...] = ()
     experiments: tuple[ExperimentOutcome, ...] = ()
+    security: tuple[SecurityRound, ...] = ()
     host: tuple[HostSample, ...] = ()
     brokers: tuple[BrokerSample, ...] = ()
     lag: tuple[LagSample, ...] = ()

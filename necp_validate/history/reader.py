@@ -42,6 +42,7 @@ from necp_validate.history.model import (
 )
 from necp_validate.history.players import PlayersRecord, PlayersRow
 from necp_validate.history.readback import Readback
+from necp_validate.history.security import read_rounds
 from necp_validate.results import SuiteError, UsageError
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ def read_history(run_dir: Path | str) -> History:
         gateway_shutdown=_read_json(run_dir / layout.GATEWAY_SHUTDOWN, ServiceShutdown),
         faults=read_faults(run_dir),
         experiments=read_outcomes(run_dir),
+        security=read_rounds(run_dir),
         host=_read_csv(run_dir / layout.HOST_METRICS, HostSample),
         brokers=_read_csv(run_dir / layout.BROKER_METRICS, BrokerSample),
         lag=_read_csv(run_dir / layout.LAG_METRICS, LagSample),

@@ -34,12 +34,16 @@ def agenda(plan: PlayersPlan) -> list[list[Stay]]:
     """The stays of every player, in order of time.
 
     Who is missing at the beginning of a phase logs in one after the other, ``login_per_s`` of them in a second; so
-    does who changes to or from the hot match. Greedy players come last and stay from the first phase to the end.
+    does who changes to or from the hot match. Greedy players come last and stay from the first phase to the first surge,
+    where everybody else is what is to be measured, or to the end.
     """
     stays: list[list[Stay]] = [[] for _ in range(plan.most_players)]
     now: list[str | None] = [None] * plan.most_players
     at_s = 0.0
+    surge_s: float | None = None
     for phase in plan.phases:
+        if phase.kind == "surge" and surge_s is None:
+            surge_s = at_s
         end_s = at_s + phase.duration_s
         hot = round(phase.players * phase.hot_share)
         moved = 0
@@ -61,5 +65,6 @@ def agenda(plan: PlayersPlan) -> list[list[Stay]]:
                 else:
                     now[number] = None  # too late for this phase; the next one has it log in
         at_s = end_s
-    greedy = [[Stay(from_s=0.0, until_s=at_s, match=f"match-greedy-{n}")] for n in range(plan.greedy)]
+    greedy_until_s = surge_s or at_s
+    greedy = [[Stay(from_s=0.0, until_s=greedy_until_s, match=f"match-greedy-{n}")] for n in range(plan.greedy)]
     return stays + greedy

@@ -22,7 +22,10 @@ from necp_validate.realtime.replica import Workshop
 _IDLE_S: Final = 0.002
 _AT_ONCE: Final = 200
 _GREED: Final = 6.0
-"""So many times the limit does a greedy player ask for."""
+"""So many times the limit does a greedy player ask for, until it is limited."""
+
+_GREED_LIMITED: Final = 1.5
+"""And so many times from then on: still over the limit, and not a flood, which would cost it its session."""
 
 Due = tuple[int, int, "Playing", str, int]
 """When (epoch), a number that keeps the order, who, what, and how far it is to the next one in microseconds."""
@@ -159,6 +162,9 @@ class Game:
                 playing.line.send(text)
             except Broken:
                 return  # whoever reads from the line sees it too
+            if session.limited:
+                step_us = round(60e6 / (_GREED_LIMITED * self.plan.limit_per_minute))
+                next_us = due_us + step_us
         heapq.heappush(self._due, (next_us, next(self._order), playing, what, step_us))
 
     @property

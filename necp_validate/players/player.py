@@ -117,6 +117,11 @@ class Session:
         account.opened(self.view)
         persona.arrive()
 
+    @property
+    def limited(self) -> bool:
+        """Whether a greedy player has been refused for its rate."""
+        return self._greedy is not None and self._greedy.limited_once
+
     def hello(self) -> bytes:
         """The datagram that tells the gateway where to send state."""
         return self._out(self._sealer.seal(Kind.HELLO))
@@ -288,6 +293,10 @@ class _Greed:
         self._asked = {0: now_us}  # the login is a request
         self._limited: set[int] = set()
         self._limited_us: int | None = None
+
+    @property
+    def limited_once(self) -> bool:
+        return self._limited_us is not None
 
     def asked(self, number: int, now_us: int) -> None:
         self._asked[number] = now_us

@@ -16,6 +16,7 @@ from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures
 from necp_validate.report.frames import RunFrames, percentile_rows, records, throughput_rows
 from necp_validate.report.reproduce import commands
+from necp_validate.report.security import security_tables
 from necp_validate.report.verdict import RunVerdict, sentence
 from necp_validate.results import CLAIMS, Verdict
 
@@ -72,6 +73,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         ],
         faults=fault_rows(run.history),
         lost=losses(run.history),
+        security=security_tables(run.history),
         missing=run.missing,
         not_judged=[id_ for id_ in CLAIMS if verdict and id_ not in {claim.id for claim in verdict.claims}],
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},

@@ -10,8 +10,10 @@ from necp_validate.results import Verdict
 
 STAGES: Mapping[str, str] = {
     "stack": "bringing the stack up",
+    "security_start": "trying what must be refused",
     "load": "loading",
     "recover": "waiting until the cluster is whole",
+    "security_end": "trying it again",
     "drain": "waiting for the backlog",
     "readback": "reading everything back",
     "teardown": "taking the stack down",

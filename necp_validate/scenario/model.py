@@ -191,6 +191,18 @@ class Load(Table, frozen=True, kw_only=True):
     idempotence: bool = True
 
 
+class Security(Table, frozen=True, kw_only=True):
+    """Attempts that must be refused, at every listener and by every principal.
+
+    Args:
+        at: when they are made: before the load, after it, or both.
+        policy: TOML file that says who may do what; by default the claims' own.
+    """
+
+    at: tuple[Literal["start", "end"], ...] = ("start", "end")
+    policy: str | None = None
+
+
 class Broker(Table, frozen=True, kw_only=True):
     """The brokers, where the suite starts them itself.
 
@@ -215,6 +227,7 @@ class Scenario(Table, frozen=True, kw_only=True):
         phases: in order.
         players: who plays through the gateway; without them there is no gateway.
         gateway: its configuration.
+        security: what is tried that must be refused; without it nothing is.
         judge: ids of the claims that get a verdict.
         experiments: names or files of experiments; the fault phase and what follows it are run once for each.
     """
@@ -233,6 +246,7 @@ class Scenario(Table, frozen=True, kw_only=True):
     broker: Broker = field(default_factory=Broker)
     players: Players | None = None
     gateway: Gateway = field(default_factory=Gateway)
+    security: Security | None = None
     judge: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
 

@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -23,7 +24,7 @@ from necp_validate.chaos.session import Session, wait_healthy
 from necp_validate.clients.readback import ReadTask
 from necp_validate.clients.reader import end_offsets, has_topic
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
-from necp_validate.history import layout
+from necp_validate.history import append_round, layout
 from necp_validate.history.codec import to_plain
 from necp_validate.history.model import Drain, RunInfo, ServiceShutdown
 from necp_validate.history.reader import read_history
@@ -46,6 +47,8 @@ from necp_validate.scenario.monitor import Monitor
 from necp_validate.scenario.planning import experiments_of, with_experiments
 from necp_validate.scenario.playing import PlayersRun, players_plan
 from necp_validate.scenario.reading import read_back
+from necp_validate.security.policy import Policy, load_policy
+from necp_validate.security.probing import try_everything
 from necp_validate.stack import Stack
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet, ServiceFleet
@@ -79,15 +82,16 @@ def run_scenario(
         The run directory.
 
     Raises:
-        UsageError: an experiment has a mistake; nothing was started.
+        UsageError: an experiment, or the policy, has a mistake; nothing was started.
         SuiteError: the run could not be done; everything is stopped, and the run directory says how far it came.
         KeyboardInterrupt: likewise, on Ctrl-C or SIGTERM.
     """
     played = list(experiments_of(scenario) if experiments is None else experiments)
     scenario = with_experiments(scenario, played)
+    policy = policy_of(scenario)
     label = f"{scenario.name}-{played[0].name}" if len(played) == 1 else scenario.name
     run_dir = _new_run_dir(out, label)
-    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during)
+    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
     on_event(
         RunStarted(
             run_id=run_dir.name,
@@ -120,6 +124,7 @@ class _Run:
         on_event: OnEvent,
         experiments: Mapping[str, Experiment],
         during: During | None,
+        policy: Policy | None,
     ) -> None:
         self.scenario = scenario
         self.run_dir = run_dir
@@ -137,6 +142,7 @@ class _Run:
         self.domains = list(Domain) if scenario.players else [Domain(name) for name in scenario.traffic]
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
+        self.policy = policy
         self.save(status="running")
 
     def save(self, *, status: str, error: str | None = None) -> None:
@@ -213,6 +219,7 @@ class _Run:
                     players.poll()
                 faults.poll()
 
+            self._attempts(stack, "start")
             with self.stage("load"):
                 players = self._start_players(stack, gateways, monitor, undo)
                 plan = load_plan(self.scenario, stack, self.run_dir, web_port=self.web_port)
@@ -223,6 +230,7 @@ class _Run:
             if self.experiments:
                 with self.stage("recover"):
                     session.recover()
+            self._attempts(stack, "end")
             self._save_drain()
             monitor.stop()
             if monitor.gateway_watch is not None:
@@ -238,6 +246,17 @@ class _Run:
                 self._read_back(stack)
             with self.stage("teardown"):
                 undo.close()
+
+    def _attempts(self, stack: Stack, when: Literal["start", "end"]) -> None:
+        """Try what must be refused, if the scenario wants it at this time."""
+        if self.policy is None or self.scenario.security is None or when not in self.scenario.security.at:
+            return
+        with self.stage(f"security_{when}"):
+            told = partial(self._stage_detail, f"security_{when}")
+            append_round(self.run_dir, try_everything(stack, self.policy, when, progress=told))
+
+    def _stage_detail(self, stage: str, text: str) -> None:
+        self.on_event(StageStarted(stage=stage, detail=text))
 
     def _tell(self, text: str) -> None:
         self.on_event(ExperimentTold(text=text))
@@ -310,6 +329,17 @@ class _Run:
             out=str(self.run_dir / layout.READBACK),
         )
         read_back(task, self.run_dir, self.on_event)
+
+
+def policy_of(scenario: Scenario) -> Policy | None:
+    """Read who may do what, if the scenario tries it.
+
+    Raises:
+        UsageError: the file has a mistake.
+    """
+    if scenario.security is None:
+        return None
+    return load_policy(Path(scenario.security.policy) if scenario.security.policy else None)
 
 
 def _stopped(fleet: ServiceFleet[Any]) -> ServiceShutdown:

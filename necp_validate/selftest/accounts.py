@@ -31,6 +31,7 @@ from necp_validate.history import (
     StreamRecord,
     append_fault,
     append_outcome,
+    append_round,
     layout,
     write_json,
 )
@@ -63,6 +64,9 @@ JUDGED = (
     "GW-TICK",
     "GW-BATCH",
     "GW-SECURITY",
+    "SEC-MTLS",
+    "SEC-SASL",
+    "SEC-ACL",
 )
 THRESHOLDS = {"recovery_s": 3.0, "soak_s": 20.0, "least_comparisons": 300.0}
 """The simulated run is short: so are the times that it allows."""
@@ -89,6 +93,7 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
         append_fault(run_dir, fault)
     for outcome in simulation.course.outcomes:
         append_outcome(run_dir, outcome)
+    append_round(run_dir, simulation.attempts)
     writer.save_drain(simulation.drain)
     writer.save_core_shutdown(simulation.shutdown)
     with (
@@ -113,6 +118,7 @@ def _run_info(name: str) -> RunInfo:
         },
         "load": {"processes": 1},
         "players": {"count": PLAYERS, "processes": 1},
+        "security": {"at": ["start"]},
         "thresholds": THRESHOLDS,
     }
     return RunInfo(id=name, scenario="selftest", scale=1.0, seed=0, config=config, status="finished")

@@ -20,7 +20,8 @@ from necp_validate.events.ledger import LedgerRecord
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
-from necp_validate.history import BrokerSample, CoreShutdown, Drain
+from necp_validate.history import BrokerSample, CoreShutdown, Drain, SecurityRound
+from necp_validate.selftest.attempts import sound_round
 from necp_validate.selftest.course import STALL, START_US, Course
 from necp_validate.selftest.ledger import ledger_of
 from necp_validate.selftest.playing import Played, played
@@ -150,6 +151,7 @@ class Simulation:
         dealt_too_much: damage beyond what the model has.
         course: faults, and what became of groups and leaders under them.
         played: what the players saw of the gateway.
+        attempts: what was tried that must be refused.
     """
 
     plan: list[Sent]
@@ -165,6 +167,7 @@ class Simulation:
     dealt_too_much: int = 0
     course: Course = field(default_factory=Course)
     played: Played = field(default_factory=played)
+    attempts: SecurityRound = field(default_factory=sound_round)
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER

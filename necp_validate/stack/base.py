@@ -19,6 +19,8 @@ from necp_validate.stack.options import StackOptions
 from necp_validate.stack.protocol import (
     ADMIN,
     BrokerInfo,
+    ClientVariant,
+    ListenerInfo,
     PlayerTls,
     PlayerVariant,
     Progress,
@@ -284,6 +286,18 @@ class BrokerStack(ABC, Generic[Broker]):
     def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
         """Return librdkafka properties for the internal listener (mutual TLS)."""
         return self.layout.internal_client_config(principal)
+
+    def listeners(self) -> tuple[ListenerInfo, ...]:
+        """Return every listener that can be reached from here."""
+        return self.layout.listeners()
+
+    def client_certificates(self) -> Mapping[ClientVariant, tuple[Path, Path]]:
+        """Return certificate and key of the super user, by variant."""
+        return self.layout.admin.files()
+
+    def broker_logs(self) -> Mapping[int, Path]:
+        """Return the brokers' logs by node id."""
+        return {broker: self._broker_log(broker) for broker in self.layout.settings}
 
     def player_tls(self, variant: PlayerVariant = "valid") -> PlayerTls:
         """Return the files with which a player connects to the gateway."""

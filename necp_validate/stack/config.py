@@ -142,6 +142,9 @@ LOGGING_OPTIONS = (
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
     "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+    # Who was refused, and who was denied what: on these two loggers, as info.
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.network.Selector=info",
+    "-Dorg.slf4j.simpleLogger.log.kafka.authorizer.logger=info",
 )
 
 

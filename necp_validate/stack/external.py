@@ -20,7 +20,9 @@ from necp_validate.stack.protocol import (
     FAULT_KINDS,
     BrokerInfo,
     BrokerSample,
+    ClientVariant,
     FaultUnavailable,
+    ListenerInfo,
     PlayerTls,
     PlayerVariant,
     Progress,
@@ -282,6 +284,28 @@ class ExternalStack:
         if not self._settings.internal:
             raise UsageError(f"{self._settings.file}: 'internal' is missing: no mutual TLS without it")
         return dict(self._settings.internal)
+
+    def listeners(self) -> tuple[ListenerInfo, ...]:
+        """Return the listeners that the file names: the external one, and the internal one where it is given."""
+        external = self._settings.client["bootstrap.servers"].split(",")
+        internal = [one for one in self._settings.internal.get("bootstrap.servers", "").split(",") if one]
+        named = [("external", False, external), ("internal", True, internal)]
+        return tuple(
+            ListenerInfo(name=name, broker=number, address=address, mutual=mutual)
+            for name, mutual, addresses in named
+            for number, address in enumerate(addresses, start=1)
+        )
+
+    def client_certificates(self) -> Mapping[ClientVariant, tuple[Path, Path]]:
+        """Return the certificate of the internal listener; none that must be refused."""
+        internal = self._settings.internal
+        if "ssl.certificate.location" not in internal:
+            return {}
+        return {"valid": (Path(internal["ssl.certificate.location"]), Path(internal["ssl.key.location"]))}
+
+    def broker_logs(self) -> Mapping[int, Path]:
+        """Return nothing: they are on somebody else's machine."""
+        return {}
 
     def start_core(self, instance: str, env: Mapping[str, str]) -> ExternalService:
         """Return the next instance of the event core that the file names.

@@ -18,12 +18,13 @@ from necp_validate.stack.config import (
     server_properties,
     write_properties,
 )
-from necp_validate.stack.pki import Authority, PlayersPki
-from necp_validate.stack.protocol import ADMIN, FaultUnavailable
+from necp_validate.stack.pki import AdminPki, Authority, PlayersPki
+from necp_validate.stack.protocol import ADMIN, FaultUnavailable, ListenerInfo
 from necp_validate.stack.runtime import KafkaRuntime
 from necp_validate.stack.storage import bootstrap_snapshot, format_directory, new_cluster_id
 
 _PKI = "pki"
+_MUTUAL = ("internal", "controller")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ class ClusterLayout:
         authority = Authority(directory / _PKI)
         by_id = {one.id: one for one in settings}
         layout = cls(directory=directory, settings=by_id, passwords=passwords, authority=authority)
-        authority.issue_client(ADMIN)
+        layout.admin.issue(authority)
         layout.players.issue(gateway_hosts)
         snapshot, cluster_id = bootstrap_snapshot(runtime), new_cluster_id()
         for broker in settings:
@@ -88,6 +89,11 @@ class ClusterLayout:
     def ca(self) -> Path:
         """Certificate of the authority."""
         return self.pki / "ca.pem"
+
+    @property
+    def admin(self) -> AdminPki:
+        """Certificates of the super user; those to be refused are not in ``pki``, which brokers see."""
+        return AdminPki(self.pki, self.directory / "refused-pki")
 
     @property
     def players(self) -> PlayersPki:
@@ -161,6 +167,22 @@ class ClusterLayout:
             "ssl.certificate.location": str(cert),
             "ssl.key.location": str(key),
         }
+
+    def listeners(self) -> tuple[ListenerInfo, ...]:
+        """Return every listener of every broker, as it is reached from here."""
+        found = []
+        for broker in self.settings.values():
+            places = {
+                "internal": f"{broker.internal_host}:{broker.internal_port}",
+                "controller": f"{broker.internal_host}:{broker.controller_port}",
+                "external": external_address(broker),
+                **({"service": f"{broker.internal_host}:{broker.service_port}"} if broker.service_host else {}),
+            }
+            found += [
+                ListenerInfo(name=name, broker=broker.id, address=address, mutual=name in _MUTUAL)
+                for name, address in places.items()
+            ]
+        return tuple(found)
 
     def state(self) -> dict[str, Any]:
         """Return what another process needs to find the cluster again, ready for JSON."""

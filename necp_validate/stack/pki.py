@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from necp_validate.results import StackError
-from necp_validate.stack.protocol import PlayerTls, PlayerVariant
+from necp_validate.stack.protocol import ADMIN, ClientVariant, PlayerTls, PlayerVariant
 
 ORGANIZATION = "necp-validate"
 VALIDITY_DAYS = 30
@@ -88,17 +88,39 @@ class Authority:
         """
         return self._issue(name, hosts, [ExtendedKeyUsageOID.SERVER_AUTH], self.validity_days)
 
-    def issue_client(self, name: str, *, validity_days: float | None = None) -> KeyPair:
-        """Issue a client's certificate; its common name is its Kafka principal on the internal listener."""
+    def issue_client(
+        self,
+        name: str,
+        *,
+        validity_days: float | None = None,
+        starts_in_days: float = 0.0,
+        directory: Path | None = None,
+    ) -> KeyPair:
+        """Issue a client's certificate; its common name is its Kafka principal on the internal listener.
+
+        Args:
+            name: common name.
+            validity_days: until when; negative for one whose time is over. The authority's own by default.
+            starts_in_days: from when.
+            directory: where its files go; beside the authority's by default.
+        """
         days = self.validity_days if validity_days is None else validity_days
-        return self._issue(name, [], [ExtendedKeyUsageOID.CLIENT_AUTH], days)
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        return self._issue(name, [], usages, days, starts_in_days=starts_in_days, directory=directory)
 
     def _issue(
-        self, name: str, hosts: Sequence[str], usages: list[x509.ObjectIdentifier], validity_days: float
+        self,
+        name: str,
+        hosts: Sequence[str],
+        usages: list[x509.ObjectIdentifier],
+        validity_days: float,
+        *,
+        starts_in_days: float = 0.0,
+        directory: Path | None = None,
     ) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
-            self._builder(_name(name), key.public_key(), validity_days)
+            self._builder(_name(name), key.public_key(), validity_days, starts_in_days)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -107,33 +129,40 @@ class Authority:
             names = [_san(host) for host in hosts]
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         cert = builder.sign(self._key, hashes.SHA256())
-        return self._write(name, key, cert)
+        return self._write(directory or self.directory, name, key, cert)
 
     def _builder(
-        self, subject: x509.Name, public_key: ec.EllipticCurvePublicKey, validity_days: float
+        self,
+        subject: x509.Name,
+        public_key: ec.EllipticCurvePublicKey,
+        validity_days: float,
+        starts_in_days: float = 0.0,
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
+        begin = min(now, now + timedelta(days=validity_days)) - timedelta(minutes=5) + timedelta(days=starts_in_days)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(min(now, now + timedelta(days=validity_days)) - timedelta(minutes=5))
+            .not_valid_before(begin)
             .not_valid_after(now + timedelta(days=validity_days))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
-    def _write(self, name: str, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> KeyPair:
+    def _write(self, directory: Path, name: str, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> KeyPair:
         chain = cert.public_bytes(serialization.Encoding.PEM) + self.ca_path.read_bytes()
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
         files = KeyPair(
-            cert=self.directory / f"{name}.cert.pem",
-            key=self.directory / f"{name}.key.pem",
-            store=self.directory / f"{name}.store.pem",
+            cert=directory / f"{name}.cert.pem",
+            key=directory / f"{name}.key.pem",
+            store=directory / f"{name}.store.pem",
             serial=cert.serial_number,
         )
         files.cert.write_bytes(chain)
@@ -141,6 +170,41 @@ class Authority:
             path.touch(mode=0o600)
             path.write_bytes(content)
         return files
+
+
+_NOT_YET_DAYS = 10.0
+
+
+class AdminPki:
+    """Certificates of the super user: the one that brokers accept, and those that they must refuse.
+
+    Args:
+        valid: folder of the one that is accepted, beside the authority's own.
+        refused: folder of the others.
+    """
+
+    def __init__(self, valid: Path, refused: Path) -> None:
+        self._folders: dict[ClientVariant, Path] = {
+            "valid": valid,
+            "expired": refused / "expired",
+            "not-yet-valid": refused / "not-yet-valid",
+            "wrong-ca": refused / "wrong-ca",
+        }
+
+    def issue(self, authority: Authority) -> None:
+        """Issue all of them; nothing but their time, or their authority, tells them apart."""
+        folders = self._folders
+        authority.issue_client(ADMIN)
+        authority.issue_client(ADMIN, validity_days=-1, directory=folders["expired"])
+        authority.issue_client(
+            ADMIN, validity_days=2 * _NOT_YET_DAYS, starts_in_days=_NOT_YET_DAYS, directory=folders["not-yet-valid"]
+        )
+        Authority(folders["wrong-ca"]).issue_client(ADMIN)
+
+    def files(self) -> dict[ClientVariant, tuple[Path, Path]]:
+        """Certificate and key of every variant that there is."""
+        pairs = {v: (folder / f"{ADMIN}.cert.pem", folder / f"{ADMIN}.key.pem") for v, folder in self._folders.items()}
+        return {variant: pair for variant, pair in pairs.items() if pair[0].exists()}
 
 
 GATEWAY_NAME = "gateway"

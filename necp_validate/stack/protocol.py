@@ -27,6 +27,9 @@ GATEWAY_NODE = "gateway"
 PlayerVariant = Literal["valid", "expired", "stranger"]
 """A player's certificate: one that is accepted, one whose time is over, one of another authority."""
 
+ClientVariant = Literal["valid", "expired", "not-yet-valid", "wrong-ca"]
+"""A certificate of the super user: the one that brokers accept, and those that they must refuse."""
+
 FAULT_KINDS = ("kill", "stop", "pause", "cut", "slow", "loss", "disk-full", "read-only")
 """Every kind of fault that a stack may be able to inject."""
 
@@ -54,6 +57,23 @@ class BrokerInfo:
     internal_port: int
     pid: int | None = None
     container: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerInfo:
+    """One listener of one broker.
+
+    Args:
+        name: ``internal``, ``controller``, ``external``, or ``service``.
+        broker: node id.
+        address: host and port, as it is reached from here.
+        mutual: whether it wants a client's certificate; if not, it wants a login by SCRAM.
+    """
+
+    name: str
+    broker: int
+    address: str
+    mutual: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,6 +370,15 @@ class Stack(Protocol):
 
     def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
         """Return librdkafka properties for the internal listener (mutual TLS)."""
+
+    def listeners(self) -> tuple[ListenerInfo, ...]:
+        """Return every listener that can be reached from here."""
+
+    def client_certificates(self) -> Mapping[ClientVariant, tuple[Path, Path]]:
+        """Return certificate and key of the super user, by variant; what there is none of cannot be tried."""
+
+    def broker_logs(self) -> Mapping[int, Path]:
+        """Return the brokers' logs by node id, as far as they can be read here."""
 
     def start_core(self, instance: str, env: Mapping[str, str]) -> ServiceHandle:
         """Start one instance of the event core; see ``ServiceHandle.wait_ready``.
