@@ -32,6 +32,20 @@ def chaos(session: nox.Session) -> None:
     suite(session, "chaos", *session.posargs)
 
 
+@nox.session
+def players(session: nox.Session) -> None:
+    """2,000 players at the real-time gateway. Arguments go to `necp-validate run players`."""
+    session.install("-e", ".")
+    suite(session, "run", "players", *session.posargs)
+
+
+@nox.session
+def security(session: nox.Session) -> None:
+    """Try whatever must be refused at every listener and by every principal. Arguments go to `necp-validate run`."""
+    session.install("-e", ".")
+    suite(session, "run", "security", *session.posargs)
+
+
 def suite(session: nox.Session, *arguments: str) -> None:
     # Not session.run: nox would turn every exit code into 1, and kill the run half a second after Ctrl-C,
     # before it has taken down what it started.

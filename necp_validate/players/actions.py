@@ -112,7 +112,8 @@ class SessionActions:
     def refused(self, message: Refused) -> str | None:
         """The gateway has refused an action; returns its kind, if it was waiting."""
         action = self.pending.get(message.n)
-        if action is None or action.accepted:
+        # At the end of a session, what was accepted and has no result yet is given up as unavailable.
+        if action is None or (action.accepted and message.reason != "unavailable"):
             self._account.answered_twice += 1
             return None
         del self.pending[message.n]

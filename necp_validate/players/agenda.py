@@ -34,8 +34,8 @@ def agenda(plan: PlayersPlan) -> list[list[Stay]]:
     """The stays of every player, in order of time.
 
     Who is missing at the beginning of a phase logs in one after the other, ``login_per_s`` of them in a second; so
-    does who changes to or from the hot match. Greedy players come last and stay from the first phase to the first surge,
-    where everybody else is what is to be measured, or to the end.
+    does who changes to or from the hot match. Greedy players come last and stay to the first surge, in which it is
+    everybody else that is to be measured, or to the end.
     """
     stays: list[list[Stay]] = [[] for _ in range(plan.most_players)]
     now: list[str | None] = [None] * plan.most_players
