@@ -21,7 +21,10 @@ from necp_validate.realtime.messages import BadMessage, Leave, Login, Welcome, e
 _BACKOFF_S: Final = 0.25
 _BACKOFF_AT_MOST_S: Final = 5.0
 _HELLO_S: Final = 0.25
-_SILENT_US: Final = 2_000_000
+_SILENT_S: Final = 2.0
+_SILENT_TICKS: Final = 8
+"""Fewer in a row may be lost on a player's own bad line: one datagram in ten is, and thousands of players have many."""
+
 _GIVE_UP_US: Final = 10_000_000
 _LOOK_S: Final = 0.25
 _GOODBYE_S: Final = 5.0
@@ -62,6 +65,7 @@ class _Visit:
         self._greedy = greedy
         self._rng = random.Random(f"{game.plan.seed}/{persona.number}/{stay.from_s}")
         self._until_us = game.start_us + round(stay.until_s * 1e6)
+        self._silent_us = round(max(_SILENT_S, _SILENT_TICKS / game.plan.tick_min_hz) * 1e6)
 
     def go(self) -> None:
         """Log in when it is time, and stay until it is over."""
@@ -167,7 +171,7 @@ class _Visit:
 
     def _look_for_silence(self, session: Session, quiet_since_us: int, now_us: int) -> int:
         """Note a silence when it is over; returns since when there is one, or 0."""
-        if session.state_us and now_us - session.state_us > _SILENT_US:
+        if session.state_us and now_us - session.state_us > self._silent_us:
             return quiet_since_us or session.state_us
         if quiet_since_us and session.state_us > quiet_since_us:
             back_us = session.state_us

@@ -149,7 +149,7 @@ def test_an_unknown_scenario_lists_those_that_exist(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         load_scenario(name)
     assert caught.value.hint is not None
-    assert "headline-100k, peak-200, players, smoke, soak" in caught.value.hint
+    assert "headline-100k, peak-200, players, security, smoke, soak" in caught.value.hint
 
 
 def test_overrides_reach_every_table_and_phases_by_name_or_place() -> None:
