@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from necp_validate.history import layout
-from necp_validate.history.codec import DecodeError, from_plain
-from necp_validate.history.files import damaged, whole_lines
+from necp_validate.history.files import read_rows
 from necp_validate.history.writer import JsonLines
 
 
@@ -58,11 +56,4 @@ def read_outcomes(run_dir: Path) -> tuple[ExperimentOutcome, ...]:
     Raises:
         SuiteError: the file is damaged; only its last line may be torn.
     """
-    path = run_dir / layout.EXPERIMENTS
-    outcomes = []
-    for number, line in enumerate(whole_lines(path), start=1):
-        try:
-            outcomes.append(from_plain(ExperimentOutcome, json.loads(line)))
-        except (DecodeError, ValueError) as error:
-            raise damaged(path, f"line {number} is damaged: {error}") from error
-    return tuple(outcomes)
+    return read_rows(run_dir / layout.EXPERIMENTS, ExperimentOutcome)

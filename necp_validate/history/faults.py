@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from necp_validate.history import layout
-from necp_validate.history.codec import DecodeError, from_plain
-from necp_validate.history.files import damaged, whole_lines
+from necp_validate.history.files import read_rows
 from necp_validate.history.writer import JsonLines
 
 
@@ -57,11 +55,5 @@ def read_faults(run_dir: Path) -> tuple[FaultRecord, ...]:
     Raises:
         SuiteError: the file is damaged; only its last line may be torn.
     """
-    path = run_dir / layout.FAULTS
-    records = []
-    for number, line in enumerate(whole_lines(path), start=1):
-        try:
-            records.append(from_plain(FaultRecord, json.loads(line)))
-        except (DecodeError, ValueError) as error:
-            raise damaged(path, f"line {number} is damaged: {error}") from error
+    records = read_rows(run_dir / layout.FAULTS, FaultRecord)
     return tuple(sorted(records, key=lambda record: (record.begin_us, record.id)))

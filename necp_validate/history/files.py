@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TypeVar
 
+from necp_validate.history.codec import DecodeError, from_plain
 from necp_validate.results import SuiteError
+
+T = TypeVar("T")
 
 
 def whole_lines(path: Path) -> list[str]:
@@ -22,6 +27,21 @@ def whole_lines(path: Path) -> list[str]:
         raise damaged(path, f"cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise damaged(path, f"is damaged: {error}") from error
+
+
+def read_rows(path: Path, cls: type[T]) -> tuple[T, ...]:
+    """The rows of a file of one JSON object a line, in their order; none if there is no such file.
+
+    Raises:
+        SuiteError: it is damaged; only its last line may be torn.
+    """
+    rows = []
+    for number, line in enumerate(whole_lines(path), start=1):
+        try:
+            rows.append(from_plain(cls, json.loads(line)))
+        except (DecodeError, ValueError) as error:
+            raise damaged(path, f"line {number} is damaged: {error}") from error
+    return tuple(rows)
 
 
 def damaged(path: Path, problem: str) -> SuiteError:
