@@ -6,12 +6,14 @@ The producers are stand-ins: a real one hangs only by a race in the client libra
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from necp_validate.reference.eventcore import transactions
+from necp_validate.reference.eventcore.handling import Output
 from necp_validate.reference.eventcore.transactions import Transactions
 
 OFFSETS = [TopicPartition("game.economy.events", 0, 10)]
@@ -20,9 +22,23 @@ OFFSETS = [TopicPartition("game.economy.events", 0, 10)]
 class Standin:
     """Takes every call; sending offsets does what it is told to."""
 
-    def __init__(self, send_offsets: Any = lambda: None) -> None:
+    def __init__(self, send_offsets: Any = lambda: None, *, purges: int = 0, silent: int = 0) -> None:
         self._send_offsets = send_offsets
+        self._purges = purges
+        self._silent = silent
+        self._reports: list[Any] = []
         self.calls: list[str] = []
+
+    def produce(self, *_: Any, on_delivery: Any, **__: Any) -> None:
+        self._reports.append(on_delivery)
+
+    def flush(self, _timeout: float) -> int:
+        """Report on every record: the first few were purged, and of the last few nothing is heard."""
+        reports, self._reports = self._reports, []
+        for number, report in enumerate(reports[: len(reports) - self._silent]):
+            purged = KafkaError(KafkaError._PURGE_QUEUE) if number < self._purges else None
+            report(purged, SimpleNamespace(topic=lambda: "game.economy.ledger"))
+        return self._silent
 
     def init_transactions(self, _timeout: float) -> None:
         self.calls.append("init")
@@ -64,3 +80,24 @@ def test_an_error_of_the_call_is_the_transactions(monkeypatch: pytest.MonkeyPatc
     loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
     assert not loop.commit([], OFFSETS, lambda: None)
     assert producer.calls == ["init", "begin", "offsets", "abort"]
+
+
+OUTPUTS = [
+    Output(topic="game.economy.ledger", partition=0, key=b"0", value=b"books"),
+    Output(topic="game.core.receipts", partition=1, key=None, value=b"receipt"),
+]
+
+
+@pytest.mark.parametrize("producer", [Standin(purges=1), Standin(silent=1)], ids=["purged", "not acknowledged"])
+def test_a_transaction_without_one_of_its_records_is_not_committed(producer: Standin) -> None:
+    """librdkafka may purge records with the abort of the transaction before, and commit what is left."""
+    loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
+    assert not loop.commit(OUTPUTS, OFFSETS, lambda: None)
+    assert producer.calls == ["init", "begin", "offsets", "abort"]
+
+
+def test_a_whole_transaction_is_committed() -> None:
+    producer = Standin()
+    loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
+    assert loop.commit(OUTPUTS, OFFSETS, lambda: None)
+    assert producer.calls == ["init", "begin", "offsets", "commit"]

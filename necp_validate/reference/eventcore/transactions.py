@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from threading import Event as Flag
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from necp_validate.reference.eventcore.handling import Output
 
@@ -91,8 +91,9 @@ class Transactions:
             return False
         try:
             producer.begin_transaction()
+            deliveries = _Deliveries()
             for output in outputs:
-                _produce(producer, output)
+                _produce(producer, output, deliveries)
             if offsets:
                 metadata = group()
                 positions = list(offsets)
@@ -102,6 +103,11 @@ class Transactions:
                         lambda: producer.send_offsets_to_transaction(positions, metadata, CALL_TIMEOUT_S),
                     )
                 )
+            producer.flush(RETRY_FOR_S)
+            if reason := deliveries.missing():
+                log.warning("economy: transaction not committed: %s", reason)
+                self._abandon(producer)
+                return False
             self._retried(lambda: producer.commit_transaction(CALL_TIMEOUT_S))
         except KafkaException as exception:
             log.warning("economy: transaction not committed: %s", error_of(exception).str())
@@ -146,8 +152,8 @@ class Transactions:
                     raise
                 self._stop.wait(_PAUSE_S)
 
-    def _abandon(self, producer: Producer, cause: KafkaException) -> None:
-        if not error_of(cause).fatal():
+    def _abandon(self, producer: Producer, cause: KafkaException | None = None) -> None:
+        if cause is None or not error_of(cause).fatal():
             try:
                 self._retried(lambda: producer.abort_transaction(CALL_TIMEOUT_S))
             except KafkaException as exception:
@@ -158,11 +164,48 @@ class Transactions:
         self._producer = None
 
 
-def _produce(producer: Producer, output: Output) -> None:
+class _Deliveries:
+    """What became of each record of a transaction.
+
+    A commit alone does not tell: when librdkafka aborts a transaction while a broker is out of reach, its purge may
+    come late and take records of the *next* one, which is then committed without them. A leader that was cut off from
+    its clients for 10 s was enough: receipts were committed, and the ledger of the same events was not there.
+    """
+
+    def __init__(self) -> None:
+        self._awaited = 0
+        self._failures: list[str] = []
+
+    def expect(self) -> None:
+        """One more record was handed to the client."""
+        self._awaited += 1
+
+    def report(self, error: KafkaError | None, message: Message) -> None:
+        """Take a delivery report."""
+        self._awaited -= 1
+        if error is not None:
+            self._failures.append(f"{message.topic()}: {error.str()}")
+
+    def missing(self) -> str:
+        """Why the transaction is not whole; empty if every record was acknowledged."""
+        if self._failures:
+            return f"{len(self._failures)} records were not delivered, the first to {self._failures[0]}"
+        return f"{self._awaited} records were not acknowledged in time" if self._awaited else ""
+
+
+def _produce(producer: Producer, output: Output, deliveries: _Deliveries) -> None:
     while True:
         try:
-            producer.produce(output.topic, output.value, output.key, output.partition, headers=output.headers)
+            producer.produce(
+                output.topic,
+                output.value,
+                output.key,
+                output.partition,
+                headers=output.headers,
+                on_delivery=deliveries.report,
+            )
         except BufferError:  # the local queue is full: make room
             producer.poll(0.05)
         else:
+            deliveries.expect()
             return
