@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from necp_validate.history import (
     FaultRecord,
     History,
+    Interruption,
     PlayersRecord,
     PlayersRow,
 )
@@ -15,6 +16,7 @@ from necp_validate.verify.recovery import span_of
 from necp_validate.verify.registry import NoEvidence, check
 from necp_validate.verify.tally import Tally
 
+_SLOWEST_TICK_US = 1_000_000
 LEAST_COMPARISONS = 1_000
 """Fewer comparisons than these prove nothing of state or neighbourhood."""
 
@@ -66,6 +68,15 @@ def fault_at(history: History, at_us: int) -> FaultRecord | None:
         if fault.begin_us <= at_us <= end_us + _AFTERMATH_S * 1e6:
             return fault
     return None
+
+
+def fault_behind(history: History, one: Interruption) -> FaultRecord | None:
+    """The gateway's fault that explains an interruption.
+
+    A silence begins with the last state that came, which is up to a tick before whatever silenced the gateway.
+    """
+    tick_us = _SLOWEST_TICK_US if one.how == "silent" else 0
+    return fault_at(history, one.lost_us) or fault_at(history, one.lost_us + tick_us)
 
 
 def _add_with_examples(

@@ -15,7 +15,7 @@ from necp_validate.history import (
 )
 from necp_validate.history.players import ActionCounts
 from necp_validate.results import Finding
-from necp_validate.verify.players import fault_at, gateway_faults, need_players, without_players
+from necp_validate.verify.players import fault_behind, gateway_faults, need_players, without_players
 from necp_validate.verify.recovery import span_of
 from necp_validate.verify.registry import NoEvidence, check
 from necp_validate.verify.tally import Tally, missing_workers
@@ -46,7 +46,7 @@ def action_conservation(history: History) -> Finding:
             count = of_kind.get("unexplained", 0)
             detail = f"{count:,} {kind} actions came to no end that anybody knows of"
             tally.add(count, f"players {record.worker}", f"{detail}; {example}" if example else detail)
-            if not all(fault_at(history, one.lost_us) for one in record.interruptions) or not record.interruptions:
+            if not all(fault_behind(history, one) for one in record.interruptions) or not record.interruptions:
                 cut = of_kind.get("cut_off", 0)
                 tally.add(
                     cut, f"players {record.worker}", f"{cut:,} {kind} actions cut off, with no fault to explain it"
@@ -172,7 +172,7 @@ def returns(history: History) -> list[Return]:
     """How the players came back from every interruption, in order of time."""
     found = []
     for one in sorted((i for r in history.players for i in r.interruptions), key=lambda i: i.lost_us):
-        fault = fault_at(history, one.lost_us)
+        fault = fault_behind(history, one)
         from_us = one.lost_us if fault is None else max(one.lost_us, span_of(history, fault)[1])
         seconds = None if one.converged_us is None else max((one.converged_us - from_us) / 1e6, 0.0)
         found.append(Return(interruption=one, fault=fault, seconds=seconds))
