@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from websockets.sync.client import connect
 
+from necp_validate.events.envelope import decode
+from necp_validate.events.topics import TOPICS, Domain
+from necp_validate.realtime import messages as m
 from necp_validate.results import StackError
 from necp_validate.stack import GatewayHandle, Stack, wait_until
 from necp_validate.stack.protocol import PlayerTls, PlayerVariant
 from necp_validate.stack.provision import SILENT, admin_client
 
+_SYSTEM = Domain.SYSTEM.topic
 _UPGRADE = (
     "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -43,6 +51,36 @@ def send(gateway: GatewayHandle, count: int) -> None:
             player.sendto(b"nothing", gateway.udp_address)
 
 
+def _reader(stack: Stack) -> Consumer:
+    config = {**stack.client_config("necp-verifier"), "group.id": "necp-verifier-cases", "enable.auto.commit": False}
+    return Consumer({**config, "enable.partition.eof": "true", "log_level": "2"}, logger=SILENT)
+
+
+def _end(stack: Stack, partition: int) -> int:
+    consumer = _reader(stack)
+    try:
+        return int(consumer.get_watermark_offsets(TopicPartition(_SYSTEM, partition), timeout=20)[1])
+    finally:
+        consumer.close()
+
+
+def _events(stack: Stack, partition: int, begin: int) -> list[Any]:
+    """The system events of a partition from an offset on."""
+    consumer, found = _reader(stack), []
+    try:
+        consumer.assign([TopicPartition(_SYSTEM, partition, begin)])
+        for _ in range(100):
+            message = consumer.poll(1.0)
+            if message is not None and message.error() is not None:
+                assert message.error().code() == KafkaError._PARTITION_EOF
+                return found
+            if message is not None:
+                found.append(decode(message.value() or b""))
+    finally:
+        consumer.close()
+    raise AssertionError(f"the end of {_SYSTEM}-{partition} was not reached")
+
+
 class GatewayCases:
     @pytest.fixture
     def gateway(self, stack: Stack) -> Iterator[GatewayHandle]:
@@ -61,6 +99,36 @@ class GatewayCases:
         for refused in (stack.player_tls("expired"), stack.player_tls("stranger"), None):
             said = knock(gateway, refused, valid.ca)
             assert "HTTP" not in said
+
+    def test_who_asks_too_often_is_refused_counted_and_audited(self, stack: Stack) -> None:
+        """Twenty pings where ten requests a minute are allowed, the login being one of them."""
+        ends = {number: _end(stack, number) for number in range(TOPICS[_SYSTEM].partitions)}
+        gateway = stack.start_gateway("gateway-limit", {"RATE_LIMIT_REQUESTS_PER_MINUTE": "10"})
+        try:
+            gateway.wait_ready(60)
+            tls = stack.player_tls()
+            context = ssl.create_default_context(cafile=str(tls.ca))
+            context.load_cert_chain(tls.certificate, tls.key)
+            with connect(gateway.websocket_url, ssl=context, proxy=None) as line:
+                line.send(m.encode(m.Login(player="often", match="match", region="region", build="1")).decode())
+                for number in range(20):
+                    line.send(m.encode(m.Ping(n=number + 1)).decode())
+                answers = [m.decode_gateway(line.recv(timeout=10)) for _ in range(20)]
+            assert [type(one).__name__ for one in answers[:10]] == ["Welcome", *["Pong"] * 9]
+            assert {(type(one).__name__, getattr(one, "reason", "")) for one in answers[10:]} == {
+                ("Refused", "rate-limited")
+            }
+            with urllib.request.urlopen(gateway.metrics_url, timeout=5) as answer:
+                counted = re.search(r"^gateway_limited_total (\S+)$", answer.read().decode(), re.MULTILINE)
+            assert counted is not None
+            assert float(counted[1]) >= 10
+            assert gateway.stop(30)
+        finally:
+            gateway.kill()
+        audited = [event for number, end in ends.items() for event in _events(stack, number, end)]
+        assert [(event.data.actor, event.data.action, event.data.decision) for event in audited] == [
+            ("often", "rate-limit", "denied")
+        ]
 
     @pytest.mark.parametrize("variant", ["valid", "stranger"])
     def test_with_a_players_certificate_nobody_logs_in_to_a_broker(self, stack: Stack, variant: PlayerVariant) -> None:
