@@ -10,6 +10,9 @@ from necp_validate.chaos import gateways
 from necp_validate.chaos.session import current
 from necp_validate.chaos.timeline import recent_eps
 from necp_validate.events.topics import Domain
+from necp_validate.history import UNTRIED, AccessProbe, ListenerProbe, append_round
+from necp_validate.security.policy import load_policy
+from necp_validate.security.probing import try_everything
 
 __all__ = [
     "acked_eps",
@@ -24,6 +27,7 @@ __all__ = [
     "partition_count",
     "players_online",
     "under_replicated_partitions",
+    "wrong_attempts",
 ]
 
 
@@ -160,3 +164,21 @@ def players_online(at_least: int = 0, within_s: float = 0.0) -> int:
 def gateway_hz() -> float:
     """Ticks per second of the gateway, by its own word; 0 while it does not answer."""
     return gateways.health(current()).tick_hz or 0.0
+
+
+def wrong_attempts(when: str = "fault") -> int:
+    """Attempts, made now, that must be refused and were not, or the other way round.
+
+    Every listener that answers is tried in every way, and every principal on every resource. The attempts go into the
+    run's record.
+
+    Args:
+        when: name of the round.
+    """
+    session = current()
+    one = try_everything(session.stack, load_policy(), when)
+    append_round(session.run_dir, one)
+    probes: list[ListenerProbe | AccessProbe] = [*one.listeners, *one.access]
+    wrong = sum(probe.outcome not in (probe.expected, UNTRIED) for probe in probes)
+    session.tell(f"{len(probes):,} attempts to get in or do something, {wrong:,} ended otherwise than they must")
+    return wrong

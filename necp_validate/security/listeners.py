@@ -76,7 +76,7 @@ class Attempt:
 
 
 def try_listener(listener: Listener) -> Iterator[tuple[ListenerProbe, int]]:
-    """Try one listener in every way.
+    """Try one listener in every way, in the right way first; if nobody is there, that is all.
 
     Returns:
         Each probe with the local port that it was made from, 0 if there was no connection.
@@ -94,6 +94,8 @@ def try_listener(listener: Listener) -> Iterator[tuple[ListenerProbe, int]]:
             ),
             port,
         )
+        if attempt.expected == ACCEPTED and outcome == UNTRIED:
+            return
 
 
 def _outcome(attempt: Attempt, listener: Listener) -> tuple[str, str, int]:

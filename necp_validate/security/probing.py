@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -77,7 +78,7 @@ def _tried(listener: Listener, logs: BrokerLogs) -> list[ListenerProbe]:
 
 def _logged_in(stack: Stack) -> Callable[[str], Connection]:
     """What logs a principal in at the first external listener that answers."""
-    addresses = [one.address for one in stack.listeners() if not one.mutual]
+    addresses = deque(one.address for one in stack.listeners() if not one.mutual)
 
     def connect(principal: str) -> Connection:
         try:
@@ -86,11 +87,12 @@ def _logged_in(stack: Stack) -> Callable[[str], Connection]:
             raise ConnectionError(str(error)) from error
         context = ssl.create_default_context(cafile=config["ssl.ca.location"])
         last: OSError = ConnectionError("there is no listener to log in at")
-        for address in addresses:
+        for _ in range(len(addresses)):
             try:
-                connection = Connection(address, timeout_s=_TIMEOUT_S)
+                connection = Connection(addresses[0], timeout_s=_TIMEOUT_S)
             except OSError as error:
                 last = error
+                addresses.rotate(-1)  # the next principal begins with one that answers
                 continue
             try:
                 connection.secure(context)
@@ -98,6 +100,7 @@ def _logged_in(stack: Stack) -> Callable[[str], Connection]:
             except OSError as error:
                 connection.close()
                 last = error
+                addresses.rotate(-1)
                 continue
             return connection
         raise last

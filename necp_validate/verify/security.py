@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from necp_validate.history import ACCEPTED, REFUSED, UNTRIED, AccessProbe, History, ListenerProbe, SecurityRound
+from necp_validate.history import (
+    ACCEPTED,
+    REFUSED,
+    UNTRIED,
+    AccessProbe,
+    FaultRecord,
+    History,
+    ListenerProbe,
+    SecurityRound,
+)
 from necp_validate.results import Finding, Verdict
 from necp_validate.verify.claims import Evidence, Ruling, judges
 from necp_validate.verify.registry import NoEvidence, check
@@ -28,6 +37,10 @@ _NEEDED = {
 """What the evidence of a claim must hold."""
 
 
+_CALM = ("start", "end")
+"""Rounds in which everybody must answer; any other is made while something is broken, or just afterwards."""
+
+
 def need_rounds(history: History) -> tuple[SecurityRound, ...]:
     """The rounds of attempts.
 
@@ -48,8 +61,9 @@ def _rounds_missing(history: History) -> str:
 
 
 def _finding(name: str, history: History, probes: Sequence[tuple[str, str, ListenerProbe | AccessProbe]]) -> Finding:
-    """Judge attempts: (round, what was tried, the probe)."""
+    """Judge attempts: (round, what was tried, the probe); who does not answer under a fault says nothing."""
     tally = Tally(name, history)
+    probes = [(when, what, one) for when, what, one in probes if when in _CALM or one.outcome != UNTRIED]
     for when, what, probe in probes:
         if probe.outcome not in (probe.expected, UNTRIED):
             tally.add(1, what, f"{probe.outcome} at the {when}, and had to be {probe.expected}: {probe.answer}")
@@ -163,3 +177,37 @@ def access(evidence: Evidence) -> Ruling:
 
 def _key(probe: AccessProbe) -> tuple[str, str, str]:
     return probe.principal, probe.resource, probe.operation
+
+
+@judges("SEC-UNDER-CHAOS", "every attempt refused as it must be while something is broken, and again afterwards")
+def under_chaos(evidence: Evidence) -> Ruling:
+    """Rounds that were made while a fault was seen to be in force, and after it."""
+    history = evidence.history
+    rounds = need_rounds(history)
+    seen = [fault for fault in history.faults if fault.effective_us is not None]
+    during = [one for one in rounds if any(_within(one, fault) for fault in seen)]
+    after = [one for one in rounds if any(fault.end_us is not None and one.begin_us >= fault.end_us for fault in seen)]
+    if not during or not after:
+        raise NoEvidence(f"nothing was tried {'after' if during else 'while'} a fault was in force")
+    tried: list[tuple[str, str, ListenerProbe | AccessProbe]] = []
+    for one in (*during, *after):
+        tried += [(one.when, f"{probe.attempt} at {probe.listener}", probe) for probe in one.listeners]
+        tried += [(one.when, f"{p.principal} {p.operation} {p.resource}", p) for p in one.access]
+    answered = [entry for entry in tried if entry[2].outcome != UNTRIED]
+    finding = _finding("listener-refusal", history, answered)
+    refused = sum(probe.outcome == REFUSED for _, _, probe in answered)
+    if not refused:
+        raise NoEvidence("nobody answered any attempt")
+    examples = "; ".join(f"{one.where}: {one.detail}" for one in finding.examples[:3])
+    faults = ", ".join(fault.id for fault in seen)
+    return Ruling(
+        verdict=Verdict.FAIL if finding.count else Verdict.PASS,
+        measured=f"{finding.count:,} of {len(answered):,} attempts ended otherwise than they must",
+        evidence=f"{len(during)} rounds under {faults}, {len(after)} afterwards, {refused:,} attempts refused"
+        + (f"; {examples}" if examples else ""),
+    )
+
+
+def _within(one: SecurityRound, fault: FaultRecord) -> bool:
+    assert fault.effective_us is not None
+    return one.begin_us >= fault.effective_us and (fault.end_us is None or one.end_us <= fault.end_us)

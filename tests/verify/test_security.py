@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 from histories import ack, history_of, read
 
-from necp_validate.history import ACCEPTED, REFUSED, UNTRIED, AccessProbe, History, ListenerProbe, SecurityRound
+from necp_validate.history import (
+    ACCEPTED,
+    REFUSED,
+    UNTRIED,
+    AccessProbe,
+    FaultRecord,
+    History,
+    ListenerProbe,
+    SecurityRound,
+)
 from necp_validate.results import Verdict
 from necp_validate.verify.claims import judge_claims
 from necp_validate.verify.registry import CHECKS
@@ -125,3 +134,54 @@ def test_without_attempts_the_claims_are_unknown() -> None:
     run = history_of(ack(0), read(0))
     claims = judge_claims(run, [CHECKS[name](run) for name in CHECKS], ["SEC-MTLS", "SEC-SASL", "SEC-ACL"])
     assert [claim.verdict for claim in claims] == [Verdict.UNKNOWN] * 3
+
+
+KILL = FaultRecord(
+    id="broker-kill-1",
+    experiment="refused-while-broken",
+    kind="broker-kill",
+    target="broker-1",
+    begin_us=100,
+    effective_us=200,
+    evidence="pid 1 gone",
+    end_us=300,
+)
+DURING = replace(SOUND, when="fault", begin_us=210, end_us=290)
+AFTER = replace(SOUND, when="after the fault", begin_us=310, end_us=390)
+
+
+def under_chaos(*rounds: SecurityRound, fault: FaultRecord = KILL) -> tuple[Verdict, str]:
+    run = replace(history(*rounds), faults=(fault,))
+    findings = [CHECKS[name](run) for name in ("listener-refusal", "access-matrix")]
+    (claim,) = judge_claims(run, findings, ["SEC-UNDER-CHAOS"])
+    return claim.verdict, claim.evidence
+
+
+def test_refusals_that_hold_under_a_fault_and_after_it_pass() -> None:
+    dead = listener("internal", "valid-certificate", UNTRIED, expected=ACCEPTED)
+    verdict, evidence = under_chaos(replace(DURING, listeners=(*DURING.listeners, dead)), AFTER)
+    assert verdict is Verdict.PASS
+    assert evidence.startswith("1 rounds under broker-kill-1, 1 afterwards")
+
+
+@pytest.mark.parametrize("broken", [DURING, AFTER], ids=["during", "after"])
+def test_a_door_that_opens_under_a_fault_fails(broken: SecurityRound) -> None:
+    opened = replace(broken, listeners=(*broken.listeners, listener("external", "no-login", ACCEPTED)))
+    rounds = [opened if one is broken else one for one in (DURING, AFTER)]
+    assert under_chaos(*rounds)[0] is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("rounds", "fault"),
+    [
+        ((DURING,), KILL),
+        ((AFTER,), KILL),
+        ((DURING, AFTER), replace(KILL, effective_us=None)),
+        ((replace(DURING, begin_us=150), AFTER), KILL),
+    ],
+    ids=["nothing after", "nothing during", "no fault seen", "begun before it was seen"],
+)
+def test_without_a_round_under_a_seen_fault_and_one_after_it_nothing_is_known(
+    rounds: tuple[SecurityRound, ...], fault: FaultRecord
+) -> None:
+    assert under_chaos(*rounds, fault=fault)[0] is Verdict.UNKNOWN
