@@ -167,9 +167,9 @@ class Transactions:
 class _Deliveries:
     """What became of each record of a transaction.
 
-    A commit alone does not tell: when librdkafka aborts a transaction while a broker is out of reach, its purge may
-    come late and take records of the *next* one, which is then committed without them. A leader that was cut off from
-    its clients for 10 s was enough: receipts were committed, and the ledger of the same events was not there.
+    A commit alone does not tell: after a leader had been cut off from its clients for 10 s and a transaction was
+    aborted, librdkafka committed the next one without some of its records. They had never left the client, most likely
+    because the purge of the abort came late: receipts were committed, and the ledger of the same events was not there.
     """
 
     def __init__(self) -> None:
