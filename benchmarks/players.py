@@ -15,8 +15,9 @@ import msgspec
 import psutil
 
 from benchmarks.figures import say, target
-from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
+from necp_validate.players.plan import PlayersPlan, PlayPhase
 from necp_validate.results import SuiteError
+from necp_validate.scenario.playing import tls_files
 from necp_validate.stack import LocalStack, PlayerTls
 from necp_validate.stack.protocol import GatewayHandle
 
@@ -94,7 +95,7 @@ def _plan(tls: PlayerTls, gateway: GatewayHandle, folder: Path, players: int, du
         phases=[PlayPhase(name="steady", kind="steady", duration_s=duration_s, players=players)],
         websocket_url=gateway.websocket_url,
         udp_host=gateway.udp_address[0],
-        tls=TlsFiles(ca=str(tls.ca), certificate=str(tls.certificate), key=str(tls.key)),
+        tls=tls_files(tls),
         move_hz=MOVE_HZ,
         hit_per_s=0,
         trade_per_s=0,

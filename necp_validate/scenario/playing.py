@@ -43,7 +43,7 @@ def players_plan(scenario: Scenario, stack: Stack, gateway: GatewayHandle, run_d
     refused = {"none": TlsFiles(ca=str(valid.ca))}
     for name, variant in _REFUSED.items():
         try:
-            refused[name] = _files(stack.player_tls(variant))
+            refused[name] = tls_files(stack.player_tls(variant))
         except UsageError:
             continue  # a target of somebody else's that gives us no such certificate: it cannot be tried
     phases = [
@@ -63,7 +63,7 @@ def players_plan(scenario: Scenario, stack: Stack, gateway: GatewayHandle, run_d
         phases=phases,
         websocket_url=gateway.websocket_url,
         udp_host=gateway.udp_address[0],
-        tls=_files(valid),
+        tls=tls_files(valid),
         refused_tls=refused,
         processes=players.processes,
         udp_group=players.udp_group,
@@ -82,7 +82,8 @@ def players_plan(scenario: Scenario, stack: Stack, gateway: GatewayHandle, run_d
     )
 
 
-def _files(tls: PlayerTls) -> TlsFiles:
+def tls_files(tls: PlayerTls) -> TlsFiles:
+    """Return a stack's files of a player as a plan names them."""
     return TlsFiles(ca=str(tls.ca), certificate=str(tls.certificate), key=str(tls.key))
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from necp_validate.history import PlayersRecord
 from necp_validate.history.codec import from_plain
-from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
+from necp_validate.players.plan import PlayersPlan, PlayPhase
+from necp_validate.scenario.playing import tls_files
 from necp_validate.stack.pki import PlayersPki
 
 LIMIT = 60
@@ -61,7 +62,6 @@ def ports(tmp_path: Path, pki: PlayersPki) -> Iterator[dict[str, int]]:
 @pytest.mark.slow
 def test_who_asks_for_too_much_is_refused_and_stays(tmp_path: Path, pki: PlayersPki, ports: dict[str, int]) -> None:
     """Long enough for a flood, if the greedy one went on as it began: it is limited, eases off, keeps its session."""
-    tls = pki.player()
     plan = PlayersPlan(
         run_dir=str(tmp_path / "run"),
         run_id="test-0000000000000000",
@@ -69,7 +69,7 @@ def test_who_asks_for_too_much_is_refused_and_stays(tmp_path: Path, pki: Players
         phases=[PlayPhase(name="steady", kind="steady", duration_s=SECONDS, players=4)],
         websocket_url=f"wss://127.0.0.1:{ports['ws']}",
         udp_host="127.0.0.1",
-        tls=TlsFiles(ca=str(tls.ca), certificate=str(tls.certificate), key=str(tls.key)),
+        tls=tls_files(pki.player()),
         limit_per_minute=LIMIT,
         hit_per_s=0.2,
         greedy=1,
