@@ -11,13 +11,12 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import psutil
 
 from benchmarks.figures import say, target
 from necp_validate.players.plan import PlayersPlan, PlayPhase
 from necp_validate.results import SuiteError
-from necp_validate.scenario.playing import tls_files
+from necp_validate.scenario.playing import PlayersRun, tls_files
 from necp_validate.stack import LocalStack, PlayerTls
 from necp_validate.stack.protocol import GatewayHandle
 
@@ -52,29 +51,23 @@ def measure_gateway(stack: LocalStack, folder: Path, players: int) -> Served:
         folder: for the players' history.
         players: how many.
     """
-    env = {
-        "ADAPTIVE_TICK_RATE_ENABLED": "false",
-        "TICK_RATE_MAX_HZ": str(TICK_HZ),
-        "RATE_LIMIT_REQUESTS_PER_MINUTE": "1000",
-    }
+    env = {"ADAPTIVE_TICK_RATE_ENABLED": "false", "TICK_RATE_MAX_HZ": str(TICK_HZ)}
     gateway = stack.start_gateway(f"gateway-bench-{players}", env)
     try:
         gateway.wait_ready(60)
         login_s = players / _LOGINS_PER_S
         plan = _plan(stack.player_tls(), gateway, folder, players, login_s + _SETTLE_S + MEASURED_S + 2)
-        file = folder / "plan.json"
-        folder.mkdir(parents=True)
-        file.write_bytes(msgspec.json.encode(plan))
-        with subprocess.Popen(
-            [sys.executable, "-m", "necp_validate.players", str(file)], stdout=subprocess.DEVNULL
-        ) as playing:
+        playing = PlayersRun(plan)
+        try:
+            playing.start()
             assert plan.start_us is not None
             time.sleep(max(plan.start_us / 1e6 - time.time(), 0) + login_s + _SETTLE_S)
             before, began = _gateway_counters(gateway), time.monotonic()
             time.sleep(MEASURED_S)
             after, ended = _gateway_counters(gateway), time.monotonic()
-            if playing.wait() != 0:
-                raise SuiteError(f"the players ended with exit code {playing.returncode}")
+            playing.finish()
+        finally:
+            playing.stop()
         if min(before["sessions"], after["sessions"]) < players:
             raise SuiteError(f"{after['sessions']:.0f} of {players} players were there")
         seconds = ended - began

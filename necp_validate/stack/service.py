@@ -9,6 +9,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ CORE = ServiceKind(
 """The event core."""
 
 
-class HttpService:
+class HttpService(ABC):
     """What every service handle shares: its addresses, and waiting for its health."""
 
     def __init__(self, name: str, http_url: str, metrics_url: str) -> None:
@@ -126,13 +127,13 @@ class HttpService:
             return {}
         return said if isinstance(said, dict) else {}
 
+    @abstractmethod
     def alive(self) -> bool:
         """Tell whether it is running."""
-        raise NotImplementedError
 
+    @abstractmethod
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of its log."""
-        raise NotImplementedError
 
     def wait_ready(self, timeout_s: float = 30.0) -> None:
         """Come back when ``/health`` answers 200.
