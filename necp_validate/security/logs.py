@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-_WAIT_S: Final = 2.0
-_STEP_S: Final = 0.1
 _FAILED: Final = re.compile(
     r"Failed \S*\s*authentication with .*|SSL handshake failed.*|Unexpected error from .*", re.I
 )
+_PORT: Final = re.compile(r":(\d+)-")  # in a channel's id: its two ends
 _DENIED: Final = re.compile(
     r"Principal = User:(?P<principal>\S+) is Denied operation = (?P<operation>\S+) .*"
     r"on resource = (?P<kind>\w+):LITERAL:(?P<name>\S+) for request"
@@ -44,24 +42,14 @@ class BrokerLogs:
         except OSError:
             return []
 
-    def refusal(self, broker: int, local_port: int) -> str:
-        """The line on a connection that was refused, by the port that it came from; empty if there is none.
-
-        Args:
-            broker: whom it went to.
-            local_port: where it came from; 0 if that is not known.
-        """
-        if not local_port or broker not in self._files:
-            return ""
-        port = f":{local_port}-"
-        deadline = time.monotonic() + _WAIT_S
-        while True:
+    def refusals(self) -> dict[tuple[int, int], str]:
+        """The lines on connections that were refused, each by the broker and the port that the connection came from."""
+        found: dict[tuple[int, int], str] = {}
+        for broker in self._files:
             for line in self.lines(broker):
-                if port in line and _FAILED.search(line):
-                    return line
-            if time.monotonic() > deadline:
-                return ""
-            time.sleep(_STEP_S)
+                if _FAILED.search(line):
+                    found.update(((broker, int(port)), line) for port in _PORT.findall(line))
+        return found
 
     def denials(self) -> dict[tuple[str, str, str], str]:
         """The authorizer's lines, each by principal, resource and operation as the policy names them."""

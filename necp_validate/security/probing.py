@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,15 +35,33 @@ def try_everything(
         progress: told of each part when it begins.
     """
     begin_us, logs = _now_us(), BrokerLogs(stack.broker_logs())
-    listeners = []
+    attempts: list[tuple[ListenerProbe, int]] = []
     for listener in _listeners(stack):
         progress(f"listener {listener.name} of broker {listener.broker}")
-        listeners += _tried(listener, logs)
+        attempts += try_listener(listener)
     progress(f"{len(policy.principals)} principals on {len(policy.resources)} resources")
-    access = _explained(try_access(policy, _logged_in(stack)), logs)
+    access = try_access(policy, _logged_in(stack))
+    time.sleep(_LOG_S)  # the lines of the last requests are still being written
+    refusals, denials = logs.refusals(), logs.denials()
     return SecurityRound(
-        when=when, begin_us=begin_us, end_us=_now_us(), listeners=tuple(listeners), access=tuple(access)
+        when=when,
+        begin_us=begin_us,
+        end_us=_now_us(),
+        listeners=tuple(replace(probe, log_line=_refusal(probe, port, refusals)) for probe, port in attempts),
+        access=tuple(replace(probe, log_line=_denial(probe, denials)) for probe in access),
     )
+
+
+def _refusal(probe: ListenerProbe, port: int, lines: Mapping[tuple[int, int], str]) -> str:
+    """The broker's line on an attempt; what the client itself refused is in no log of a broker's."""
+    by_broker = probe.outcome == REFUSED and not probe.answer.startswith("by the client")
+    return lines.get((probe.broker, port), "") if by_broker else ""
+
+
+def _denial(probe: AccessProbe, lines: Mapping[tuple[str, str, str], str]) -> str:
+    """The authorizer's line on a denial."""
+    where = (probe.principal, probe.resource, logged_operation(probe.operation))
+    return lines.get(where, "") if probe.outcome == REFUSED else ""
 
 
 def _listeners(stack: Stack) -> list[Listener]:
@@ -65,15 +83,6 @@ def _listeners(stack: Stack) -> list[Listener]:
         )
         for one in stack.listeners()
     ]
-
-
-def _tried(listener: Listener, logs: BrokerLogs) -> list[ListenerProbe]:
-    probes = []
-    for probe, port in try_listener(listener):
-        by_broker = probe.outcome == REFUSED and not probe.answer.startswith("by the client")
-        line = logs.refusal(listener.broker, port) if by_broker else ""
-        probes.append(replace(probe, log_line=line))
-    return probes
 
 
 def _logged_in(stack: Stack) -> Callable[[str], Connection]:
@@ -106,17 +115,6 @@ def _logged_in(stack: Stack) -> Callable[[str], Connection]:
         raise last
 
     return connect
-
-
-def _explained(probes: list[AccessProbe], logs: BrokerLogs) -> list[AccessProbe]:
-    """Give each denial the authorizer's line on it."""
-    time.sleep(_LOG_S)  # the lines of the last requests are still being written
-    denials = logs.denials()
-    explained = []
-    for probe in probes:
-        where = (probe.principal, probe.resource, logged_operation(probe.operation))
-        explained.append(replace(probe, log_line=denials.get(where, "")) if probe.outcome == REFUSED else probe)
-    return explained
 
 
 def _now_us() -> int:

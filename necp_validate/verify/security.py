@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from necp_validate.history import (
     ACCEPTED,
@@ -37,6 +38,9 @@ _NEEDED = {
 """What the evidence of a claim must hold."""
 
 
+Tried: TypeAlias = tuple[str, str, ListenerProbe | AccessProbe]
+"""The round, what was tried in it, in words, and the probe."""
+
 _CALM = ("start", "end")
 """Rounds in which everybody must answer; any other is made while something is broken, or just afterwards."""
 
@@ -60,8 +64,8 @@ def _rounds_missing(history: History) -> str:
     return f"the attempts at the {', '.join(missing)} were not made" if missing else ""
 
 
-def _finding(name: str, history: History, probes: Sequence[tuple[str, str, ListenerProbe | AccessProbe]]) -> Finding:
-    """Judge attempts: (round, what was tried, the probe); who does not answer under a fault says nothing."""
+def _finding(name: str, history: History, probes: Sequence[Tried]) -> Finding:
+    """Judge attempts; who does not answer under a fault says nothing."""
     tally = Tally(name, history)
     probes = [(when, what, one) for when, what, one in probes if when in _CALM or one.outcome != UNTRIED]
     for when, what, probe in probes:
@@ -107,30 +111,39 @@ def access_matrix(history: History) -> Finding:
     """Cells of principal, resource and operation that are not what the policy says."""
     if (none := _without(history, "access-matrix")) is not None:
         return none
-    probes = [
-        (one.when, f"{probe.principal} {probe.operation} {probe.resource}", probe)
-        for one in need_rounds(history)
-        for probe in one.access
-    ]
+    probes = _of_access(need_rounds(history))
     if not probes:
         raise NoEvidence("no principal was tried on any resource")
     return _finding("access-matrix", history, probes)
 
 
-def _of_listeners(
-    rounds: Iterable[SecurityRound], names: Sequence[str] | None = None, *, other: bool = False
-) -> list[tuple[str, str, ListenerProbe | AccessProbe]]:
+def _of_listeners(rounds: Iterable[SecurityRound], *, mutual: bool | None = None) -> list[Tried]:
+    """Attempts to get in: at listeners with mutual TLS, at those with a login, or at all."""
     return [
         (one.when, f"{probe.attempt} at listener {probe.listener} of broker {probe.broker}", probe)
         for one in rounds
         for probe in one.listeners
-        if names is None or (probe.listener in names) != other
+        if mutual is None or (probe.listener in MUTUAL_LISTENERS) == mutual
     ]
+
+
+def _of_access(rounds: Iterable[SecurityRound]) -> list[Tried]:
+    """Attempts to do something."""
+    return [
+        (one.when, f"{probe.principal} {probe.operation} {probe.resource}", probe)
+        for one in rounds
+        for probe in one.access
+    ]
+
+
+def _told(finding: Finding, *more: str) -> str:
+    """What a finding says, with the first of its examples, and more."""
+    return "; ".join([finding.summary, *(f"{one.where}: {one.detail}" for one in finding.examples[:3]), *more])
 
 
 def _judge_listeners(evidence: Evidence, claim: str, *, mutual: bool) -> Ruling:
     history = evidence.history
-    probes = _of_listeners(need_rounds(history), MUTUAL_LISTENERS, other=not mutual)
+    probes = _of_listeners(need_rounds(history), mutual=mutual)
     if not probes:
         raise NoEvidence(f"no listener with {'mutual TLS' if mutual else 'a login'} was tried")
     finding = _finding("listener-refusal", history, probes)
@@ -139,8 +152,7 @@ def _judge_listeners(evidence: Evidence, claim: str, *, mutual: bool) -> Ruling:
     refused = sum(probe.outcome == REFUSED and probe.expected == REFUSED for _, _, probe in probes)
     due = sum(probe.expected == REFUSED for _, _, probe in probes)
     measured = f"{refused:,} of {due:,} bad attempts refused"
-    examples = "; ".join(f"{one.where}: {one.detail}" for one in finding.examples[:3])
-    text = f"{finding.summary}; {examples}" if examples else finding.summary
+    text = _told(finding)
     if missing and finding.verdict is Verdict.PASS:
         return Ruling(verdict=Verdict.UNKNOWN, measured=measured, evidence=f"not tried: {', '.join(missing)}; {text}")
     return Ruling(verdict=finding.verdict, measured=measured, evidence=text)
@@ -165,13 +177,11 @@ def access(evidence: Evidence) -> Ruling:
     finding = evidence.finding("access-matrix")
     cells = {_key(probe): probe.allowed for one in rounds for probe in one.access}
     allowed = sum(cells.values())
-    text = finding.summary
-    if finding.examples:
-        text += "; " + "; ".join(f"{one.where}: {one.detail}" for one in finding.examples[:3])
+    counted = f"{allowed:,} cells allowed, {len(cells) - allowed:,} denied, {len(rounds)} rounds"
     return Ruling(
         verdict=finding.verdict,
         measured=f"{finding.count:,} of {len(cells):,} cells wrong",
-        evidence=f"{text}; {allowed:,} cells allowed, {len(cells) - allowed:,} denied, {len(rounds)} rounds",
+        evidence=_told(finding, counted),
     )
 
 
@@ -189,10 +199,7 @@ def under_chaos(evidence: Evidence) -> Ruling:
     after = [one for one in rounds if any(fault.end_us is not None and one.begin_us >= fault.end_us for fault in seen)]
     if not during or not after:
         raise NoEvidence(f"nothing was tried {'after' if during else 'while'} a fault was in force")
-    tried: list[tuple[str, str, ListenerProbe | AccessProbe]] = []
-    for one in (*during, *after):
-        tried += [(one.when, f"{probe.attempt} at {probe.listener}", probe) for probe in one.listeners]
-        tried += [(one.when, f"{p.principal} {p.operation} {p.resource}", p) for p in one.access]
+    tried = [*_of_listeners((*during, *after)), *_of_access((*during, *after))]
     answered = [entry for entry in tried if entry[2].outcome != UNTRIED]
     finding = _finding("listener-refusal", history, answered)
     refused = sum(probe.outcome == REFUSED for _, _, probe in answered)
