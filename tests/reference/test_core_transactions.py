@@ -1,17 +1,19 @@
 """A transaction whose producer is not to be trusted any more is given up, and the producer replaced.
 
-The producers are stand-ins: a real one hangs only by a race in the client library, which no test can bring about.
+Most producers are stand-ins: a real one hangs only by a race in the client library, which no test can bring about.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from necp_validate.clients.rdkafka import library
 from necp_validate.reference.eventcore import transactions
 from necp_validate.reference.eventcore.handling import Output
 from necp_validate.reference.eventcore.transactions import Transactions
@@ -101,3 +103,38 @@ def test_a_whole_transaction_is_committed() -> None:
     loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
     assert loop.commit(OUTPUTS, OFFSETS, lambda: None)
     assert producer.calls == ["init", "begin", "offsets", "commit"]
+
+
+def _fail_for_good(producer: Producer) -> None:
+    """Raise a fatal error in a real client, as a broker does whose sequence numbers are not the client's."""
+    raise_fatal = library().rd_kafka_test_fatal_error
+    raise_fatal.argtypes, raise_fatal.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p], ctypes.c_int
+    handle = ctypes.c_void_p.from_address(id(producer) + object.__basicsize__)  # its first field
+    assert raise_fatal(handle, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, b"sequence desynchronization") == 0
+
+
+class FailsOnce(Producer):
+    """A real producer that fails for good while its first records are under way."""
+
+    failing = True
+
+    def flush(self, timeout: float = -1) -> int:
+        if FailsOnce.failing:
+            FailsOnce.failing = False
+            _fail_for_good(self)
+        return int(super().flush(timeout))
+
+
+def test_a_fatal_error_of_the_client_costs_one_transaction() -> None:
+    """The client is real; the broker is the client library's own mock, which needs nobody to be desynchronised."""
+    made: list[Producer] = []
+    config = {"test.mock.num.brokers": 1, "bootstrap.servers": "mock", "transactional.id": "core", "acks": "all"}
+
+    def make() -> Producer:
+        made.append(FailsOnce(config))
+        return made[-1]
+
+    loop = Transactions(make, threading.Event())
+    assert not loop.commit(OUTPUTS, [], lambda: None)
+    assert loop.commit(OUTPUTS, [], lambda: None)
+    assert len(made) == 2

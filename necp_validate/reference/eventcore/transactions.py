@@ -61,6 +61,23 @@ def _within(limit_s: float, call: Callable[[], None]) -> None:
         raise outcome[0]
 
 
+def _unmixed(serve: Callable[[], int]) -> None:
+    """Serve delivery reports; a fatal error of the client is raised as what it is.
+
+    The client raises one (a broker's sequence numbers and its own do not meet any more) before it calls for the reports
+    that are waiting. The first thing done in these then fails with a ``SystemError`` that has the error as its cause.
+
+    Raises:
+        KafkaException: the fatal error.
+    """
+    try:
+        serve()
+    except SystemError as mixed:
+        if isinstance(mixed.__cause__, KafkaException):
+            raise mixed.__cause__ from mixed
+        raise
+
+
 class Transactions:
     """A transactional producer that is replaced when it has failed for good.
 
@@ -103,7 +120,7 @@ class Transactions:
                         lambda: producer.send_offsets_to_transaction(positions, metadata, CALL_TIMEOUT_S),
                     )
                 )
-            producer.flush(RETRY_FOR_S)
+            _unmixed(lambda: producer.flush(RETRY_FOR_S))
             if reason := deliveries.missing():
                 log.warning("economy: transaction not committed: %s", reason)
                 self._abandon(producer)
@@ -205,7 +222,7 @@ def _produce(producer: Producer, output: Output, deliveries: _Deliveries) -> Non
                 on_delivery=deliveries.report,
             )
         except BufferError:  # the local queue is full: make room
-            producer.poll(0.05)
+            _unmixed(lambda: producer.poll(0.05))
         else:
             deliveries.expect()
             return
