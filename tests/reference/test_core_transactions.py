@@ -78,10 +78,13 @@ def test_an_error_of_the_call_is_the_transactions(monkeypatch: pytest.MonkeyPatc
     def fail() -> None:
         raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
 
-    producer = Standin(fail)
-    loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
+    failing, sound = Standin(fail), Standin()
+    made = iter([failing, sound])
+    loop = Transactions(lambda: next(made), threading.Event())  # type: ignore[arg-type, return-value]
     assert not loop.commit([], OFFSETS, lambda: None)
-    assert producer.calls == ["init", "begin", "offsets", "abort"]
+    assert failing.calls == ["init", "begin", "offsets"]
+    assert loop.open()
+    assert sound.calls == ["init"], "its successor settles what it left open"
 
 
 OUTPUTS = [
@@ -92,10 +95,21 @@ OUTPUTS = [
 
 @pytest.mark.parametrize("producer", [Standin(purges=1), Standin(silent=1)], ids=["purged", "not acknowledged"])
 def test_a_transaction_without_one_of_its_records_is_not_committed(producer: Standin) -> None:
-    """librdkafka may purge records with the abort of the transaction before, and commit what is left."""
     loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
     assert not loop.commit(OUTPUTS, OFFSETS, lambda: None)
-    assert producer.calls == ["init", "begin", "offsets", "abort"]
+    assert producer.calls == ["init", "begin", "offsets"]
+
+
+@pytest.mark.parametrize("failing", [Standin(purges=1), Standin(silent=1)], ids=["purged", "not acknowledged"])
+def test_no_producer_is_used_again_after_a_transaction_that_was_not_committed(failing: Standin) -> None:
+    """Its sequence numbers may be the partition's already: then the broker drops records and acknowledges them."""
+    sound = Standin()
+    made = iter([failing, sound])
+    loop = Transactions(lambda: next(made), threading.Event())  # type: ignore[arg-type, return-value]
+    assert not loop.commit(OUTPUTS, OFFSETS, lambda: None)
+    assert loop.commit(OUTPUTS, OFFSETS, lambda: None)
+    assert failing.calls == ["init", "begin", "offsets"]
+    assert sound.calls == ["init", "begin", "offsets", "commit"]
 
 
 def test_a_whole_transaction_is_committed() -> None:
