@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from necp_validate.chaos.cluster import Cluster
+from necp_validate.chaos.experiment import slug_of
 from necp_validate.history.faults import FaultRecord, append_fault
 from necp_validate.results import StackError, SuiteError
 from necp_validate.stack import Stack
@@ -138,7 +139,7 @@ class Session:
         self.check()
         self._numbers[kind] += 1
         fault = OpenFault(
-            id=f"{self.experiment or kind}-{kind}-{self._numbers[kind]}".replace(f"{kind}-{kind}", kind),
+            id=f"{slug_of(self.experiment) or kind}-{kind}-{self._numbers[kind]}".replace(f"{kind}-{kind}", kind),
             kind=kind,
             target=target,
             begin_us=now_us(),
