@@ -59,6 +59,7 @@ class BrokerSettings:
         service_host: name by which services beside the brokers reach it, where that is not ``external_host``; it
             gets them a listener of their own, as strict as the external one.
         service_port: that listener's port.
+        metrics_port: port of its JMX metrics, at ``internal_host``; 0 if it has none.
     """
 
     id: int
@@ -74,6 +75,7 @@ class BrokerSettings:
     advertised_external_port: int | None = None
     service_host: str = ""
     service_port: int = 0
+    metrics_port: int = 0
 
     def listeners(self) -> list[Listener]:
         """Return every listener but the controller's."""

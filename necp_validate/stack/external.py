@@ -204,6 +204,9 @@ class ExternalStack:
         """Refuse."""
         _not_ours(f"broker {broker} cannot be resumed")
 
+    def broker_metrics(self) -> None:
+        """Return nothing: what the brokers export is not known here."""
+
     def renew_certificate(self, broker: int) -> int:
         """Refuse."""
         _not_ours(f"broker {broker} gets its certificates from somebody else")

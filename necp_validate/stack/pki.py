@@ -17,7 +17,8 @@ from necp_validate.results import StackError
 from necp_validate.stack.protocol import ADMIN, ClientVariant, PlayerTls, PlayerVariant
 
 ORGANIZATION = "necp-validate"
-VALIDITY_DAYS = 30
+VALIDITY_DAYS = 90
+"""Certificates are renewed every 30 days, and an alert comes 30 days before one ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,6 +143,21 @@ class PlayerTls:
     key: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerMetrics:
+    """Where the brokers export their JMX beans for Prometheus, over HTTP with a login.
+
+    Args:
+        addresses: host and port by node id.
+        user: who logs in.
+        password: with what.
+    """
+
+    addresses: Mapping[int, str]
+    user: str
+    password: str = field(repr=False)
+
+
 @runtime_checkable
 class ServiceHandle(Protocol):
     """One running instance of a service under test, e.g. of the event core."""
@@ -379,6 +394,9 @@ class Stack(Protocol):
 
     def broker_logs(self) -> Mapping[int, Path]:
         """Return the brokers' logs by node id, as far as they can be read here."""
+
+    def broker_metrics(self) -> BrokerMetrics | None:
+        """Return where the brokers' metrics are; None if they export none that we know of."""
 
     def start_core(self, instance: str, env: Mapping[str, str]) -> ServiceHandle:
         """Start one instance of the event core; see ``ServiceHandle.wait_ready``.
