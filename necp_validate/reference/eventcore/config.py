@@ -11,7 +11,14 @@ from typing import Final
 import msgspec
 
 from necp_validate.events.topics import Domain
-from necp_validate.reference.environment import ConfigError, integer, kafka_properties, seconds, unknown
+from necp_validate.reference.environment import (
+    ConfigError,
+    integer,
+    kafka_properties,
+    password_file,
+    seconds,
+    unknown,
+)
 from necp_validate.reference.eventcore.clock import OFFSET_BYTES
 
 __all__ = ["ConfigError", "CoreConfig", "load_config"]
@@ -36,6 +43,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
         domains: domains to serve.
         workers: threads that handle partitions, by domain.
         kafka: librdkafka's connection properties.
+        password_file: where the password is when it has been changed; None for one that stays.
         http_port: port of ``/health``; 0 takes a free one.
         metrics_port: port of ``/metrics``; 0 takes a free one.
         shutdown_timeout_s: how long a graceful shutdown may take.
@@ -47,6 +55,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     domains: tuple[Domain, ...]
     workers: dict[Domain, int]
     kafka: dict[str, str]
+    password_file: Path | None
     http_port: int
     metrics_port: int
     shutdown_timeout_s: float
@@ -72,6 +81,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
             for domain, default in DEFAULT_WORKERS.items()
         },
         kafka=kafka_properties(env),
+        password_file=password_file(env),
         http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
