@@ -39,13 +39,14 @@ class Subject:
 
     Args:
         name: what it is.
-        sample: asks.
+        make: makes what asks; again after it failed, as certificates may be others by then.
         every_s: between two times.
     """
 
-    def __init__(self, name: str, sample: Sample, every_s: float) -> None:
+    def __init__(self, name: str, make: Callable[[], Sample], every_s: float) -> None:
         self.name = name
-        self._sample = sample
+        self._make = make
+        self._sample = make()
         self._every_s = every_s
         self._last: tuple[float, list[GaugeMetricFamily]] = (0.0, [])
         self.seconds = 0.0
@@ -58,6 +59,7 @@ class Subject:
             found = list(self._sample())
         except (KafkaException, LookupError, OSError) as error:
             self.worked = False
+            self._sample = self._make()
             print(f"{self.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return
         self.seconds, self.worked = time.monotonic() - begun, True
@@ -118,13 +120,13 @@ def guarded(app: Any, login: Login) -> Any:
 
 def serve(plan: ExporterPlan, stopped: threading.Event) -> None:
     """Export until told to stop."""
-    samplers = Samplers(plan)
+    # Each with connections of its own: they are not shared by threads.
     subjects = [
-        Subject("lag", samplers.lag, plan.interval_s),
-        Subject("replicas", Samplers(plan).replicas, plan.interval_s),  # connections are not shared by threads
-        Subject("disks", Samplers(plan).disks, plan.interval_s),
-        Subject("listeners", Samplers(plan).listeners, plan.interval_s),
-        Subject("certificates", samplers.certificates, max(_CERTIFICATES_S, plan.interval_s)),
+        Subject("lag", lambda: Samplers(plan).lag, plan.interval_s),
+        Subject("replicas", lambda: Samplers(plan).replicas, plan.interval_s),
+        Subject("disks", lambda: Samplers(plan).disks, plan.interval_s),
+        Subject("listeners", lambda: Samplers(plan).listeners, plan.interval_s),
+        Subject("certificates", lambda: Samplers(plan).certificates, max(_CERTIFICATES_S, plan.interval_s)),
     ]
     registry = CollectorRegistry()
     registry.register(LastSaid(subjects))

@@ -153,11 +153,14 @@ class Samplers:
         found: dict[str, T] = {}
         if self._wire is None:
             return found
+        last: OSError | None = None
         for broker, address in self._plan.brokers.items():
             try:
                 found[broker] = ask(self._wire, address)
-            except OSError:
-                continue
+            except OSError as error:
+                last = error
+        if not found:
+            raise ConnectionError(f"no broker answered: {last}")
         return found
 
     def certificates(self) -> Iterator[GaugeMetricFamily]:

@@ -307,6 +307,10 @@ class BrokerStack(ABC, Generic[Broker]):
         """Return the brokers' logs by node id."""
         return {broker: self._broker_log(broker) for broker in self.layout.settings}
 
+    def services(self) -> tuple[ServiceHandle, ...]:
+        """Return every service that this process has started, running or not."""
+        return tuple(self._services)
+
     def broker_metrics(self) -> BrokerMetrics | None:
         """Return where the brokers' metrics are."""
         if self._jmx is None:

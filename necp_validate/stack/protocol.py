@@ -427,8 +427,18 @@ class Stack(Protocol):
             FaultUnavailable: it cannot be done here.
         """
 
+    def crowd_disk(self, broker: int, percent: float) -> None:
+        """Let a broker's disk be used to a percentage, with space enough to go on for some minutes.
+
+        Raises:
+            FaultUnavailable: it cannot be done here.
+        """
+
     def free_disk(self, broker: int) -> None:
-        """Undo ``fill_disk``; the data is as it was. A broker that has ended is started by ``start_broker``."""
+        """Undo ``fill_disk`` and ``crowd_disk``; the data is as it was.
+
+        A broker that has ended is started by ``start_broker``.
+        """
 
     def read_only_disk(self, broker: int) -> None:
         """Let a broker create nothing on its disk from now on; it ends when it notices, within seconds.
@@ -477,6 +487,9 @@ class Stack(Protocol):
 
     def broker_logs(self) -> Mapping[int, Path]:
         """Return the brokers' logs by node id, as far as they can be read here."""
+
+    def services(self) -> tuple[ServiceHandle, ...]:
+        """Return every service that was started on it through this object, running or not."""
 
     def broker_metrics(self) -> BrokerMetrics | None:
         """Return where the brokers' metrics are; None if they export none that we know of."""
