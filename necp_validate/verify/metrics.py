@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from necp_validate.history import History, MonitoringRecord
+from necp_validate.history import HdrHistogram, History, MonitoringRecord
 from necp_validate.results import Finding, Verdict
 from necp_validate.verify.alerts import need_monitoring
 from necp_validate.verify.claims import Evidence, Ruling, judges
@@ -75,6 +75,7 @@ def _counted(record: MonitoringRecord, what: str) -> dict[tuple[str, ...], float
 def _around(
     record: MonitoringRecord,
     query: str,
+    *,
     series: str,
     what: str,
     measured: float,
@@ -85,11 +86,9 @@ def _around(
     """A counter and its count: as exact as it can be, unless a process has taken its last counts with it."""
     restarts = next((v.value for v in record.values if v.query == "resets" and v.labels.get("of") == query), 0.0)
     below = max(share, _AFTER_RESTART if restarts else 0.0)
-    reason = (
-        f"{share:.1%}, as {words}"
-        if not restarts
-        else f"{below:.0%} below after {restarts:.0f} restarts: {_RESTART_WORDS}"
-    )
+    reason = f"{share:.1%}, as {words}"
+    if restarts:
+        reason = f"{below:.0%} below after {restarts:.0f} restarts: {_RESTART_WORDS}"
     return Comparison(
         series=series,
         what=what,
@@ -118,7 +117,9 @@ def _events(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
             series = "throughput" if outcome == "processed" else "error rate"
             words = "a gateway's last words come after the last scrape"
             what = f"necp_core_events_total {domain} {outcome}"
-            yield _around(record, "events", series, what, found, counted, words, _EXACT)
+            yield _around(
+                record, "events", series=series, what=what, measured=found, counted=counted, words=words, share=_EXACT
+            )
 
 
 def _messages(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
@@ -129,7 +130,14 @@ def _messages(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
             what = f"kafka_server_messages_in_total {topic}"
             words = "a batch that a producer sent twice may be counted twice"
             yield _around(
-                record, "messages-in", "throughput", what, measured.get((topic,), 0.0), counted, words, _EXACT
+                record,
+                "messages-in",
+                series="throughput",
+                what=what,
+                measured=measured.get((topic,), 0.0),
+                counted=counted,
+                words=words,
+                share=_EXACT,
             )
 
 
@@ -139,24 +147,22 @@ def _latency(history: History, record: MonitoringRecord) -> Iterator[Comparison]
     for (domain, bound), count in _values(record, "latency-bucket").items():
         buckets.setdefault(domain, []).append((float(bound), count))
     for domain, of_domain in sorted(buckets.items()):
-        own = [histogram for (_, d, kind), histogram in history.latency.items() if (d, kind) == (domain, "e2e")]
-        merged = history.histogram("", "e2e")
-        for histogram in own:
-            merged.merge(histogram)
-        if not merged.count:
+        merged = HdrHistogram()
+        for (_, name, kind), histogram in history.latency.items():
+            if (name, kind) == (domain, "e2e"):
+                merged.merge(histogram)
+        if not merged.total:
             continue
         for quantile in _QUANTILES:
             low_s, high_s = bucket_of(sorted(of_domain), quantile)
             seen_s = merged.percentile(100 * quantile) / 1e6
             # An economy's event ends for us with its transaction's commit, for the handler before it.
-            low, high = (0.0, high_s) if domain == "economy" else (low_s, high_s)
-            if domain == "economy":
-                low, high = low_s, math.inf
+            high = math.inf if domain == "economy" else high_s
             yield Comparison(
                 series="latency",
                 what=f"P{100 * quantile:g} of necp_core_event_latency_seconds {domain}",
                 measured=seen_s,
-                low=low * (1 - _BOUND),
+                low=low_s * (1 - _BOUND),
                 high=high * (1 + _BOUND),
                 counted=f"the histogram's bucket is {low_s:g} to {high_s:g} s (the first figure is the suite's own)",
                 reason="a quantile of a histogram is known to its bucket, and two clocks differ by some milliseconds",
@@ -226,7 +232,9 @@ def _of_logs(record: MonitoringRecord, query: str, series: str, what: str) -> It
     measured = sum(_values(record, query).values())
     if counted or measured:
         words = "a request on several resources is one line for each, and an answer for each or for all"
-        yield _around(record, query, series, what, measured, counted, words, _LOGS)
+        yield _around(
+            record, query, series=series, what=what, measured=measured, counted=counted, words=words, share=_LOGS
+        )
 
 
 def _connections(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
@@ -278,7 +286,7 @@ def _rate_limits(history: History, record: MonitoringRecord) -> Iterator[Compari
             low=counted * (1 - 2 * slack),
             high=counted * (1 + _EXACT),
             counted=f"senders were told of {counted:,} refused events",
-            reason="a publisher ends with its flood: what it counted before its first and after its last scrape is lost",
+            reason="a publisher ends with its flood: what it counts before its first and after its last scrape is lost",
         )
 
 
@@ -327,9 +335,8 @@ def metrics(evidence: Evidence) -> Ruling:
     compared = comparisons(evidence.history, need_monitoring(evidence.history))
     missing = [series for series in CLAIMED if series not in {one.series for one in compared}]
     right = sum(one.right for one in compared)
-    measured = (
-        f"{right} of {len(compared)} comparisons agree, on {len(CLAIMED) - len(missing)} of {len(CLAIMED)} series"
-    )
+    about = f"{len(CLAIMED) - len(missing)} of {len(CLAIMED)} series"
+    measured = f"{right} of {len(compared)} comparisons agree, on {about}"
     wrong = [one for one in compared if not one.right]
     if wrong:
         text = "; ".join(f"{one.what}: {one.words}" for one in wrong[:4])
@@ -337,7 +344,7 @@ def metrics(evidence: Evidence) -> Ruling:
     shown: dict[str, Comparison] = {}
     for one in compared:
         shown.setdefault(one.series, one)
-    text = "; ".join(f"{series}: {one.what} {one.measured:,.6g} ({one.counted})" for series, one in shown.items())
+    text = "; ".join(f"{name}: {one.what} {one.measured:,.6g} ({one.counted})" for name, one in shown.items())
     if missing:
         return Ruling(
             verdict=Verdict.UNKNOWN, measured=measured, evidence=f"nothing to compare: {', '.join(missing)}; {text}"
