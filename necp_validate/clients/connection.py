@@ -46,6 +46,20 @@ class Fields:
         """A string of 16 bits' length; empty for none."""
         return self.raw(max(self.number(2), 0)).decode()
 
+    def unsigned(self) -> int:
+        """An unsigned integer of variable length, as newer versions of requests have it."""
+        value, shift = 0, 0
+        while True:
+            byte = self.raw(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    def compact_text(self) -> str:
+        """A string of variable length's length; empty for none."""
+        return self.raw(max(self.unsigned() - 1, 0)).decode()
+
 
 def text(value: str) -> bytes:
     """A string as the protocol has it."""

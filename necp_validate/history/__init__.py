@@ -1,5 +1,18 @@
 """The record of a run: what was sent, acknowledged and seen. Clients write it, verify and report read it."""
 
+from necp_validate.history.alerts import (
+    FIRING,
+    PENDING,
+    RESOLVED,
+    AlertRule,
+    AlertTransition,
+    Counted,
+    MonitoringRecord,
+    SeriesPoint,
+    SeriesValue,
+    append_transitions,
+    read_transitions,
+)
 from necp_validate.history.experiments import ExperimentOutcome, append_outcome, read_outcomes
 from necp_validate.history.faults import FaultRecord, append_fault, read_faults
 from necp_validate.history.hdr import HdrHistogram
@@ -63,14 +76,20 @@ from necp_validate.history.writer import CsvRows, HistoryWriter, JsonLines, writ
 __all__ = [
     "ACCEPTED",
     "ENDS",
+    "FIRING",
+    "PENDING",
     "PLAYER_LATENCY_KINDS",
     "REFUSED",
+    "RESOLVED",
     "UNTRIED",
     "AccessProbe",
+    "AlertRule",
+    "AlertTransition",
     "BrokerSample",
     "CertificateProbe",
     "ChatSeen",
     "CoreShutdown",
+    "Counted",
     "CsvRows",
     "Drain",
     "EpochRead",
@@ -94,6 +113,7 @@ __all__ = [
     "LedgerRead",
     "ListenerProbe",
     "LoadRecord",
+    "MonitoringRecord",
     "OutcomesSeen",
     "PartitionGap",
     "PartitionRead",
@@ -105,6 +125,8 @@ __all__ = [
     "ReceiptsRecord",
     "RunInfo",
     "SecurityRound",
+    "SeriesPoint",
+    "SeriesValue",
     "Sighting",
     "StateSeen",
     "StreamRead",
@@ -113,10 +135,12 @@ __all__ = [
     "append_fault",
     "append_outcome",
     "append_round",
+    "append_transitions",
     "merged_actions",
     "read_faults",
     "read_history",
     "read_outcomes",
     "read_rounds",
+    "read_transitions",
     "write_json",
 ]

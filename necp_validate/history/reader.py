@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from necp_validate.history import layout
+from necp_validate.history.alerts import MonitoringRecord, read_transitions
 from necp_validate.history.codec import DecodeError, from_plain, from_text_row
 from necp_validate.history.experiments import read_outcomes
 from necp_validate.history.faults import read_faults
@@ -83,6 +84,8 @@ def read_history(run_dir: Path | str) -> History:
         faults=read_faults(run_dir),
         experiments=read_outcomes(run_dir),
         security=read_rounds(run_dir),
+        alerts=read_transitions(run_dir),
+        monitoring=_read_json(run_dir / layout.MONITORING, MonitoringRecord),
         host=_read_csv(run_dir / layout.HOST_METRICS, HostSample),
         brokers=_read_csv(run_dir / layout.BROKER_METRICS, BrokerSample),
         lag=_read_csv(run_dir / layout.LAG_METRICS, LagSample),

@@ -60,6 +60,7 @@ class BrokerSettings:
         service_host: name by which services beside the brokers reach it, where that is not ``external_host``; it
             gets them a listener of their own, as strict as the external one.
         service_port: that listener's port.
+        metrics_port: port of its JMX metrics, at ``internal_host``; 0 if it has none.
         controllers_ca: PEM trust store of the controllers' listener, where that is not ``ca``.
     """
 
@@ -76,6 +77,7 @@ class BrokerSettings:
     advertised_external_port: int | None = None
     service_host: str = ""
     service_port: int = 0
+    metrics_port: int = 0
     controllers_ca: str = ""
 
     def listeners(self) -> list[Listener]:

@@ -39,6 +39,7 @@ from necp_validate.stack.docker_service import ContainerService, GatewayContaine
 from necp_validate.stack.docker_usage import ContainerUsage
 from necp_validate.stack.faulty import FaultyStack
 from necp_validate.stack.gateway import GATEWAY, PlayersAddress, gateway_environment, require_alone
+from necp_validate.stack.jmx import CONFIG_FILE
 from necp_validate.stack.layout import ClusterLayout
 from necp_validate.stack.options import StackOptions
 from necp_validate.stack.packet_filter import find_program
@@ -51,7 +52,8 @@ from necp_validate.stack.workdir import disown, new_directory, sweep
 
 HOST = "127.0.0.1"
 _INTERNAL, _EXTERNAL, _SERVICE, _CONTROLLER = 9093, 9094, 9095, 9092
-_HTTP, _METRICS = 8080, 9090
+_HTTP, _METRICS, _JMX = 8080, 9090, 9404
+_AGENT = "/opt/kafka/jmx.jar"
 _GATEWAY_HTTP, _GATEWAY_METRICS, _UDP, _WEBSOCKET = 8081, 9091, 7777, 8080
 _GATEWAY_ALIAS, _GATEWAY_NUMBER = "gateway", 21
 _FOLDER = "/stack"
@@ -110,7 +112,11 @@ class DockerStack(FaultyStack[ManagedContainer]):
         ports = self._ports()
         self._network = f"necp-{self._id}"
         _, prefix = create_network(self._client, self._network, self._id)
-        settings = [_settings(broker, f"{prefix}{10 + broker}", port) for broker, port in enumerate(ports, start=1)]
+        metrics_port = 0 if self._jmx is None else _JMX
+        settings = [
+            _settings(broker, f"{prefix}{10 + broker}", port, metrics_port)
+            for broker, port in enumerate(ports, start=1)
+        ]
         self._layout = ClusterLayout.create(
             self._directory,
             settings,
@@ -150,7 +156,12 @@ class DockerStack(FaultyStack[ManagedContainer]):
             aot = self._aot.record_options(Path(_AOT_FOLDER) / self._recording.name)
         home = f"{_FOLDER}/broker-{broker}"
         directives = compiler_options(f"{home}/{self.layout.directives_file(broker).name}")
-        options = [*self._jvm.arguments(), *directives, *aot, *LOGGING_OPTIONS, "-cp", class_path(runtime)]
+        options = [*self._jvm.arguments(), *directives, *aot, *LOGGING_OPTIONS]
+        if self._jmx is not None:
+            settings = self.layout.settings[broker]
+            address = f"{settings.internal_host}:{settings.metrics_port}"
+            options.append(self._jmx.option(_AGENT, address, f"{home}/{CONFIG_FILE}"))
+        options += ["-cp", class_path(runtime)]
         words = [JAVA, *options, "kafka.Kafka", f"{home}/server.properties"]
         return _logged(words, f"broker-{broker}")
 
@@ -160,6 +171,8 @@ class DockerStack(FaultyStack[ManagedContainer]):
             str(self.layout.pki): (f"{_FOLDER}/pki", "ro"),
             str(self.layout.home(broker)): (f"{_FOLDER}/broker-{broker}", "rw"),
         }
+        if self._jmx is not None:
+            binds[str(self._jmx.jar.resolve())] = (_AGENT, "ro")
         if self._aot is not None:
             binds[str(self._aot.path.parent)] = (_AOT_FOLDER, "rw" if self._recording else "ro")
         return self._run(
@@ -381,7 +394,7 @@ class DockerStack(FaultyStack[ManagedContainer]):
         return stack
 
 
-def _settings(broker: int, address: str, port: int) -> BrokerSettings:
+def _settings(broker: int, address: str, port: int, metrics_port: int) -> BrokerSettings:
     name = broker_principal(broker)
     return BrokerSettings(
         id=broker,
@@ -398,6 +411,7 @@ def _settings(broker: int, address: str, port: int) -> BrokerSettings:
         advertised_external_port=port,
         service_host=name,
         service_port=_SERVICE,
+        metrics_port=metrics_port,
     )
 
 

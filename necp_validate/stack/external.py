@@ -26,6 +26,7 @@ from necp_validate.stack.protocol import (
     PlayerTls,
     PlayerVariant,
     Progress,
+    ServiceHandle,
     StackDescription,
 )
 from necp_validate.stack.provision import admin_client
@@ -204,6 +205,13 @@ class ExternalStack:
         """Refuse."""
         _not_ours(f"broker {broker} cannot be resumed")
 
+    def services(self) -> tuple[ServiceHandle, ...]:
+        """Return nothing: none is started from here."""
+        return ()
+
+    def broker_metrics(self) -> None:
+        """Return nothing: what the brokers export is not known here."""
+
     def renew_certificate(self, broker: int) -> int:
         """Refuse."""
         _not_ours(f"broker {broker} gets its certificates from somebody else")
@@ -266,6 +274,10 @@ class ExternalStack:
     def fill_disk(self, broker: int) -> None:
         """Refuse."""
         _not_ours(f"the disk of broker {broker} cannot be filled")
+
+    def crowd_disk(self, broker: int, percent: float) -> None:
+        """Refuse."""
+        _not_ours(f"the disk of broker {broker} cannot be filled to {percent:g}%")
 
     def free_disk(self, broker: int) -> None:
         """Do nothing: nothing was filled."""

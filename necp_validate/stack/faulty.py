@@ -98,8 +98,15 @@ class FaultyStack(RotatingStack[Broker]):
         """Leave no space for whatever a broker creates from now on."""
         self._break_disk("disk-full", broker, Disk.fill)
 
+    def crowd_disk(self, broker: int, percent: float) -> None:
+        """Let a broker's disk be used to a percentage, with space enough to go on."""
+        disk = self._disk(broker)
+        self._require("disk-full")
+        self._watch()
+        disk.crowd(percent)
+
     def free_disk(self, broker: int) -> None:
-        """Undo ``fill_disk``; the data is as it was."""
+        """Undo ``fill_disk`` and ``crowd_disk``; the data is as it was."""
         self._mend_disk(broker)
 
     def read_only_disk(self, broker: int) -> None:

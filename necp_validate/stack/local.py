@@ -26,6 +26,7 @@ from necp_validate.stack.gateway import (
     require_alone,
     start_gateway_process,
 )
+from necp_validate.stack.jmx import CONFIG_FILE, JmxAgent
 from necp_validate.stack.layout import ClusterLayout
 from necp_validate.stack.local_links import NEEDS, LocalLinks, group_of, host_program
 from necp_validate.stack.player_links import LocalPlayerLinks
@@ -33,7 +34,7 @@ from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.protocol import BrokerSample, Progress
 from necp_validate.stack.root import root_shell
-from necp_validate.stack.runtime import KafkaRuntime, load_runtime
+from necp_validate.stack.runtime import KafkaRuntime, load_jmx_agent, load_runtime
 from necp_validate.stack.sampling import DiskCounter, sample_process
 from necp_validate.stack.service import CORE, ProcessService, start_process
 from necp_validate.stack.workdir import disown, new_directory, stack_id, sweep
@@ -84,16 +85,21 @@ class LocalStack(FaultyStack[ManagedProcess]):
 
     def _ports(self) -> list[int]:
         if self._base_port is None:
-            return free_ports(3 * BROKERS, HOST)
-        fixed = [self._base_port + 10 * number + offset for number in range(BROKERS) for offset in (2, 3, 4)]
+            return free_ports(self._ports_each * BROKERS, HOST)
+        offsets = (2, 3, 4, 5)[: self._ports_each]
+        fixed = [self._base_port + 10 * number + offset for number in range(BROKERS) for offset in offsets]
         require_free(fixed, HOST)
         return fixed
 
-    @staticmethod
-    def _plan(directory: Path, ports: Sequence[int]) -> list[BrokerSettings]:
+    @property
+    def _ports_each(self) -> int:
+        return 3 if self._jmx is None else 4
+
+    def _plan(self, directory: Path, ports: Sequence[int]) -> list[BrokerSettings]:
         plan = []
+        each = self._ports_each
         for broker in range(1, BROKERS + 1):
-            controller, internal, external = ports[3 * (broker - 1) : 3 * broker]
+            controller, internal, external, *metrics = ports[each * (broker - 1) : each * broker]
             plan.append(
                 BrokerSettings(
                     id=broker,
@@ -103,6 +109,7 @@ class LocalStack(FaultyStack[ManagedProcess]):
                     internal_port=internal,
                     external_port=external,
                     controller_port=controller,
+                    metrics_port=metrics[0] if metrics else 0,
                     log_dir=str(directory / f"broker-{broker}" / "data"),
                     store=str(directory / "pki" / f"{broker_principal(broker)}.store.pem"),
                     ca=str(directory / "pki" / TRUSTED),
@@ -128,13 +135,21 @@ class LocalStack(FaultyStack[ManagedProcess]):
         directives = compiler_options(str(self.layout.directives_file(broker)))
         command = runtime.command(
             "kafka.Kafka",
-            options=[*self._jvm.arguments(), *directives, *aot_options, *LOGGING_OPTIONS],
+            options=[*self._jvm.arguments(), *directives, *aot_options, *LOGGING_OPTIONS, *self._agent(broker)],
             arguments=[str(self.layout.properties_file(broker))],
         )
         group = group_of(broker)
         self._grouped = group is not None
         log = self._broker_log(broker)
         self._brokers[broker] = ManagedProcess.spawn(command, log=log, detached=self._detached, group=group)
+
+    def _agent(self, broker: int) -> list[str]:
+        """Return the Java option for a broker's metrics, if there are to be any."""
+        settings, config = self.layout.settings[broker], self.layout.home(broker) / CONFIG_FILE
+        if not settings.metrics_port:
+            return []
+        jar = self._jmx.jar if self._jmx is not None else load_jmx_agent()
+        return [JmxAgent.option(str(jar), f"{HOST}:{settings.metrics_port}", str(config))]
 
     def _end(self) -> None:
         for process in self._brokers.values():

@@ -144,6 +144,21 @@ class PlayerTls:
     key: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerMetrics:
+    """Where the brokers export their JMX beans for Prometheus, over HTTP with a login.
+
+    Args:
+        addresses: host and port by node id.
+        user: who logs in.
+        password: with what.
+    """
+
+    addresses: Mapping[int, str]
+    user: str
+    password: str = field(repr=False)
+
+
 @runtime_checkable
 class ServiceHandle(Protocol):
     """One running instance of a service under test, e.g. of the event core."""
@@ -412,8 +427,18 @@ class Stack(Protocol):
             FaultUnavailable: it cannot be done here.
         """
 
+    def crowd_disk(self, broker: int, percent: float) -> None:
+        """Let a broker's disk be used to a percentage, with space enough to go on for some minutes.
+
+        Raises:
+            FaultUnavailable: it cannot be done here.
+        """
+
     def free_disk(self, broker: int) -> None:
-        """Undo ``fill_disk``; the data is as it was. A broker that has ended is started by ``start_broker``."""
+        """Undo ``fill_disk`` and ``crowd_disk``; the data is as it was.
+
+        A broker that has ended is started by ``start_broker``.
+        """
 
     def read_only_disk(self, broker: int) -> None:
         """Let a broker create nothing on its disk from now on; it ends when it notices, within seconds.
@@ -462,6 +487,12 @@ class Stack(Protocol):
 
     def broker_logs(self) -> Mapping[int, Path]:
         """Return the brokers' logs by node id, as far as they can be read here."""
+
+    def services(self) -> tuple[ServiceHandle, ...]:
+        """Return every service that was started on it through this object, running or not."""
+
+    def broker_metrics(self) -> BrokerMetrics | None:
+        """Return where the brokers' metrics are; None if they export none that we know of."""
 
     def start_core(self, instance: str, env: Mapping[str, str]) -> ServiceHandle:
         """Start one instance of the event core; see ``ServiceHandle.wait_ready``.

@@ -9,6 +9,7 @@ from necp_validate.results import ClaimResult, Finding, Verdict, worst
 
 # Importing these registers the checks and the judges that they hold.
 from necp_validate.verify import (  # noqa: F401
+    alerts,
     availability,
     delivery,
     drills,
@@ -22,6 +23,7 @@ from necp_validate.verify import (  # noqa: F401
     isolation,
     latency,
     leadership,
+    metrics,
     players,
     polls,
     records,

@@ -4,6 +4,16 @@ An action that breaks something has the rollback that its docstring names; it is
 its effect was seen. Whatever an interrupted experiment leaves in force is undone with the run.
 """
 
+from necp_validate.chaos.actions.alerts import (
+    ask_for_denied,
+    clear_crowded_disks,
+    close_plaintext_listener,
+    crowd_disk,
+    fail_to_log_in,
+    let_certificate_end_soon,
+    open_plaintext_listener,
+    renew_ending_certificates,
+)
 from necp_validate.chaos.actions.brokers import (
     kill_below_min_isr,
     kill_broker,
@@ -44,7 +54,12 @@ from necp_validate.chaos.actions.traffic import hold, watch_flood, watch_poison
 
 __all__ = [
     "add_partitions",
+    "ask_for_denied",
+    "clear_crowded_disks",
+    "close_plaintext_listener",
+    "crowd_disk",
     "cut_links",
+    "fail_to_log_in",
     "fill_disk",
     "free_disks",
     "heal_gateway_link",
@@ -54,16 +69,19 @@ __all__ = [
     "kill_broker",
     "kill_core",
     "kill_gateway",
+    "let_certificate_end_soon",
     "lossy_gateway_link",
     "lossy_links",
     "make_disk_read_only",
     "make_disks_writable",
+    "open_plaintext_listener",
     "pause_broker",
     "pause_consumers",
     "pause_core",
     "pause_gateway",
     "reconcile_books",
     "renew_certificate",
+    "renew_ending_certificates",
     "replace_cores",
     "replace_gateway",
     "reset_core_clocks",
