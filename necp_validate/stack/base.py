@@ -299,6 +299,10 @@ class BrokerStack(ABC, Generic[Broker]):
         """Return the brokers' logs by node id."""
         return {broker: self._broker_log(broker) for broker in self.layout.settings}
 
+    def audit_keyring(self) -> Path:
+        """Return the keys of the audit trail."""
+        return self.layout.keyring
+
     def player_tls(self, variant: PlayerVariant = "valid") -> PlayerTls:
         """Return the files with which a player connects to the gateway."""
         return self.layout.players.player(variant)

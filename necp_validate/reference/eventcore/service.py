@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from prometheus_client import start_http_server
 
 from necp_validate.events.topics import TOPICS, Domain
+from necp_validate.reference.audit import Keyring, Trail
 from necp_validate.reference.eventcore.at_least_once import AtLeastOnceLoop
 from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.combat import CombatHandler
@@ -36,11 +37,7 @@ SWITCH_INTERVAL_S: Final = 0.002
 GC_THRESHOLDS: Final = (100_000, 20, 1_000)
 """Records live for one batch and have no cycles: collecting them often costs time and frees nothing."""
 
-_HANDLERS: Final[dict[Domain, Callable[[], Handler]]] = {
-    Domain.COMBAT: CombatHandler,
-    Domain.SOCIAL: SocialHandler,
-    Domain.SYSTEM: SystemHandler,
-}
+_HANDLERS: Final[dict[Domain, Callable[[], Handler]]] = {Domain.COMBAT: CombatHandler, Domain.SOCIAL: SocialHandler}
 
 
 class Loop(Protocol):
@@ -66,6 +63,9 @@ class Service:
 
     Args:
         config: its configuration.
+
+    Raises:
+        KeyringError: the audit trail's keys cannot be used.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -76,6 +76,8 @@ class Service:
         self._started = time.monotonic()
         self._failure: str | None = None
         self._metrics = CoreMetrics()
+        keyring = config.audit_keyring
+        self._trail = None if keyring is None else Trail(Keyring(keyring), config.instance)
         self._producer = Producer({**producer_config(config.kafka, config.instance), "logger": log})
         self._loops: list[Loop] = [self._loop(domain) for domain in config.domains]
         self._threads = [
@@ -115,6 +117,8 @@ class Service:
             log.error("not finished within %.0f s: %s", self._config.shutdown_timeout_s, ", ".join(late))
             return 1
         self._producer.flush(max(0.0, deadline - time.monotonic()))
+        if self._trail is not None:
+            self._trail.close()
         health.close()
         metrics.shutdown()
         log.info("stopped")
@@ -151,12 +155,18 @@ class Service:
         return AtLeastOnceLoop(
             domain,
             self._config,
-            _HANDLERS[domain](),
+            self._handler(domain),
             self._producer,
             self._metrics,
             self._held,
             dead_letter_partition=sticky,
         )
+
+    def _handler(self, domain: Domain) -> Handler:
+        if domain is Domain.SYSTEM:
+            assert self._trail is not None  # the configuration has a keyring where it has this domain
+            return SystemHandler(self._trail)
+        return _HANDLERS[domain]()
 
     def _run(self, loop: Loop) -> None:
         try:
