@@ -7,6 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+
+from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.events.topics import Domain
 from necp_validate.history import REFUSED, HistoryWriter, read_rounds
 from necp_validate.history.audit import AuditRecord, CollectorRecord
@@ -63,7 +66,7 @@ class AuditRun:
             self._rotation = Rotation(before=after - 1, after=after)
 
     def finish(self) -> None:
-        """Let the collector take what was logged by now, end it, and note what it sent.
+        """Let the collector take what was logged by now, end it, note what it sent, and let the event core seal that.
 
         Raises:
             StackError: it died, or did not get there.
@@ -85,6 +88,13 @@ class AuditRun:
         # What was logged between its last word and its end it has sent as well: a few more, as of one that was killed.
         stream = OwnStream(instance=_NAME, **self._own, killed=True)
         self._writer.save_collector(CollectorRecord(streams=(stream,)))
+        reader = cluster_reader(self._stack)
+        wait_until(
+            lambda: reader.lag(Domain.SYSTEM) == 0,
+            timeout_s=_CATCH_UP_S,
+            retry_on=(KafkaException, LookupError, OSError),
+            message="the event core is behind the collector's events",
+        )
 
     def read(self, begin: Mapping[str, Sequence[int]]) -> None:
         """Read the trail, once the event core has ended.

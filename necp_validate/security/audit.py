@@ -17,7 +17,7 @@ from necp_validate.events.system import AuditV2
 from necp_validate.events.topics import AUDIT_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.history.audit import AuditDrill, AuditRecord, Covered, TrailSighting
 from necp_validate.results import SuiteError, UsageError
-from necp_validate.security.keys import KeyFile
+from necp_validate.security.keys import KeyFile, Keys
 from necp_validate.security.trail import Entry, StoredRecord, Trail, read_trail, tamperings
 from necp_validate.security.violations import covered
 from necp_validate.stack import Stack
@@ -73,7 +73,7 @@ def audit_trail(
     retention = _topic_settings(stack)
     record = AuditRecord(
         trail=trail.summary(),
-        events=_events_covered(_read(config, Domain.SYSTEM.topic, begin.get(Domain.SYSTEM.topic, ())), entries),
+        events=events_covered(_read(config, Domain.SYSTEM.topic, begin.get(Domain.SYSTEM.topic, ())), entries),
         violations=covered(lines, entries.values(), servers=servers),
         provoked=covered(set(provoked), entries.values(), servers=servers),
         retention_ms=_number(retention.get("retention.ms")),
@@ -86,7 +86,7 @@ def audit_trail(
     return replace(record, erasure=_erase_one(keyring, records, trail))
 
 
-def _events_covered(records: Iterable[StoredRecord], entries: Mapping[str, Entry]) -> Covered:
+def events_covered(records: Iterable[StoredRecord], entries: Mapping[str, Entry]) -> Covered:
     """Whether each audit event that a domain's service may handle has an entry that says the same."""
     due, missing = 0, 0
     examples: list[TrailSighting] = []
@@ -126,7 +126,7 @@ def judge_rotation(trail: Trail, rotation: Rotation) -> AuditDrill:
     )
 
 
-def tampering_drills(records: Sequence[StoredRecord], keys: KeyFile, sound: Trail) -> list[AuditDrill]:
+def tampering_drills(records: Sequence[StoredRecord], keys: Keys, sound: Trail) -> list[AuditDrill]:
     """Tamper with copies of the records; each must show more than the records themselves do."""
     drills = []
     for name, copy in tamperings(records).items():

@@ -80,7 +80,7 @@ class KeyFile:
         except (sqlite3.Error, TypeError) as error:
             raise SuiteError(f"the audit trail's keyring {path} cannot be read: {error}") from error
         self._data_keys = {(person, key_id): aes_key_unwrap(wrapping[key_id], key) for person, key_id, key in wrapped}
-        self._ends = [ChainEnd(*row[:5], bool(row[5])) for row in rows]
+        self._ends = [ChainEnd._make((*row[:-1], bool(row[-1]))) for row in rows]
         self.active_key = max(wrapping)
         self.mode = path.stat().st_mode & 0o777
 

@@ -99,14 +99,14 @@ class Keyring:
             raise KeyringError(f"the keyring {path} is open to others; close it: chmod 600 {path}")
         self.path = path
         self._lock = RLock()
-        self._database = _connect(path)
         try:
-            if self._meta("format") != FORMAT.encode():
-                raise KeyringError(f"the keyring {path} is not of format {FORMAT}")
+            self._database = _connect(path)
+            said = self._meta("format")
             self._pepper, self._chain_secret = self._meta("pepper"), self._meta("chain")
         except sqlite3.Error as error:
-            self._database.close()
             raise KeyringError(f"{path} is no keyring: {error}") from error
+        if said != FORMAT.encode():
+            raise KeyringError(f"the keyring {path} is not of format {FORMAT}")
 
     @classmethod
     def create(cls, path: Path) -> Keyring:
