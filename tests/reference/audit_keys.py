@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
+from itertools import count
 from pathlib import Path
 
 from necp_validate.reference.audit import Keyring, Trail
 from necp_validate.reference.eventcore.system import SystemHandler
 
+_FOLDER = tempfile.TemporaryDirectory(prefix="necp-audit-keys-")
+_NUMBERS = count()
+atexit.register(_FOLDER.cleanup)
+
 
 def system_handler() -> SystemHandler:
-    """Make one; its keyring is removed with the folder that the tests' temporary files are in."""
-    folder = Path(tempfile.mkdtemp(prefix="necp-audit-keys-"))
-    keyring = Keyring.create(folder / "keyring")
-    (folder / "keyring").unlink()  # it stays open, and nothing stays behind
-    folder.rmdir()
+    """Make one with a new keyring."""
+    keyring = Keyring.create(Path(_FOLDER.name) / f"keyring-{next(_NUMBERS)}")
     return SystemHandler(Trail(keyring, "core-0"))

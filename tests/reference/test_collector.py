@@ -25,8 +25,8 @@ HANDSHAKE = (
 PASSWORD = (
     "2026-11-24T20:27:05.046+0000 [data-plane-kafka-network-thread-2-EXTERNAL-SASL_SSL-2] INFO "
     "org.apache.kafka.common.network.Selector - [SocketServer listenerType=BROKER, nodeId=2] Failed authentication "
-    "with /127.0.0.1 (channelId=127.0.0.1:30238-127.0.0.1:58268-2-23) (Authentication failed during authentication due to "
-    "invalid credentials with SASL mechanism SCRAM-SHA-512)"
+    "with /127.0.0.1 (channelId=127.0.0.1:30238-127.0.0.1:58268-2-23) (Authentication failed during authentication "
+    "due to invalid credentials with SASL mechanism SCRAM-SHA-512)"
 )
 NO_LOGIN = (
     "2026-11-24T20:27:04.965+0000 [data-plane-kafka-network-thread-1-EXTERNAL-SASL_SSL-3] WARN "
