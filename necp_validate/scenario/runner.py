@@ -32,6 +32,7 @@ from necp_validate.history.writer import HistoryWriter
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.results import SuiteError, UsageError
+from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -142,6 +143,8 @@ class _Run:
         self.stack_info: dict[str, Any] = {}
         # Players act in every domain, whatever the load does.
         self.domains = list(Domain) if scenario.players else [Domain(name) for name in scenario.traffic]
+        if self._audited and Domain.SYSTEM not in self.domains:
+            self.domains.append(Domain.SYSTEM)  # that is where the collector's events go
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
         self.policy = policy
@@ -166,6 +169,10 @@ class _Run:
                 error=error,
             )
         )
+
+    @property
+    def _audited(self) -> bool:
+        return self.scenario.security is not None and self.scenario.security.audit
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -216,6 +223,8 @@ class _Run:
                 self.ledger_topic = LEDGER_TOPIC
             self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
 
+            audit = AuditRun(stack, self.run_dir, undo) if self._audited else None
+
             def check() -> None:
                 session.check_alive()
                 if players is not None:
@@ -233,7 +242,11 @@ class _Run:
             if self.experiments:
                 with self.stage("recover"):
                     session.recover()
+            if audit is not None:
+                audit.rotate()  # so that what follows is sealed with another key than what was before
             self._attempts(stack, "end")
+            if audit is not None:
+                audit.finish()
             if monitoring is not None:
                 with self.stage("monitoring_end"):
                     monitoring.finish()
@@ -250,6 +263,8 @@ class _Run:
                     self.writer.save_core_shutdown(_stopped(fleet))
             with self.stage("readback"):
                 self._read_back(stack)
+                if audit is not None:
+                    audit.read(self.begin)
             with self.stage("teardown"):
                 undo.close()
 

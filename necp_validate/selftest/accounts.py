@@ -37,6 +37,7 @@ from necp_validate.history import (
 )
 from necp_validate.history.codec import from_plain
 from necp_validate.history.model import PhaseCounts
+from necp_validate.selftest.audit_reading import audit_record
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.playing import PLAYERS
 from necp_validate.selftest.reading import read_back, receipt_of, receipts_of
@@ -67,6 +68,7 @@ JUDGED = (
     "SEC-MTLS",
     "SEC-SASL",
     "SEC-ACL",
+    "SEC-AUDIT",
 )
 THRESHOLDS = {"recovery_s": 3.0, "soak_s": 20.0, "least_comparisons": 300.0}
 """The simulated run is short: so are the times that it allows."""
@@ -94,6 +96,7 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     for outcome in simulation.course.outcomes:
         append_outcome(run_dir, outcome)
     append_round(run_dir, simulation.attempts)
+    writer.save_audit(audit_record(simulation))
     writer.save_drain(simulation.drain)
     writer.save_core_shutdown(simulation.shutdown)
     with (
@@ -118,7 +121,7 @@ def _run_info(name: str) -> RunInfo:
         },
         "load": {"processes": 1},
         "players": {"count": PLAYERS, "processes": 1},
-        "security": {"at": ["start"]},
+        "security": {"at": ["start"], "audit": True},
         "thresholds": THRESHOLDS,
     }
     return RunInfo(id=name, scenario="selftest", scale=1.0, seed=0, config=config, status="finished")

@@ -22,6 +22,7 @@ from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.history import BrokerSample, CoreShutdown, Drain, SecurityRound
 from necp_validate.selftest.attempts import sound_round
+from necp_validate.selftest.auditing import Audited
 from necp_validate.selftest.course import STALL, START_US, Course
 from necp_validate.selftest.ledger import ledger_of
 from necp_validate.selftest.playing import Played, played
@@ -152,6 +153,7 @@ class Simulation:
         course: faults, and what became of groups and leaders under them.
         played: what the players saw of the gateway.
         attempts: what was tried that must be refused.
+        audited: the audit trail.
     """
 
     plan: list[Sent]
@@ -168,6 +170,7 @@ class Simulation:
     course: Course = field(default_factory=Course)
     played: Played = field(default_factory=played)
     attempts: SecurityRound = field(default_factory=sound_round)
+    audited: Audited = field(default_factory=Audited)
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER

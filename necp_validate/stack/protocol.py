@@ -502,6 +502,24 @@ class Stack(Protocol):
             env: configuration that goes on top of the connection settings given by the stack.
         """
 
+    def start_collector(self, instance: str, env: Mapping[str, str]) -> ServiceHandle:
+        """Start what makes audit events of the brokers' logs; see ``ServiceHandle.wait_ready``.
+
+        Args:
+            instance: its name, e.g. ``collector-0``.
+            env: configuration that goes on top of connection settings and logs given by the stack.
+
+        Raises:
+            FaultUnavailable: the brokers' logs cannot be read here.
+        """
+
+    def audit_keyring(self) -> Path:
+        """Return the keys of the audit trail.
+
+        Raises:
+            FaultUnavailable: they are not ours.
+        """
+
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Return a place for a file that this process writes and services read: as it is here, and as they see it.
 

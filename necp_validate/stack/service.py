@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import necp_validate
-from necp_validate.events.topics import CORE_PRINCIPAL
+from necp_validate.events.topics import CORE_PRINCIPAL, Domain
 from necp_validate.results import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
@@ -86,9 +86,20 @@ class ServiceKind:
 
 
 CORE = ServiceKind(
-    module="necp_validate.reference.eventcore", principal=CORE_PRINCIPAL, instance_variable="CORE_INSTANCE"
+    module="necp_validate.reference.eventcore",
+    principal=CORE_PRINCIPAL,
+    instance_variable="CORE_INSTANCE",
+    own_variables=("AUDIT_KEYRING",),
 )
 """The event core."""
+
+COLLECTOR = ServiceKind(
+    module="necp_validate.reference.collector",
+    principal=Domain.SYSTEM.service,
+    instance_variable="COLLECTOR_INSTANCE",
+    own_variables=("COLLECTOR_",),
+)
+"""What makes audit events of the brokers' logs."""
 
 
 class HttpService(ABC):
