@@ -87,7 +87,9 @@ class AtLeastOnceLoop:
             config.workers[domain], self._handle, name=domain.value
         )
         hooks = Hooks(assigned=lambda _: {}, revoked=self._on_revoked, lost=self._on_lost)
-        self.intake = Intake(domain, consumer_config(config.kafka, domain, config.instance), hooks, metrics, held)
+        self.breaker = metrics.breaker(domain, config.breaker)
+        consumer = consumer_config(config.kafka, domain, config.instance)
+        self.intake = Intake(domain, consumer, hooks, metrics, held, self.breaker)
 
     @property
     def ready(self) -> bool:
@@ -136,6 +138,7 @@ class AtLeastOnceLoop:
                     partition=self._dead_letter_partition,
                 )
         self._metrics.batch(self.domain, results, time.perf_counter() - started)
+        self.breaker.record(size, sum(len(result.dead_letters) for result in results))
 
     def _handle(self, task: tuple[int, list[Message]]) -> BatchResult:
         partition, records = task
@@ -184,4 +187,5 @@ class AtLeastOnceLoop:
             "joined": self.intake.joined,
             "brokers_up": self.intake.brokers_up,
             "paused": self.intake.paused,
+            "breaker": self.breaker.describe(),
         }
