@@ -5,6 +5,14 @@ from necp_validate.history.faults import FaultRecord, append_fault, read_faults
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.history import History
 from necp_validate.history.intervals import IntervalSet
+from necp_validate.history.limits import (
+    BreakerSample,
+    FloodRecord,
+    FloodSecond,
+    append_flood,
+    read_breakers,
+    read_floods,
+)
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
@@ -67,6 +75,7 @@ __all__ = [
     "REFUSED",
     "UNTRIED",
     "AccessProbe",
+    "BreakerSample",
     "BrokerSample",
     "CertificateProbe",
     "ChatSeen",
@@ -76,6 +85,8 @@ __all__ = [
     "EpochRead",
     "ExperimentOutcome",
     "FaultRecord",
+    "FloodRecord",
+    "FloodSecond",
     "GreedySession",
     "GroupSample",
     "HdrHistogram",
@@ -111,10 +122,13 @@ __all__ = [
     "StreamRecord",
     "TimelineRow",
     "append_fault",
+    "append_flood",
     "append_outcome",
     "append_round",
     "merged_actions",
+    "read_breakers",
     "read_faults",
+    "read_floods",
     "read_history",
     "read_outcomes",
     "read_rounds",

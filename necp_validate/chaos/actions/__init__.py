@@ -4,6 +4,7 @@ An action that breaks something has the rollback that its docstring names; it is
 its effect was seen. Whatever an interrupted experiment leaves in force is undone with the run.
 """
 
+from necp_validate.chaos.actions.breakers import await_breaker, poison_until_open, stop_poison
 from necp_validate.chaos.actions.brokers import (
     kill_below_min_isr,
     kill_broker,
@@ -38,14 +39,17 @@ from necp_validate.chaos.actions.gateway import (
     replace_gateway,
     resume_gateway,
 )
+from necp_validate.chaos.actions.limits import flood_publisher
 from necp_validate.chaos.actions.links import cut_links, heal_links, lossy_links, slow_links
 from necp_validate.chaos.actions.scaling import add_partitions, retire_cores, scale_cores
 from necp_validate.chaos.actions.traffic import hold, watch_flood, watch_poison
 
 __all__ = [
     "add_partitions",
+    "await_breaker",
     "cut_links",
     "fill_disk",
+    "flood_publisher",
     "free_disks",
     "heal_gateway_link",
     "heal_links",
@@ -62,6 +66,7 @@ __all__ = [
     "pause_consumers",
     "pause_core",
     "pause_gateway",
+    "poison_until_open",
     "reconcile_books",
     "renew_certificate",
     "replace_cores",
@@ -80,6 +85,7 @@ __all__ = [
     "start_brokers",
     "step_core_clock",
     "stop_broker",
+    "stop_poison",
     "watch_flood",
     "watch_poison",
 ]

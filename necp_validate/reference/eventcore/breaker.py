@@ -109,7 +109,7 @@ class Breaker:
         self._since_s = clock()
         self._window = SlidingWindow(settings.monitoring_window_s, self._since_s)
         self._trial = [0, 0]
-        self._openings = 0
+        self._openings = self._trials = 0
         self._ratio_at_opening: float | None = None
         self.state = BreakerState.CLOSED
 
@@ -121,6 +121,7 @@ class Breaker:
             if self._clock() - self._since_s < self.settings.recovery_timeout_s:
                 return 0
             self._trial = [0, 0]
+            self._trials += 1
             self._enter(BreakerState.HALF_OPEN)
         return self.settings.trial_events - self._trial[0]
 
@@ -156,6 +157,7 @@ class Breaker:
             "window_events": window.events,
             "window_failures": window.failures,
             "openings": self._openings,
+            "trials": self._trials,
             "ratio_at_opening": self._ratio_at_opening,
             "failure_threshold": settings.failure_threshold,
             "recovery_timeout_s": settings.recovery_timeout_s,
