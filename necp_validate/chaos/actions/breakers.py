@@ -72,7 +72,7 @@ def await_breaker(domain: str = "social", within_s: float = 100.0) -> dict:  # t
 
     def all_closed() -> str:
         for core in session.fleet.running():
-            states.update({core.name: sample.state for sample in samples_of(core) if sample.domain == domain})
+            states.update((core.name, sample.state) for sample in samples_of(core) if sample.domain == domain)
         return "closed" if set(states.values()) <= {"closed"} else ""
 
     closed = session.until(all_closed, within_s)
