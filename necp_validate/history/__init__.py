@@ -18,6 +18,14 @@ from necp_validate.history.faults import FaultRecord, append_fault, read_faults
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.history import History
 from necp_validate.history.intervals import IntervalSet
+from necp_validate.history.limits import (
+    BreakerSample,
+    FloodRecord,
+    FloodSecond,
+    append_flood,
+    read_breakers,
+    read_floods,
+)
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
@@ -85,6 +93,7 @@ __all__ = [
     "AccessProbe",
     "AlertRule",
     "AlertTransition",
+    "BreakerSample",
     "BrokerSample",
     "CertificateProbe",
     "ChatSeen",
@@ -95,6 +104,8 @@ __all__ = [
     "EpochRead",
     "ExperimentOutcome",
     "FaultRecord",
+    "FloodRecord",
+    "FloodSecond",
     "GreedySession",
     "GroupSample",
     "HdrHistogram",
@@ -133,11 +144,14 @@ __all__ = [
     "StreamRecord",
     "TimelineRow",
     "append_fault",
+    "append_flood",
     "append_outcome",
     "append_round",
     "append_transitions",
     "merged_actions",
+    "read_breakers",
     "read_faults",
+    "read_floods",
     "read_history",
     "read_outcomes",
     "read_rounds",

@@ -1,4 +1,4 @@
-"""Alerts of a run, as a report shows them: when each fired, under which fault, how long it took, and when it was over."""
+"""Alerts of a run, as a report shows them: when each fired, under which fault, how soon, and when it was over."""
 
 from __future__ import annotations
 

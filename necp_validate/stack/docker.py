@@ -17,6 +17,7 @@ from docker.types import EndpointConfig
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
@@ -47,7 +48,7 @@ from necp_validate.stack.player_links import DockerPlayerLinks
 from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.protocol import GATEWAY_NODE, BrokerSample, Progress
 from necp_validate.stack.runtime import KafkaRuntime, load_runtime
-from necp_validate.stack.service import COLLECTOR, CORE, ServiceKind
+from necp_validate.stack.service import COLLECTOR, CORE, ServiceKind, publisher_of
 from necp_validate.stack.workdir import disown, new_directory, sweep
 
 HOST = "127.0.0.1"
@@ -246,6 +247,12 @@ class DockerStack(FaultyStack[ManagedContainer]):
         service = ContainerService(instance, *made, self.logs / f"{instance}.log")
         self._services.append(service)
         return service
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ContainerService:
+        """Start the publisher of a domain in a container."""
+        return self._start_plain(
+            publisher_of(domain), f"publisher-{domain}", {"PUBLISHER_DOMAIN": str(domain), **env}, {}
+        )
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> GatewayContainer:
         """Start the real-time gateway in a container, at the same address as the one before."""

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
-from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Operation
+from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain, Operation
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
 from necp_validate.stack.protocol import (
@@ -369,6 +369,17 @@ class ExternalStack:
     def audit_keyring(self) -> Path:
         """Refuse."""
         _not_ours("the audit trail cannot be opened")
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ExternalService:
+        """Start nothing: a publisher of somebody else's would have a limit and a token that nobody has told us.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"{self._settings.file}: the target has no publisher of {domain} events that this suite could flood",
+            hint="leave the experiment security/producer-limit out",
+        )
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> ExternalGateway:
         """Return the gateway that the file names.

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
@@ -36,7 +37,7 @@ from necp_validate.stack.protocol import BrokerSample, Progress
 from necp_validate.stack.root import root_shell
 from necp_validate.stack.runtime import KafkaRuntime, load_jmx_agent, load_runtime
 from necp_validate.stack.sampling import DiskCounter, sample_process
-from necp_validate.stack.service import COLLECTOR, CORE, ProcessService, ServiceKind, start_process
+from necp_validate.stack.service import COLLECTOR, CORE, ProcessService, ServiceKind, publisher_of, start_process
 from necp_validate.stack.workdir import disown, new_directory, stack_id, sweep
 
 HOST = "127.0.0.1"
@@ -178,6 +179,12 @@ class LocalStack(FaultyStack[ManagedProcess]):
         )
         self._services.append(service)
         return service
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ProcessService:
+        """Start the publisher of a domain."""
+        return self._start_service(
+            publisher_of(domain), f"publisher-{domain}", {"PUBLISHER_DOMAIN": str(domain), **env}
+        )
 
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Return a place for a file that services read: as it is here, and as they see it."""

@@ -102,6 +102,16 @@ COLLECTOR = ServiceKind(
 """What makes audit events of the brokers' logs."""
 
 
+def publisher_of(domain: Domain) -> ServiceKind:
+    """Return the publisher of a domain; to Kafka it is the domain's own service."""
+    return ServiceKind(
+        module="necp_validate.reference.publisher",
+        principal=domain.service,
+        instance_variable="PUBLISHER_INSTANCE",
+        own_variables=("PUBLISHER_", "PRODUCER_"),
+    )
+
+
 class HttpService(ABC):
     """What every service handle shares: its addresses, and waiting for its health."""
 

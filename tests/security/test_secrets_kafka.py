@@ -1,4 +1,4 @@
-"""No secret shows: in no log, report, process list, environment, container's description, or file that others can read."""
+"""No secret shows: in no log, report, process list, environment, container, or file that others can read."""
 
 from __future__ import annotations
 

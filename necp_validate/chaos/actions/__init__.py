@@ -14,6 +14,7 @@ from necp_validate.chaos.actions.alerts import (
     open_plaintext_listener,
     renew_ending_certificates,
 )
+from necp_validate.chaos.actions.breakers import await_breaker, poison_until_open, stop_poison
 from necp_validate.chaos.actions.brokers import (
     kill_below_min_isr,
     kill_broker,
@@ -48,6 +49,7 @@ from necp_validate.chaos.actions.gateway import (
     replace_gateway,
     resume_gateway,
 )
+from necp_validate.chaos.actions.limits import flood_publisher
 from necp_validate.chaos.actions.links import cut_links, heal_links, lossy_links, slow_links
 from necp_validate.chaos.actions.scaling import add_partitions, retire_cores, scale_cores
 from necp_validate.chaos.actions.traffic import hold, watch_flood, watch_poison
@@ -55,12 +57,14 @@ from necp_validate.chaos.actions.traffic import hold, watch_flood, watch_poison
 __all__ = [
     "add_partitions",
     "ask_for_denied",
+    "await_breaker",
     "clear_crowded_disks",
     "close_plaintext_listener",
     "crowd_disk",
     "cut_links",
     "fail_to_log_in",
     "fill_disk",
+    "flood_publisher",
     "free_disks",
     "heal_gateway_link",
     "heal_links",
@@ -79,6 +83,7 @@ __all__ = [
     "pause_consumers",
     "pause_core",
     "pause_gateway",
+    "poison_until_open",
     "reconcile_books",
     "renew_certificate",
     "renew_ending_certificates",
@@ -98,6 +103,7 @@ __all__ = [
     "start_brokers",
     "step_core_clock",
     "stop_broker",
+    "stop_poison",
     "watch_flood",
     "watch_poison",
 ]
