@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from necp_validate.history.drills import Drills
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.history.faults import FaultRecord
 from necp_validate.history.gateway import GatewayRecord
@@ -65,6 +66,7 @@ class History:
     faults: tuple[FaultRecord, ...] = ()
     experiments: tuple[ExperimentOutcome, ...] = ()
     security: tuple[SecurityRound, ...] = ()
+    drills: Drills = field(default_factory=Drills)
     host: tuple[HostSample, ...] = ()
     brokers: tuple[BrokerSample, ...] = ()
     lag: tuple[LagSample, ...] = ()

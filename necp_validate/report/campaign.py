@@ -115,7 +115,8 @@ def _bring_up(scenario: Scenario, out: Path, undo: ExitStack, on_event: OnEvent)
     heap_mib = scenario.broker.heap_mb
     jvm = JvmSettings(heap_min_mib=min(JvmSettings().heap_min_mib, heap_mib), heap_max_mib=heap_mib)
     target = Path(scenario.target) if scenario.target else None
-    stack = open_stack(scenario.stack, log_dir=logs.resolve(), config=target, jvm=jvm)
+    properties = scenario.broker.properties()
+    stack = open_stack(scenario.stack, log_dir=logs.resolve(), config=target, jvm=jvm, overrides=properties)
     undo.callback(stack.stop)
     stack.start(lambda text: on_event(StageStarted(stage="stack", detail=text)))
     on_event(StageFinished(stage="stack", seconds=time.monotonic() - begun))

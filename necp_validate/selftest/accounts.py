@@ -31,7 +31,9 @@ from necp_validate.history import (
     StreamRecord,
     append_fault,
     append_outcome,
+    append_password_change,
     append_round,
+    append_swaps,
     layout,
     write_json,
 )
@@ -67,6 +69,8 @@ JUDGED = (
     "SEC-MTLS",
     "SEC-SASL",
     "SEC-ACL",
+    "SEC-SECRETS",
+    "SEC-CERTS",
 )
 THRESHOLDS = {"recovery_s": 3.0, "soak_s": 20.0, "least_comparisons": 300.0}
 """The simulated run is short: so are the times that it allows."""
@@ -94,6 +98,9 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     for outcome in simulation.course.outcomes:
         append_outcome(run_dir, outcome)
     append_round(run_dir, simulation.attempts)
+    for change in simulation.course.drills.passwords:
+        append_password_change(run_dir, change)
+    append_swaps(run_dir, *simulation.course.drills.certificates)
     writer.save_drain(simulation.drain)
     writer.save_core_shutdown(simulation.shutdown)
     with (
