@@ -78,6 +78,7 @@ class EventProducer:
 
     def _replace(self) -> None:
         """Go on with another client once the failed one has reported all that it had, as a service would restart."""
+        self._client.give_up()
         if self._client.queued or time.monotonic() < self._rests_until:
             return
         self._rests_until = time.monotonic() + _REST_S

@@ -37,6 +37,8 @@ PARTITION_EOF = -191
 PARTITION_UNASSIGNED = -1
 _COPY_PAYLOAD = 0x2
 _FATAL = -150
+_DENIED = 29
+_PURGE_QUEUED = 0x1
 _EVENT_DELIVERY, _EVENT_ERROR, _EVENT_STATS = 0x1, 0x8, 0x40
 _PRODUCER, _CONSUMER = 0, 1
 
@@ -110,6 +112,7 @@ def library() -> ctypes.CDLL:
         "rd_kafka_topic_new": (pointer, [pointer, text, pointer]),
         "rd_kafka_topic_destroy": (None, [pointer]),
         "rd_kafka_topic_name": (text, [pointer]),
+        "rd_kafka_purge": (ctypes.c_int, [pointer, ctypes.c_int]),
         "rd_kafka_sasl_set_credentials": (pointer, [pointer, text, text]),
         "rd_kafka_error_string": (text, [pointer]),
         "rd_kafka_error_destroy": (None, [pointer]),
@@ -211,7 +214,7 @@ class BatchProducer:
         self._topic = self._lib.rd_kafka_topic_new(self._rk, topic.encode(), None)
         self._pointers = np.empty(4096, dtype=np.int64)
         self.failed = False
-        """Whether it will never send again: what it holds comes back as failed, and another one has to take over."""
+        """Whether it sends no more, for good or for long: another one has to take over."""
 
     def produce(self, messages: npt.NDArray[np.void]) -> int:
         """Hand records to the client, which copies them; returns how many it took.
@@ -254,6 +257,8 @@ class BatchProducer:
             self._pointers = np.empty(2 * count, dtype=np.int64)
         got = self._lib.rd_kafka_event_message_array(event, self._pointers.ctypes.data, count)
         rows = gather_messages(self._pointers[:got])
+        # It would go on refusing by itself until it next asks for the topic's metadata.
+        self.failed |= bool((rows["err"] == _DENIED).any())
         return Deliveries(
             err=rows["err"],
             partition=rows["partition"].astype(np.int64),
@@ -272,6 +277,10 @@ class BatchProducer:
             words = self._lib.rd_kafka_error_string(error).decode(errors="replace")
             self._lib.rd_kafka_error_destroy(error)
             raise SuiteError(f"librdkafka refuses the new password of {user}: {words}")
+
+    def give_up(self) -> None:
+        """Let everything that has not been sent come back as failed; what is under way is still answered."""
+        self._lib.rd_kafka_purge(self._rk, _PURGE_QUEUED)
 
     @property
     def queued(self) -> int:

@@ -57,8 +57,8 @@ def _password_problems(history: History, change: PasswordChange) -> Iterable[Pro
     if change.refused_us is None:
         yield Verdict.FAIL, f"a broker did not refuse the old password of {who}"
     if change.let_in_later:
-        tried = f"{change.let_in_later} of {change.tried_later}"
-        yield Verdict.FAIL, f"{tried} logins of {who} with the old password were let in afterwards"
+        of = f"{change.let_in_later} of {change.tried_later}"
+        yield Verdict.FAIL, f"{of} logins of {who} with the old password were let in afterwards"
     elif not change.tried_later:
         yield Verdict.UNKNOWN, f"no broker answered who tried the old password of {who} afterwards"
     if change.accepted_us is None:
