@@ -67,7 +67,7 @@ def test_every_client_that_lives_is_told_and_later_ones_begin_with_it(
 def test_a_file_that_is_gone_or_empty_changes_nothing(tmp_path: Path, told: list[tuple[object, str]]) -> None:
     path = tmp_path / "password"
     clients = Clients(KAFKA, path)
-    producer = clients.producer(KAFKA)
+    clients.producer(KAFKA)
     assert not clients.look()
     path.write_text("")
     assert not clients.look()
