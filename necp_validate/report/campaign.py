@@ -72,7 +72,7 @@ def run_campaign(
     end is unknown too, and the campaign goes on, with a new stack if the old one did not recover.
 
     Args:
-        scenario: the background of each, and what a stack is brought up for.
+        scenario: the background of each; a stack is brought up for that of the experiment that needs one first.
         experiments: in order.
         backgrounds: by name, the scenarios of experiments that have one of their own.
         stack: a stack that is up, and stays up; by default one is brought up, and down in the end.
@@ -89,9 +89,9 @@ def run_campaign(
     with sigterm_interrupts(), ExitStack() as undo:
         running = stack
         for experiment, seed in _plan(experiments, scenario.seed, repeat):
-            if running is None:
-                running = _bring_up(scenario, out, undo, on_event)
             background = (backgrounds or {}).get(experiment.name, scenario)
+            if running is None:
+                running = _bring_up(background, out, undo, on_event)
             trial = _trial(background, experiment, seed, running, out, on_event)
             trials.append(trial)
             on_trial(trial)
