@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from necp_validate.history.alerts import AlertTransition, MonitoringRecord
 from necp_validate.history.audit import AuditRecord, CollectorRecord
+from necp_validate.history.drills import Drills
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.history.faults import FaultRecord
 from necp_validate.history.gateway import GatewayRecord
@@ -73,9 +74,10 @@ class History:
     security: tuple[SecurityRound, ...] = ()
     alerts: tuple[AlertTransition, ...] = ()
     monitoring: MonitoringRecord | None = None
-    drills: tuple[LoadRecord, ...] = ()
+    drill_loads: tuple[LoadRecord, ...] = ()
     floods: tuple[FloodRecord, ...] = ()
     breakers: tuple[BreakerSample, ...] = ()
+    drills: Drills = field(default_factory=Drills)
     host: tuple[HostSample, ...] = ()
     brokers: tuple[BrokerSample, ...] = ()
     lag: tuple[LagSample, ...] = ()
@@ -103,7 +105,7 @@ class History:
     def senders(self) -> tuple[LoadRecord, ...]:
         """Everybody whose events are in the log: load workers, drills, players through the gateway, and services."""
         services = [one.as_load() for one in (self.gateway_record, self.collector_record) if one is not None]
-        return (*self.loads, *self.drills, *(one.as_load() for one in self.players), *services)
+        return (*self.loads, *self.drill_loads, *(one.as_load() for one in self.players), *services)
 
     def player_histogram(
         self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None
@@ -132,7 +134,7 @@ class History:
 
     def planted(self, kind: str, domain: str) -> int:
         """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers and drills."""
-        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drills))
+        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drill_loads))
 
     def histogram(self, phase: str, kind: str, domains: Iterable[str] | None = None) -> HdrHistogram:
         """Latencies of a phase, merged over some domains or all; empty if nothing was recorded."""

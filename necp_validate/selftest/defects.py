@@ -16,6 +16,7 @@ from necp_validate.selftest.audit_defects import AUDIT_DEFECTS
 from necp_validate.selftest.chaos_defects import CHAOS_DEFECTS
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.defect import Defect, place_of, some_record
+from necp_validate.selftest.drill_defects import DRILL_DEFECTS
 from necp_validate.selftest.limit_defects import LIMIT_DEFECTS
 from necp_validate.selftest.player_defects import PLAYER_DEFECTS
 from necp_validate.selftest.security_defects import SECURITY_DEFECTS
@@ -182,7 +183,18 @@ def _use_disk(simulation: Simulation) -> None:
     simulation.broker = replace(simulation.broker, write_ios=12_000)
 
 
-_LOSS = frozenset({"DUR-ACKED", "FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"})
+_LOSS = frozenset(
+    {
+        "DUR-ACKED",
+        "FT-BROKER",
+        "FT-PARTITION",
+        "FT-CONSUMER",
+        "CHAOS-ALL",
+        "OPS-ROLLBACK",
+        "SEC-SECRETS",
+        "SEC-CERTS",
+    }
+)
 _UNACCOUNTED = frozenset({"OPS-HEALTH", "OPS-ROLLBACK", "FT-CONSUMER"})
 
 _DEFECTS = tuple(
@@ -239,4 +251,5 @@ DEFECTS: tuple[Defect, ...] = (
     *SECURITY_DEFECTS,
     *AUDIT_DEFECTS,
     *LIMIT_DEFECTS,
+    *DRILL_DEFECTS,
 )

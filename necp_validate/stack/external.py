@@ -232,7 +232,7 @@ class ExternalStack:
         """Refuse."""
         _not_ours(f"{name} gets its certificates from somebody else")
 
-    def roll_authority(self) -> None:
+    def roll_authority(self) -> Mapping[int, int]:
         """Refuse."""
         _not_ours("whom its brokers trust is not decided here")
 

@@ -344,12 +344,15 @@ class Stack(Protocol):
             FaultUnavailable: this process cannot issue certificates.
         """
 
-    def roll_authority(self) -> None:
+    def roll_authority(self) -> Mapping[int, int]:
         """Let the next authority take the place of the one that issues, under way and without a restart.
 
         In order: both are trusted, every broker and the super user get certificates of the new one, the old one is
         trusted no more. Only the controllers' listener trusts it until the brokers' next start: what controllers show
         each other cannot be changed earlier, see `reload_certificate`.
+
+        Returns:
+            Serial number of each broker's new certificate.
 
         Raises:
             FaultUnavailable: this process cannot issue certificates.

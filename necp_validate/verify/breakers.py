@@ -128,7 +128,7 @@ def _configured(history: History, by_instance: dict[str, list[BreakerSample]]) -
 def _never_opened(history: History, fault: FaultRecord, domain: str) -> Problem:
     """A breaker that never opens has failed, if there was reason to open by an independent count."""
     threshold = history.threshold("breaker_failure", FAILURE_THRESHOLD)
-    poison = sum(s.acked.count for load in history.drills for s in load.streams if load.planted.get(s.domain))
+    poison = sum(s.acked.count for load in history.drill_loads for s in load.streams if load.planted.get(s.domain))
     end_s = (fault.end_us or fault.begin_us) / 1e6
     good = bad = 0
     for row in history.timeline:

@@ -32,6 +32,7 @@ from necp_validate.verify import (  # noqa: F401
     records,
     resources,
     scaling,
+    secrets,
     security,
     sessions,
     throughput,
