@@ -181,7 +181,12 @@ def _use_disk(simulation: Simulation) -> None:
     simulation.broker = replace(simulation.broker, write_ios=12_000)
 
 
-_LOSS = frozenset({"DUR-ACKED", "FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"})
+_LOSS = frozenset(
+    {
+        *("DUR-ACKED", "FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"),
+        *("SEC-RATE", "SEC-BREAKER"),
+    }
+)
 _UNACCOUNTED = frozenset({"OPS-HEALTH", "OPS-ROLLBACK", "FT-CONSUMER"})
 
 _DEFECTS = tuple(

@@ -54,9 +54,6 @@ def circuit_breaker(evidence: Evidence) -> Ruling:
     if not history.breakers:
         raise NoEvidence("nobody looked at the circuit breakers")
     _, problems, lost = losses(evidence)
-    kept = evidence.finding("conservation")
-    if kept.verdict is not Verdict.PASS:
-        problems.append((kept.verdict, kept.summary))
     measured = []
     for fault in faults:
         domain = fault.target.split(" ")[0]
