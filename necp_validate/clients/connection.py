@@ -67,6 +67,8 @@ class Connection:
         self._host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((self._host, int(port)), timeout=timeout_s)
         self.local_port: int = self._socket.getsockname()[1]
+        self.session_ms = 0
+        """How long a login holds without being renewed; 0: for as long as the connection."""
 
     def secure(self, context: ssl.SSLContext, *, name: str | None = None) -> None:
         """Speak TLS from now on.
@@ -135,11 +137,13 @@ class Connection:
 
     def _authenticate(self, message: str) -> str:
         content = message.encode()
-        fields = self.ask(_SASL_AUTHENTICATE, 0, struct.pack(">i", len(content)) + content)
+        fields = self.ask(_SASL_AUTHENTICATE, 1, struct.pack(">i", len(content)) + content)
         error, words = fields.number(2), fields.text()
         if error:
             raise LoginRefused(words or f"error {error}")
-        return fields.raw(max(fields.number(4), 0)).decode()
+        said = fields.raw(max(fields.number(4), 0)).decode()
+        self.session_ms = fields.number(8)
+        return said
 
     def _read(self, length: int) -> bytes:
         content = b""

@@ -1,5 +1,16 @@
 """The record of a run: what was sent, acknowledged and seen. Clients write it, verify and report read it."""
 
+from necp_validate.history.drills import (
+    CertificateSwap,
+    Drills,
+    PasswordChange,
+    PasswordTaken,
+    append_password_change,
+    append_swaps,
+    append_taken,
+    read_drills,
+    read_taken,
+)
 from necp_validate.history.experiments import ExperimentOutcome, append_outcome, read_outcomes
 from necp_validate.history.faults import FaultRecord, append_fault, read_faults
 from necp_validate.history.hdr import HdrHistogram
@@ -78,10 +89,12 @@ __all__ = [
     "BreakerSample",
     "BrokerSample",
     "CertificateProbe",
+    "CertificateSwap",
     "ChatSeen",
     "CoreShutdown",
     "CsvRows",
     "Drain",
+    "Drills",
     "EpochRead",
     "ExperimentOutcome",
     "FaultRecord",
@@ -108,6 +121,8 @@ __all__ = [
     "OutcomesSeen",
     "PartitionGap",
     "PartitionRead",
+    "PasswordChange",
+    "PasswordTaken",
     "Phase",
     "PhaseCounts",
     "PlayersRecord",
@@ -124,13 +139,18 @@ __all__ = [
     "append_fault",
     "append_flood",
     "append_outcome",
+    "append_password_change",
     "append_round",
+    "append_swaps",
+    "append_taken",
     "merged_actions",
     "read_breakers",
+    "read_drills",
     "read_faults",
     "read_floods",
     "read_history",
     "read_outcomes",
     "read_rounds",
+    "read_taken",
     "write_json",
 ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from necp_validate.history.drills import Drills
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.history.faults import FaultRecord
 from necp_validate.history.gateway import GatewayRecord
@@ -48,7 +49,7 @@ class History:
         players: one record per process of players.
         players_latency: their histograms by phase, kind of action (or of happening) and kind of latency.
         players_timeline: rows of all processes of players, in order of time.
-        drills: what drills have sent on their own account.
+        drill_loads: what drills have sent on their own account.
         floods: floods of publishers.
         breakers: what was seen of circuit breakers, in order of time.
     """
@@ -69,9 +70,10 @@ class History:
     faults: tuple[FaultRecord, ...] = ()
     experiments: tuple[ExperimentOutcome, ...] = ()
     security: tuple[SecurityRound, ...] = ()
-    drills: tuple[LoadRecord, ...] = ()
+    drill_loads: tuple[LoadRecord, ...] = ()
     floods: tuple[FloodRecord, ...] = ()
     breakers: tuple[BreakerSample, ...] = ()
+    drills: Drills = field(default_factory=Drills)
     host: tuple[HostSample, ...] = ()
     brokers: tuple[BrokerSample, ...] = ()
     lag: tuple[LagSample, ...] = ()
@@ -97,7 +99,7 @@ class History:
     def senders(self) -> tuple[LoadRecord, ...]:
         """Everybody whose events are in the log: load workers, drills, players through the gateway, and itself."""
         gateway = [self.gateway_record.as_load()] if self.gateway_record is not None else []
-        return (*self.loads, *self.drills, *(one.as_load() for one in self.players), *gateway)
+        return (*self.loads, *self.drill_loads, *(one.as_load() for one in self.players), *gateway)
 
     def player_histogram(
         self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None
@@ -126,7 +128,7 @@ class History:
 
     def planted(self, kind: str, domain: str) -> int:
         """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers and drills."""
-        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drills))
+        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drill_loads))
 
     def histogram(self, phase: str, kind: str, domains: Iterable[str] | None = None) -> HdrHistogram:
         """Latencies of a phase, merged over some domains or all; empty if nothing was recorded."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from necp_validate.history import layout
 from necp_validate.history.codec import DecodeError, from_plain, from_text_row
+from necp_validate.history.drills import read_drills
 from necp_validate.history.experiments import read_outcomes
 from necp_validate.history.faults import read_faults
 from necp_validate.history.files import damaged, whole_lines
@@ -84,9 +85,10 @@ def read_history(run_dir: Path | str) -> History:
         faults=read_faults(run_dir),
         experiments=read_outcomes(run_dir),
         security=read_rounds(run_dir),
-        drills=tuple(_required(path, LoadRecord) for path in _workers(run_dir, layout.DRILL)),
+        drill_loads=tuple(_required(path, LoadRecord) for path in _workers(run_dir, layout.DRILL)),
         floods=read_floods(run_dir),
         breakers=read_breakers(run_dir),
+        drills=read_drills(run_dir),
         host=_read_csv(run_dir / layout.HOST_METRICS, HostSample),
         brokers=_read_csv(run_dir / layout.BROKER_METRICS, BrokerSample),
         lag=_read_csv(run_dir / layout.LAG_METRICS, LagSample),

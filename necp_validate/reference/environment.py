@@ -33,7 +33,7 @@ def kafka_properties(env: Mapping[str, str]) -> dict[str, str]:
     if protocol.startswith("SASL_"):
         properties["sasl.mechanism"] = choice(env, "KAFKA_SASL_MECHANISM", "SCRAM-SHA-512", SASL_MECHANISMS)
         properties["sasl.username"] = _needed(env, "KAFKA_SASL_USERNAME", protocol)
-        properties["sasl.password"] = _needed(env, "KAFKA_SASL_PASSWORD", protocol)
+        properties["sasl.password"] = _password(env, protocol)
     if protocol.endswith("SSL"):
         for variable, name in (
             ("KAFKA_SSL_CA_LOCATION", "ssl.ca.location"),
@@ -43,6 +43,29 @@ def kafka_properties(env: Mapping[str, str]) -> dict[str, str]:
             if env.get(variable):
                 properties[name] = file(env, variable, "")
     return properties
+
+
+def password_file(env: Mapping[str, str]) -> Path | None:
+    """Read ``KAFKA_SASL_PASSWORD_FILE``: the file of a password that may change; None if it is not set.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    variable = "KAFKA_SASL_PASSWORD_FILE"
+    return Path(file(env, variable, "the password")) if env.get(variable) else None
+
+
+def _password(env: Mapping[str, str], protocol: str) -> str:
+    path = password_file(env)
+    if path is None:
+        return _needed(env, "KAFKA_SASL_PASSWORD", protocol)
+    try:
+        password = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"KAFKA_SASL_PASSWORD_FILE: {str(path)!r} cannot be read: {error}") from None
+    if not password:
+        raise ConfigError(f"KAFKA_SASL_PASSWORD_FILE: {str(path)!r} is empty")
+    return password
 
 
 def _needed(env: Mapping[str, str], variable: str, protocol: str) -> str:

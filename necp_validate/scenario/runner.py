@@ -265,7 +265,8 @@ class _Run:
         heap_mib = self.scenario.broker.heap_mb
         jvm = JvmSettings(heap_min_mib=min(JvmSettings().heap_min_mib, heap_mib), heap_max_mib=heap_mib)
         target = Path(self.scenario.target) if self.scenario.target else None
-        stack = open_stack(self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm)
+        properties = self.scenario.broker.properties()
+        stack = open_stack(self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm, overrides=properties)
         undo.callback(stack.stop)
         stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
         return stack

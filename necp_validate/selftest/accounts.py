@@ -33,7 +33,9 @@ from necp_validate.history import (
     append_fault,
     append_flood,
     append_outcome,
+    append_password_change,
     append_round,
+    append_swaps,
     layout,
     write_json,
 )
@@ -72,6 +74,8 @@ JUDGED = (
     "SEC-ACL",
     "SEC-RATE",
     "SEC-BREAKER",
+    "SEC-SECRETS",
+    "SEC-CERTS",
 )
 THRESHOLDS = {
     "recovery_s": 3.0,
@@ -110,6 +114,9 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     append_flood(run_dir, simulation.limiting.flood)
     with JsonLines(run_dir / layout.BREAKERS) as breakers:
         breakers.write(*simulation.limiting.breakers)
+    for change in simulation.course.drills.passwords:
+        append_password_change(run_dir, change)
+    append_swaps(run_dir, *simulation.course.drills.certificates)
     writer.save_drain(simulation.drain)
     writer.save_core_shutdown(simulation.shutdown)
     with (

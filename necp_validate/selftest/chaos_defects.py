@@ -17,7 +17,7 @@ from necp_validate.selftest.simulation import PHASES, Handled, Simulation, Stage
 _LOST = frozenset(
     {
         *("FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"),
-        *("SEC-RATE", "SEC-BREAKER"),
+        *("SEC-RATE", "SEC-BREAKER", "SEC-SECRETS", "SEC-CERTS"),
     }
 )
 _ECONOMY = frozenset({"EVT-ECONOMY"})

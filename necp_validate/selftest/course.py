@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import EpochRead, ExperimentOutcome, FaultRecord, GroupSample, LeaderSample
+from necp_validate.history import (
+    CertificateSwap,
+    Drills,
+    EpochRead,
+    ExperimentOutcome,
+    FaultRecord,
+    GroupSample,
+    LeaderSample,
+    PasswordChange,
+)
 
 START_US = 1_790_000_000_000_000
 _S = 1_000_000
@@ -49,6 +58,57 @@ FLOOD = replace(
 )
 
 
+ROTATION = replace(
+    _fault("password-rotation", "combat-service", "every broker refuses the old password", 29.82, 29.95),
+    claims=("SEC-SECRETS",),
+)
+RELOAD = replace(
+    _fault("certificate-reload", "every broker", "6 listeners of 3 brokers serve new certificates", 29.82, 29.95),
+    claims=("SEC-CERTS",),
+)
+RENEWAL = replace(
+    _fault("certificate-expiring", "broker-2", "a certificate of 24 s was renewed by itself", 29.82, 29.95),
+    claims=("SEC-CERTS",),
+)
+_VALID_US = 90 * 86_400 * _S
+
+
+def _drills() -> Drills:
+    """A password that its one client knew 60 ms later, and certificates of all brokers."""
+    asked_us = ROTATION.begin_us
+    change = PasswordChange(
+        fault=ROTATION.id,
+        principal="combat-service",
+        domains=(str(Domain.COMBAT),),
+        asked_us=asked_us,
+        refused_us=asked_us + 40_000,
+        accepted_us=asked_us + 40_000,
+        taken_us={"load w0": asked_us + 60_000},
+        session_ms=20,
+        watched_us=asked_us + 100_000,
+        tried_later=3,
+    )
+    swaps = [_swap(RELOAD, "reload", broker, listener) for broker in (1, 2, 3) for listener in ("internal", "external")]
+    return Drills(passwords=(change,), certificates=(*swaps, _swap(RENEWAL, "renewal", 2, "external")))
+
+
+def _swap(fault: FaultRecord, how: str, broker: int, listener: str) -> CertificateSwap:
+    return CertificateSwap(
+        fault=fault.id,
+        how=how,
+        broker=broker,
+        listener=listener,
+        before=f"a{broker}",
+        issued=f"b{broker}",
+        served=f"b{broker}",
+        valid_until_us=fault.begin_us + _VALID_US,
+        pid_before=100 + broker,
+        pid_after=100 + broker,
+        asked_us=fault.begin_us,
+        served_us=fault.effective_us,
+    )
+
+
 def _outcomes() -> list[ExperimentOutcome]:
     return [
         ExperimentOutcome(
@@ -58,7 +118,7 @@ def _outcomes() -> list[ExperimentOutcome]:
             steady_before=True,
             steady_after=True,
         )
-        for fault in (KILL, CORE_KILL, CUT, POISON, FLOOD, DRILL)
+        for fault in (KILL, CORE_KILL, CUT, POISON, FLOOD, ROTATION, RELOAD, RENEWAL, DRILL)
     ]
 
 
@@ -98,8 +158,11 @@ def _epochs() -> list[EpochRead]:
 class Course:
     """What is done to the run, and what it does to the cluster."""
 
-    faults: list[FaultRecord] = field(default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL, POISON, FLOOD])
+    faults: list[FaultRecord] = field(
+        default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL, ROTATION, RELOAD, RENEWAL, POISON, FLOOD]
+    )
     outcomes: list[ExperimentOutcome] = field(default_factory=_outcomes)
     groups: list[GroupSample] = field(default_factory=group_samples)
     leaders: list[LeaderSample] = field(default_factory=_leaders)
     epochs: list[EpochRead] = field(default_factory=_epochs)
+    drills: Drills = field(default_factory=_drills)

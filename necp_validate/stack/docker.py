@@ -21,6 +21,7 @@ from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
+from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS
 from necp_validate.stack.base import RECORDER
 from necp_validate.stack.config import (
     BROKERS,
@@ -265,10 +266,18 @@ class DockerStack(FaultyStack[ManagedContainer]):
         endpoint: Mapping[str, Any],
     ) -> tuple[ManagedContainer, int, int]:
         """Start a service in a container; return it and the published ports of its HTTP endpoint and metrics."""
-        ca = f"{_FOLDER}/ca.pem"
+        ca, secrets = f"{_FOLDER}/ca.pem", f"{_FOLDER}/secrets"
+        password = self.layout.password_file(kind.principal)
         servers = [f"{settings.service_host}:{settings.service_port}" for settings in self.layout.settings.values()]
         client = {**self.layout.client_config(kind.principal, servers), "ssl.ca.location": ca}
-        full = {**kind.environment(instance, client, http_port=ports[0], metrics_port=ports[1]), **env}
+        given = kind.environment(
+            instance,
+            client,
+            http_port=ports[0],
+            metrics_port=ports[1],
+            password_file=f"{secrets}/{password.name}",
+        )
+        full = {**given, **env}
         http_port, metrics_port = free_ports(2, HOST)
         published = {f"{full['HTTP_PORT']}/tcp": (HOST, http_port), f"{full['METRICS_PORT']}/tcp": (HOST, metrics_port)}
         try:
@@ -278,7 +287,8 @@ class DockerStack(FaultyStack[ManagedContainer]):
             container = self._run(
                 instance,
                 _logged(["python3", "-m", kind.module], instance),
-                {**binds, str(self.layout.ca): (ca, "ro")},
+                # The folder: a file that is replaced would stay as it was in a container that has only the file.
+                {**binds, str(self.layout.ca): (ca, "ro"), str(password.parent): (secrets, "ro")},
                 ports=published,
                 endpoint=endpoint,
                 memory=_SERVICE_MEMORY,
@@ -395,7 +405,8 @@ def _settings(broker: int, address: str, port: int) -> BrokerSettings:
         controller_port=_CONTROLLER,
         log_dir=f"{_FOLDER}/{name}/data",
         store=f"{_FOLDER}/pki/{name}.store.pem",
-        ca=f"{_FOLDER}/pki/ca.pem",
+        ca=f"{_FOLDER}/pki/{TRUSTED}",
+        controllers_ca=f"{_FOLDER}/pki/{TRUSTED_BY_CONTROLLERS}",
         advertised_external_port=port,
         service_host=name,
         service_port=_SERVICE,

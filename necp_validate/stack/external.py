@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
-from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain
+from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain, Operation
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
 from necp_validate.stack.protocol import (
@@ -207,6 +207,34 @@ class ExternalStack:
     def renew_certificate(self, broker: int) -> int:
         """Refuse."""
         _not_ours(f"broker {broker} gets its certificates from somebody else")
+
+    def rotate_password(self, principal: str) -> None:
+        """Refuse."""
+        _not_ours(f"the password of {principal} is changed by somebody else")
+
+    def password_file(self, principal: str) -> Path | None:
+        """Return nothing: passwords are in the file that describes the cluster, and stay."""
+        return None
+
+    def reload_certificate(self, broker: int, *, validity_days: float | None = None) -> int:
+        """Refuse."""
+        _not_ours(f"broker {broker} gets its certificates from somebody else")
+
+    def renew_client_certificate(self, name: str = ADMIN) -> int:
+        """Refuse."""
+        _not_ours(f"{name} gets its certificates from somebody else")
+
+    def roll_authority(self) -> Mapping[int, int]:
+        """Refuse."""
+        _not_ours("whom its brokers trust is not decided here")
+
+    def revoke_access(self, principal: str, topic: str, operation: Operation) -> None:
+        """Refuse."""
+        _not_ours(f"what {principal} may do on {topic} is not decided here")
+
+    def grant_access(self, principal: str, topic: str, operation: Operation) -> None:
+        """Refuse."""
+        _not_ours(f"what {principal} may do on {topic} is not decided here")
 
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Refuse."""

@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Unpack
 
 from necp_validate.results import StackError, UsageError
-from necp_validate.stack.base import Broker, BrokerStack
+from necp_validate.stack.base import Broker
 from necp_validate.stack.disks import Disk
 from necp_validate.stack.fault_guard import FaultGuard
 from necp_validate.stack.links import Links, require_link, require_node
 from necp_validate.stack.options import StackOptions
 from necp_validate.stack.player_links import PlayerLinks
 from necp_validate.stack.protocol import FAULT_KINDS, GATEWAY_NODE, FaultUnavailable
+from necp_validate.stack.rotating import RotatingStack
 
 _NO_GATEWAY = "use a scenario with players"
 
 
-class FaultyStack(BrokerStack[Broker]):
+class FaultyStack(RotatingStack[Broker]):
     """A stack with faults in its links and disks.
 
     The system itself is asked what is in force: what another command has left is found, and undone, too.

@@ -13,6 +13,7 @@ from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
+from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS
 from necp_validate.stack.base import RECORDER
 from necp_validate.stack.config import BROKERS, LOGGING_OPTIONS, BrokerSettings, broker_principal, compiler_options
 from necp_validate.stack.death import last_words
@@ -105,7 +106,8 @@ class LocalStack(FaultyStack[ManagedProcess]):
                     controller_port=controller,
                     log_dir=str(directory / f"broker-{broker}" / "data"),
                     store=str(directory / "pki" / f"{broker_principal(broker)}.store.pem"),
-                    ca=str(directory / "pki" / "ca.pem"),
+                    ca=str(directory / "pki" / TRUSTED),
+                    controllers_ca=str(directory / "pki" / TRUSTED_BY_CONTROLLERS),
                 )
             )
         return plan
@@ -144,7 +146,16 @@ class LocalStack(FaultyStack[ManagedProcess]):
     def start_core(self, instance: str, env: Mapping[str, str]) -> ProcessService:
         """Start one instance of the event core."""
         client, log = self.client_config(CORE.principal), self.logs / f"{instance}.log"
-        service = start_process(CORE, instance, client, env, make=ProcessService, log=log, detached=self._detached)
+        service = start_process(
+            CORE,
+            instance,
+            client,
+            env,
+            make=ProcessService,
+            log=log,
+            password_file=self.layout.password_file(CORE.principal),
+            detached=self._detached,
+        )
         self._services.append(service)
         return service
 
@@ -168,7 +179,15 @@ class LocalStack(FaultyStack[ManagedProcess]):
         certificate, key = self.layout.players.gateway()
         given = gateway_environment(address, str(certificate), str(key), str(self.player_tls().ca))
         client, log = self.client_config(GATEWAY.principal), self.logs / f"{instance}.log"
-        service = start_gateway_process(instance, client, {**given, **env}, address, log=log, detached=self._detached)
+        service = start_gateway_process(
+            instance,
+            client,
+            {**given, **env},
+            address,
+            log=log,
+            password_file=self.layout.password_file(GATEWAY.principal),
+            detached=self._detached,
+        )
         self._services.append(service)
         self._links_again()
         return service

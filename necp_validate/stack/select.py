@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from necp_validate.results import UsageError
@@ -21,6 +22,7 @@ def open_stack(
     base_port: int | None = None,
     config: Path | None = None,
     jvm: JvmSettings | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> Stack:
     """Return a stack that has not been started yet.
 
@@ -31,6 +33,7 @@ def open_stack(
         base_port: first port of the brokers; free ports are taken if None.
         config: the file that describes an external cluster.
         jvm: heap and options of the brokers.
+        overrides: broker properties that replace the ones decided by the stack; an external cluster has its own.
 
     Raises:
         UsageError: the arguments do not go together.
@@ -51,5 +54,5 @@ def open_stack(
         # Only now: its libraries take longer to import than everything else here.
         from necp_validate.stack.docker import DockerStack
 
-        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm)
-    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm)
+        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm, overrides=overrides)
+    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm, overrides=overrides)

@@ -52,7 +52,13 @@ class ServiceKind:
         return {key: value for key, value in env.items() if not key.startswith(own)}
 
     def environment(
-        self, instance: str, client: Mapping[str, str], *, http_port: int, metrics_port: int
+        self,
+        instance: str,
+        client: Mapping[str, str],
+        *,
+        http_port: int,
+        metrics_port: int,
+        password_file: Path | str | None = None,
     ) -> dict[str, str]:
         """Return the environment of one instance.
 
@@ -61,13 +67,17 @@ class ServiceKind:
             client: librdkafka properties of its principal.
             http_port: port of its HTTP endpoint.
             metrics_port: port of its metrics.
+            password_file: where the password is; without it, it is in the environment itself.
         """
+        secret = {"KAFKA_SASL_PASSWORD": client.get("sasl.password", "")}
+        if password_file is not None:
+            secret = {"KAFKA_SASL_PASSWORD_FILE": str(password_file)}
         return {
             "KAFKA_BOOTSTRAP_SERVERS": client["bootstrap.servers"],
             "KAFKA_SECURITY_PROTOCOL": client.get("security.protocol", "PLAINTEXT"),
             "KAFKA_SASL_MECHANISM": client.get("sasl.mechanism", ""),
             "KAFKA_SASL_USERNAME": client.get("sasl.username", ""),
-            "KAFKA_SASL_PASSWORD": client.get("sasl.password", ""),
+            **secret,
             "KAFKA_SSL_CA_LOCATION": client.get("ssl.ca.location", ""),
             "HTTP_PORT": str(http_port),
             "METRICS_PORT": str(metrics_port),
@@ -241,6 +251,7 @@ def start_process(
     *,
     make: Callable[[str, ManagedProcess, int, int], S],
     log: Path,
+    password_file: Path | None = None,
     detached: bool = False,
     command: Sequence[str] = (),
 ) -> S:
@@ -253,6 +264,7 @@ def start_process(
         env: configuration on top.
         make: makes the handle: of name, process, and the ports of HTTP and metrics.
         log: file for its output.
+        password_file: where its password is; without it, it is in the environment.
         detached: let it outlive this process.
         command: what to run instead of the service itself.
 
@@ -260,7 +272,9 @@ def start_process(
         StackError: it cannot be started.
     """
     http_port, metrics_port = free_ports(2)
-    settings = kind.environment(instance, client, http_port=http_port, metrics_port=metrics_port)
+    settings = kind.environment(
+        instance, client, http_port=http_port, metrics_port=metrics_port, password_file=password_file
+    )
     full = {**kind.inherited(os.environ), **settings, **env, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
     try:
         process = ManagedProcess.spawn(command or kind.command, log=log, env=full, detached=detached)

@@ -29,6 +29,7 @@ from necp_validate.verify import (  # noqa: F401
     records,
     resources,
     scaling,
+    secrets,
     security,
     sessions,
     throughput,

@@ -143,8 +143,8 @@ def test_the_history_keeps_floods_breakers_and_what_drills_sent(tmp_path: Path) 
     with JsonLines(tmp_path / layout.BREAKERS) as rows:
         rows.write(sample)
     history = read_history(tmp_path)
-    assert (history.floods, history.breakers, history.drills) == ((flood,), (sample,), (load,))
+    assert (history.floods, history.breakers, history.drill_loads) == ((flood,), (sample,), (load,))
     assert (flood.offered, flood.accepted, flood.refused) == (3, 1, 2)
     assert history.planted("poison", "combat") == 20
     assert history.senders == (load,)
-    assert history.drills[0].streams[0].acked == IntervalSet([(0, 19)])
+    assert history.drill_loads[0].streams[0].acked == IntervalSet([(0, 19)])

@@ -81,7 +81,7 @@ def flooded(passed: int = 309_000, flood: FloodRecord = FLOOD, **changes: Any) -
     streams = {**history.readback.streams, "f100d000": StreamRead(read=numbers)}
     return replace(
         history,
-        drills=(LoadRecord(worker="flood-0", streams=(stream,)),),
+        drill_loads=(LoadRecord(worker="flood-0", streams=(stream,)),),
         floods=(flood,),
         faults=(fault("publisher-flood", "game.combat.events, 1.5 times", "SEC-RATE"),),
         readback=Readback(
@@ -202,7 +202,7 @@ def broken(*samples: BreakerSample, poison: int = 9_000, open_s: tuple[int, int]
     return replace(
         history,
         timeline=tuple(rows),
-        drills=(LoadRecord(worker="poison-0", streams=(stream,), planted={"social": {"poison": poison}}),),
+        drill_loads=(LoadRecord(worker="poison-0", streams=(stream,), planted={"social": {"poison": poison}}),),
         breakers=samples,
         faults=(fault("poison-breaker", "social events of one producer", "SEC-BREAKER", end_s=79.0),),
         readback=replace(history.readback, streams=streams, receipts=RECEIPTS),

@@ -16,6 +16,7 @@ from confluent_kafka import Message
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import event_types
 from necp_validate.events.topics import Domain
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.config import CoreConfig
 from necp_validate.reference.eventcore.deliveries import Deliveries, Sender
@@ -51,6 +52,7 @@ class AtLeastOnceLoop:
     Args:
         domain: the domain.
         config: configuration of the service.
+        clients: makes its Kafka clients.
         handler: the domain's rules.
         sender: the producer for receipts, dead letters and outputs; shared with other loops.
         metrics: the service's metrics.
@@ -62,6 +64,7 @@ class AtLeastOnceLoop:
         self,
         domain: Domain,
         config: CoreConfig,
+        clients: Clients,
         handler: Handler,
         sender: FlushingSender,
         metrics: CoreMetrics,
@@ -89,7 +92,7 @@ class AtLeastOnceLoop:
         hooks = Hooks(assigned=lambda _: {}, revoked=self._on_revoked, lost=self._on_lost)
         self.breaker = metrics.breaker(domain, config.breaker)
         consumer = consumer_config(config.kafka, domain, config.instance)
-        self.intake = Intake(domain, consumer, hooks, metrics, held, self.breaker)
+        self.intake = Intake(domain, clients, consumer, hooks, metrics, held, self.breaker)
 
     @property
     def ready(self) -> bool:

@@ -11,7 +11,15 @@ from typing import Final
 import msgspec
 
 from necp_validate.events.topics import Domain
-from necp_validate.reference.environment import ConfigError, integer, kafka_properties, seconds, share, unknown
+from necp_validate.reference.environment import (
+    ConfigError,
+    integer,
+    kafka_properties,
+    password_file,
+    seconds,
+    share,
+    unknown,
+)
 from necp_validate.reference.eventcore.breaker import BreakerSettings
 from necp_validate.reference.eventcore.clock import OFFSET_BYTES
 
@@ -38,6 +46,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
         workers: threads that handle partitions, by domain.
         breaker: when a domain's consumer stops reading because too much of it is poison.
         kafka: librdkafka's connection properties.
+        password_file: where the password is when it has been changed; None for one that stays.
         http_port: port of ``/health``; 0 takes a free one.
         metrics_port: port of ``/metrics``; 0 takes a free one.
         shutdown_timeout_s: how long a graceful shutdown may take.
@@ -50,6 +59,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     workers: dict[Domain, int]
     breaker: BreakerSettings
     kafka: dict[str, str]
+    password_file: Path | None
     http_port: int
     metrics_port: int
     shutdown_timeout_s: float
@@ -76,6 +86,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
         },
         breaker=_breaker(env),
         kafka=kafka_properties(env),
+        password_file=password_file(env),
         http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),

@@ -13,6 +13,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from necp_validate.events.topics import Domain
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore.breaker import Breaker
 from necp_validate.reference.eventcore.metrics import CoreMetrics
 from necp_validate.reference.eventcore.tuning import TUNING
@@ -67,7 +68,8 @@ class Intake:
 
     Args:
         domain: the domain.
-        config: librdkafka configuration of the consumer.
+        clients: makes the consumer.
+        config: its librdkafka configuration.
         hooks: what to do when partitions come and go.
         metrics: lag, rebalances and commit errors are counted here.
         held: while it is set nothing is read, but the member stays in its group and keeps its partitions.
@@ -77,6 +79,7 @@ class Intake:
     def __init__(
         self,
         domain: Domain,
+        clients: Clients,
         config: Mapping[str, Any],
         hooks: Hooks,
         metrics: CoreMetrics,
@@ -94,7 +97,7 @@ class Intake:
         self.partitions: set[int] = set()
         self.joined = False
         self.brokers_up = False
-        self.consumer = Consumer(
+        self.consumer = clients.consumer(
             {
                 **config,
                 "on_commit": self._on_commit,
