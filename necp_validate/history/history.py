@@ -51,7 +51,7 @@ class History:
         players: one record per process of players.
         players_latency: their histograms by phase, kind of action (or of happening) and kind of latency.
         players_timeline: rows of all processes of players, in order of time.
-        drills: what drills have sent on their own account.
+        drill_loads: what drills have sent on their own account.
         floods: floods of publishers.
         breakers: what was seen of circuit breakers, in order of time.
     """

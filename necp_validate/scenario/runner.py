@@ -399,7 +399,7 @@ def _stopped(fleet: ServiceFleet[Any]) -> ServiceShutdown:
 
 def _new_run_dir(out: Path, name: str) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    run_dir = out / f"{stamp}-{name}-{secrets.token_hex(2)}"
+    run_dir = out / f"{stamp}-{name.replace('/', '-')}-{secrets.token_hex(2)}"
     try:
         run_dir.mkdir(parents=True)
     except OSError as error:

@@ -185,14 +185,8 @@ def _use_disk(simulation: Simulation) -> None:
 
 _LOSS = frozenset(
     {
-        "DUR-ACKED",
-        "FT-BROKER",
-        "FT-PARTITION",
-        "FT-CONSUMER",
-        "CHAOS-ALL",
-        "OPS-ROLLBACK",
-        "SEC-SECRETS",
-        "SEC-CERTS",
+        *("DUR-ACKED", "FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"),
+        *("SEC-RATE", "SEC-BREAKER", "SEC-SECRETS", "SEC-CERTS"),
     }
 )
 _UNACCOUNTED = frozenset({"OPS-HEALTH", "OPS-ROLLBACK", "FT-CONSUMER"})

@@ -18,7 +18,7 @@ from typing import Final
 from necp_validate.reference.token_bucket import TokenBucket
 
 MAX_SENDERS: Final = 10_000
-_GRACE_S: Final = 1.0
+_GRACE_S: Final = 5.0
 
 
 @dataclass(slots=True)
@@ -32,8 +32,8 @@ class Backoff:
     """Exponential backoff with jitter, for each sender, while it goes on exceeding the limit.
 
     A wait is drawn from the upper half of its range, so the next one is never shorter until ranges grow no more. Who
-    was not refused again for twice as long as it was told to wait, and a second, begins anew. A sender's name is for
-    its own good and nothing else: who changes it escapes no limit.
+    was not refused again for twice as long as it was told to wait, and 5 s, begins anew. A sender's name is for its own
+    good and nothing else: who changes it escapes no limit.
 
     Args:
         base_s: the longest first wait; each further one is up to twice as long.
