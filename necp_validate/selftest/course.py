@@ -38,6 +38,29 @@ DRILL = replace(
 CUT = _fault("cut", "broker-2 from the other brokers", "connect broker-2 -> broker-3 times out", 28.6, 29.8)
 
 
+ALERT_CAUSES = (
+    "broker-kill",
+    "plaintext-listener",
+    "consumers-paused",
+    "publisher-flood",
+    "disk-usage",
+    "failed-logins",
+    "denied-requests",
+    "certificate-ending",
+)
+CAUSED_S = 60.0
+"""The causes of alerts are made when everything else is over: they explain nothing else."""
+
+
+def alert_causes() -> list[FaultRecord]:
+    """One cause for each alert, at the same time, for five seconds."""
+    made = [_fault(kind, "the simulated run", "as simulated", CAUSED_S, CAUSED_S + 5) for kind in ALERT_CAUSES]
+    return [replace(f, id=f"{f.kind}-for-alert", experiment="alerts", claims=_ALERTS) for f in made]
+
+
+_ALERTS = ("OBS-ALERTS", "SEC-ALERTS", "MTTR")
+
+
 def _outcomes() -> list[ExperimentOutcome]:
     return [
         ExperimentOutcome(
@@ -47,7 +70,7 @@ def _outcomes() -> list[ExperimentOutcome]:
             steady_before=True,
             steady_after=True,
         )
-        for fault in (KILL, CORE_KILL, CUT, DRILL)
+        for fault in (KILL, CORE_KILL, CUT, DRILL, alert_causes()[0])
     ]
 
 
@@ -87,7 +110,7 @@ def _epochs() -> list[EpochRead]:
 class Course:
     """What is done to the run, and what it does to the cluster."""
 
-    faults: list[FaultRecord] = field(default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL])
+    faults: list[FaultRecord] = field(default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL, *alert_causes()])
     outcomes: list[ExperimentOutcome] = field(default_factory=_outcomes)
     groups: list[GroupSample] = field(default_factory=group_samples)
     leaders: list[LeaderSample] = field(default_factory=_leaders)

@@ -15,6 +15,7 @@ from necp_validate.events.topics import Domain
 from necp_validate.selftest.chaos_defects import CHAOS_DEFECTS
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.defect import Defect, place_of, some_record
+from necp_validate.selftest.monitoring_defects import MONITORING_DEFECTS
 from necp_validate.selftest.player_defects import PLAYER_DEFECTS
 from necp_validate.selftest.security_defects import SECURITY_DEFECTS
 from necp_validate.selftest.simulation import PARTITIONS, PHASES, Record, Simulation, Stage
@@ -230,4 +231,4 @@ _DEFECTS = tuple(
     )
 )
 
-DEFECTS: tuple[Defect, ...] = (*_DEFECTS, *CHAOS_DEFECTS, *PLAYER_DEFECTS, *SECURITY_DEFECTS)
+DEFECTS: tuple[Defect, ...] = (*_DEFECTS, *CHAOS_DEFECTS, *PLAYER_DEFECTS, *SECURITY_DEFECTS, *MONITORING_DEFECTS)

@@ -24,6 +24,7 @@ from necp_validate.history import BrokerSample, CoreShutdown, Drain, SecurityRou
 from necp_validate.selftest.attempts import sound_round
 from necp_validate.selftest.course import STALL, START_US, Course
 from necp_validate.selftest.ledger import ledger_of
+from necp_validate.selftest.monitoring import Monitored
 from necp_validate.selftest.playing import Played, played
 
 PARTITIONS = 2
@@ -152,6 +153,7 @@ class Simulation:
         course: faults, and what became of groups and leaders under them.
         played: what the players saw of the gateway.
         attempts: what was tried that must be refused.
+        monitored: what a Prometheus saw of it.
     """
 
     plan: list[Sent]
@@ -168,6 +170,7 @@ class Simulation:
     course: Course = field(default_factory=Course)
     played: Played = field(default_factory=played)
     attempts: SecurityRound = field(default_factory=sound_round)
+    monitored: Monitored = field(default_factory=Monitored)
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER
