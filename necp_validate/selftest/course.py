@@ -70,7 +70,7 @@ def _outcomes() -> list[ExperimentOutcome]:
             steady_before=True,
             steady_after=True,
         )
-        for fault in (KILL, CORE_KILL, CUT, DRILL, alert_causes()[0])
+        for fault in (KILL, CORE_KILL, CUT, alert_causes()[0], DRILL)
     ]
 
 
