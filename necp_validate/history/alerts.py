@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class AlertTransition:
     t_us: int
     name: str
     state: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     active_us: int = 0
     value: float | None = None
 
@@ -67,7 +66,7 @@ class SeriesValue:
     """
 
     query: str
-    labels: Mapping[str, str]
+    labels: dict[str, str]
     value: float
 
 
@@ -76,7 +75,7 @@ class SeriesPoint:
     """One sample of a series that is compared over time; ``t`` is in epoch seconds."""
 
     query: str
-    labels: Mapping[str, str]
+    labels: dict[str, str]
     t: float
     value: float
 
@@ -92,7 +91,7 @@ class Counted:
     """
 
     what: str
-    labels: Mapping[str, str]
+    labels: dict[str, str]
     value: float
 
 
@@ -123,11 +122,11 @@ class MonitoringRecord:
     missed: int = 0
     interval_s: float = 0.0
     rules: tuple[AlertRule, ...] = ()
-    targets: Mapping[str, bool] = field(default_factory=dict)
+    targets: dict[str, bool] = field(default_factory=dict)
     values: tuple[SeriesValue, ...] = ()
     points: tuple[SeriesPoint, ...] = ()
     counted: tuple[Counted, ...] = ()
-    scrape_s: Mapping[str, float] = field(default_factory=dict)
+    scrape_s: dict[str, float] = field(default_factory=dict)
 
 
 def append_transitions(run_dir: Path, rows: list[AlertTransition]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -34,8 +36,12 @@ OVER_THE_RUN = {
 AT_THE_END = {
     "connections": ("sum by (broker) (kafka_server_connections)", ("broker",)),
     "tls-connections": ("sum by (broker) (kafka_server_tls_connections)", ("broker",)),
+    "disk-used-percent": ("kafka_broker_disk_usage_percent", ("broker",)),
     "listener-tls": ("kafka_listener_tls", ("broker", "listener")),
 }
+
+_BEGIN_AT_NOTHING = frozenset({"events", "latency-bucket", "rate-limit-hits"})
+"""Counters of services that are started for the run; the brokers' were there before."""
 
 RESETS = "resets"
 """How often a counter began anew, because its process did."""
@@ -76,8 +82,7 @@ def values_over_the_run(prometheus: Prometheus, elapsed_s: float) -> list[Series
     for query, (selector, kept) in OVER_THE_RUN.items():
         grown: Counter[tuple[str, ...]] = Counter()
         resets = 0
-        # Several counters of one kind begin at nothing, whenever their process does; brokers' were there before.
-        from_zero = query in {"events", "latency-bucket"}
+        from_zero = query in _BEGIN_AT_NOTHING
         for labels, samples in prometheus.samples(f"{selector}[{round(elapsed_s)}s]"):
             growth, begun = increase(samples, from_zero=from_zero)
             grown[tuple(labels.get(name, "") for name in kept)] += growth  # type: ignore[assignment]
@@ -188,6 +193,12 @@ def open_connections(stack: Stack) -> list[Counted]:
         count = sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port in listening for one in sockets)
         found.append(Counted(what="connections", labels={"broker": str(broker.id)}, value=count))
     return found
+
+
+def disk_use() -> list[Counted]:
+    """How full the disk is on which this suite's own stacks keep their data, as this process sees it."""
+    space = shutil.disk_usage(tempfile.gettempdir())
+    return [Counted(what="disk-used-percent", labels={}, value=round(100.0 * (1 - space.free / space.total), 3))]
 
 
 def log_growth(begin: Mapping[str, Sequence[int]], end: Mapping[str, Sequence[int]]) -> Iterable[Counted]:

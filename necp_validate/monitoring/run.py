@@ -177,7 +177,7 @@ class MonitoringRun:
         if self.prometheus is None or self.watch is None:
             return
         time.sleep(2.5 * self._interval_s)  # what happened last has been scraped, and alerts evaluated on it
-        counted = [*self._logs.counted(), *measure.open_connections(self._stack)]
+        counted = [*self._logs.counted(), *measure.open_connections(self._stack), *measure.disk_use()]
         elapsed_s = time.time() - self._begun + 60.0
         self.watch.stop()
         record = MonitoringRecord(

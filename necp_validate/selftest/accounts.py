@@ -19,10 +19,12 @@ from necp_validate.events.topics import Domain
 from necp_validate.history import (
     BrokerSample,
     GroupSample,
+    HdrHistogram,
     HistoryWriter,
     HostSample,
     IntervalSet,
     JsonLines,
+    LagSample,
     LeaderSample,
     LoadRecord,
     OutcomesSeen,
@@ -36,14 +38,16 @@ from necp_validate.history import (
     append_password_change,
     append_round,
     append_swaps,
+    append_transitions,
     layout,
     write_json,
 )
-from necp_validate.history.codec import from_plain
+from necp_validate.history.codec import from_plain, to_plain
 from necp_validate.history.model import PhaseCounts
 from necp_validate.selftest.audit_reading import audit_record
 from necp_validate.selftest.course import BREAK, START_US
 from necp_validate.selftest.limiting import BURST, RATE_EPS
+from necp_validate.selftest.monitoring import lag_rows
 from necp_validate.selftest.playing import PLAYERS
 from necp_validate.selftest.reading import read_back, receipt_of, receipts_of
 from necp_validate.selftest.simulation import PHASES, TRAFFIC, Handled, Simulation
@@ -78,6 +82,10 @@ JUDGED = (
     "SEC-BREAKER",
     "SEC-SECRETS",
     "SEC-CERTS",
+    "SEC-ALERTS",
+    "OBS-METRICS",
+    "OBS-ALERTS",
+    "MTTR",
 )
 THRESHOLDS = {
     "recovery_s": 3.0,
@@ -103,7 +111,9 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     writer.save_load(_load_record(simulation, recorder))
     names = recorder.phase_names
     writer.save_latency(_WORKER, {(names[p], d, kind): h for (p, d, kind), h in recorder.histograms.items()})
-    write_json(run_dir / layout.READBACK, read_back(simulation))
+    readback = read_back(simulation)
+    write_json(run_dir / layout.READBACK, readback)
+    _write_monitoring(simulation, run_dir, recorder, readback)
     writer.save_players(simulation.played.record)
     writer.save_players_latency(simulation.played.record.worker, simulation.played.latency)
     with writer.players_timeline(simulation.played.record.worker) as rows:
@@ -125,13 +135,25 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     with (
         writer.metrics(layout.HOST_METRICS, HostSample) as host,
         writer.metrics(layout.BROKER_METRICS, BrokerSample) as brokers,
+        writer.metrics(layout.LAG_METRICS, LagSample) as lag,
         writer.metrics(layout.GROUP_METRICS, GroupSample) as groups,
         writer.metrics(layout.LEADER_METRICS, LeaderSample) as leaders,
     ):
         groups.write(*simulation.course.groups)
         leaders.write(*simulation.course.leaders)
+        lag.write(*lag_rows())
         host.write(*(HostSample(t=t, cpu_busy_pct=40.0, cpu_steal_pct=0.0) for t in _seconds()))
         brokers.write(simulation.broker)
+
+
+def _write_monitoring(simulation: Simulation, run_dir: Path, recorder: Recorder, readback: Any) -> None:
+    """What a Prometheus would have seen; its metrics are of what was really done."""
+    latency: dict[str, HdrHistogram] = {}
+    for (_, domain, kind), histogram in recorder.histograms.items():
+        if kind == "e2e":
+            latency.setdefault(domain, HdrHistogram()).merge(histogram)
+    append_transitions(run_dir, simulation.monitored.rows())
+    write_json(run_dir / layout.MONITORING, simulation.monitored.record(to_plain(readback), latency))
 
 
 def _run_info(name: str) -> RunInfo:
@@ -145,6 +167,7 @@ def _run_info(name: str) -> RunInfo:
         "load": {"processes": 1},
         "players": {"count": PLAYERS, "processes": 1},
         "security": {"at": ["start"], "audit": True},
+        "monitoring": {"interval_s": 2.0},
         "thresholds": THRESHOLDS,
     }
     return RunInfo(id=name, scenario="selftest", scale=1.0, seed=0, config=config, status="finished")

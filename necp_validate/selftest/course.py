@@ -109,6 +109,29 @@ def _swap(fault: FaultRecord, how: str, broker: int, listener: str) -> Certifica
     )
 
 
+ALERT_CAUSES = (
+    "broker-kill",
+    "plaintext-listener",
+    "consumers-paused",
+    "publisher-flood",
+    "disk-usage",
+    "failed-logins",
+    "denied-requests",
+    "certificate-ending",
+)
+CAUSED_S = 60.0
+"""The causes of alerts are made when everything else is over: they explain nothing else."""
+
+
+def alert_causes() -> list[FaultRecord]:
+    """One cause for each alert, at the same time, for five seconds."""
+    made = [_fault(kind, "the simulated run", "as simulated", CAUSED_S, CAUSED_S + 5) for kind in ALERT_CAUSES]
+    return [replace(f, id=f"{f.kind}-for-alert", experiment="alerts", claims=_ALERTS) for f in made]
+
+
+_ALERTS = ("OBS-ALERTS", "SEC-ALERTS", "MTTR")
+
+
 def _outcomes() -> list[ExperimentOutcome]:
     return [
         ExperimentOutcome(
@@ -118,7 +141,7 @@ def _outcomes() -> list[ExperimentOutcome]:
             steady_before=True,
             steady_after=True,
         )
-        for fault in (KILL, CORE_KILL, CUT, POISON, FLOOD, ROTATION, RELOAD, RENEWAL, DRILL)
+        for fault in (KILL, CORE_KILL, CUT, POISON, FLOOD, ROTATION, RELOAD, RENEWAL, alert_causes()[0], DRILL)
     ]
 
 
@@ -159,7 +182,10 @@ class Course:
     """What is done to the run, and what it does to the cluster."""
 
     faults: list[FaultRecord] = field(
-        default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL, POISON, FLOOD, ROTATION, RELOAD, RENEWAL]
+        default_factory=lambda: [
+            *(KILL, CORE_KILL, CUT, DRILL, POISON, FLOOD, ROTATION, RELOAD, RENEWAL),
+            *alert_causes(),
+        ]
     )
     outcomes: list[ExperimentOutcome] = field(default_factory=_outcomes)
     groups: list[GroupSample] = field(default_factory=group_samples)

@@ -18,6 +18,7 @@ from necp_validate.selftest.course import START_US
 from necp_validate.selftest.defect import Defect, place_of, some_record
 from necp_validate.selftest.drill_defects import DRILL_DEFECTS
 from necp_validate.selftest.limit_defects import LIMIT_DEFECTS
+from necp_validate.selftest.monitoring_defects import MONITORING_DEFECTS
 from necp_validate.selftest.player_defects import PLAYER_DEFECTS
 from necp_validate.selftest.security_defects import SECURITY_DEFECTS
 from necp_validate.selftest.simulation import PARTITIONS, PHASES, Record, Simulation, Stage
@@ -246,4 +247,5 @@ DEFECTS: tuple[Defect, ...] = (
     *AUDIT_DEFECTS,
     *LIMIT_DEFECTS,
     *DRILL_DEFECTS,
+    *MONITORING_DEFECTS,
 )

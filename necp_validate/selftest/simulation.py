@@ -26,6 +26,7 @@ from necp_validate.selftest.auditing import Audited
 from necp_validate.selftest.course import BREAK, STALL, START_US, Course
 from necp_validate.selftest.ledger import ledger_of
 from necp_validate.selftest.limiting import Limiting
+from necp_validate.selftest.monitoring import Monitored
 from necp_validate.selftest.playing import Played, played
 
 PARTITIONS = 2
@@ -156,6 +157,7 @@ class Simulation:
         attempts: what was tried that must be refused.
         audited: the audit trail.
         limiting: what limits and circuit breakers did.
+        monitored: what a Prometheus saw of it.
     """
 
     plan: list[Sent]
@@ -174,6 +176,7 @@ class Simulation:
     attempts: SecurityRound = field(default_factory=sound_round)
     audited: Audited = field(default_factory=Audited)
     limiting: Limiting = field(default_factory=Limiting)
+    monitored: Monitored = field(default_factory=Monitored)
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER

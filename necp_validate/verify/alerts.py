@@ -16,6 +16,7 @@ from necp_validate.verify.tally import Tally
 MTTR_S = 15 * 60.0
 URGENT = frozenset({"critical", "high"})
 LAG_ALERT, LAG_LIMIT = "KafkaHighConsumerLag", 100_000
+DISK_ALERT, DISK_USED, DISK_LIMIT = "KafkaDiskUsageHigh", "disk-used-percent", 80.0
 _GRACE_S = 30.0
 """From when a cause has gone, and has left the range that a rule looks back over, until its alert must have gone."""
 _DETECTED_S = 30.0
@@ -192,6 +193,8 @@ def _explained(history: History, record: MonitoringRecord, name: str, span: Span
     causes = [_fault_span(fault) for fault in history.faults if cause.explains(fault.kind)]
     if cause.rounds:
         causes += [(one.begin_us, one.end_us) for one in history.security]
+    if name == DISK_ALERT and any(one.what == DISK_USED and one.value > DISK_LIMIT for one in record.counted):
+        return True  # the disk of this machine is that full
     after_us = _window_us(record, name) + _GRACE_S * 1e6
     return any(begin - _EARLY_S * 1e6 <= span[0] <= end + after_us for begin, end in causes)
 
