@@ -68,7 +68,7 @@ class Experiment:
     """An experiment as read and checked.
 
     Args:
-        name: file name without ending.
+        name: file name without ending, with its folder where it is in one: ``security/rotate-password``.
         document: the JSON document.
         settings: the suite's block.
         needs: kinds of fault that a stack must be able to do.
@@ -82,9 +82,19 @@ class Experiment:
     players: bool = False
 
     @property
+    def slug(self) -> str:
+        """Its name as a part of other names: of phases, of files."""
+        return slug_of(self.name)
+
+    @property
     def title(self) -> str:
         """What it is about, in one line."""
         return str(self.document["title"])
+
+
+def slug_of(name: str) -> str:
+    """An experiment's name as a part of other names."""
+    return name.replace("/", "-")
 
 
 def experiments_folder() -> Path:
@@ -95,9 +105,21 @@ def experiments_folder() -> Path:
 
 
 def experiment_names() -> list[str]:
-    """Names of the experiments that come with the suite: those that leave the stack as it was first."""
+    """Names of the experiments of a campaign: those that leave the stack as it was first."""
     names = sorted(path.stem for path in experiments_folder().glob("*.json"))
     return sorted(names, key=lambda name: name in _LEAVE_A_TRACE)
+
+
+def all_experiment_names() -> list[str]:
+    """Names of all experiments that come with the suite: a campaign's, then those in folders, for scenarios."""
+    return [*experiment_names(), *sorted(_name_at(path) for path in experiments_folder().glob("*/*.json"))]
+
+
+def _name_at(path: Path) -> str:
+    """What the experiment in a file is called."""
+    path, folder = path.resolve(), experiments_folder().resolve()
+    name = path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name)
+    return name.with_suffix("").as_posix()
 
 
 # Kafka cannot take partitions away again: what runs after this runs on a stack with more of them.
@@ -114,8 +136,8 @@ def load_experiment(path_or_name: str | Path) -> Experiment:
         UsageError: no such file, or a mistake in it; the message names file and place (a JSON pointer).
     """
     path = Path(path_or_name)
-    if path.suffix != ".json" and path.parent == Path():
-        known = experiment_names()
+    if path.suffix != ".json" and not path.is_absolute():
+        known = all_experiment_names()
         if str(path) not in known:
             guess = did_you_mean(path, known)
             lead = f'did you mean "{guess}"? ' if guess else ""
@@ -127,11 +149,11 @@ def load_experiment(path_or_name: str | Path) -> Experiment:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             f"the experiment {path} cannot be read: {error}",
-            hint=f"experiments that come with the suite: {', '.join(experiment_names())}",
+            hint=f"experiments that come with the suite: {', '.join(all_experiment_names())}",
         ) from error
     except json.JSONDecodeError as error:
         raise UsageError(f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}") from error
-    return checked(document, name=path.stem, source=str(path_or_name))
+    return checked(document, name=_name_at(path), source=str(path_or_name))
 
 
 def checked(document: Any, *, name: str, source: str) -> Experiment:
@@ -154,7 +176,8 @@ def checked(document: Any, *, name: str, source: str) -> Experiment:
 def name_of(document: Mapping[str, Any]) -> str:
     """What a document without a file is called: the file of the suite with the same title, else its title."""
     title = str(document.get("title", "experiment"))
-    for path in experiments_folder().glob("*.json"):
-        if json.loads(path.read_text(encoding="utf-8")).get("title") == title:
-            return path.stem
+    for name in all_experiment_names():
+        text = (experiments_folder() / f"{name}.json").read_text(encoding="utf-8")
+        if json.loads(text).get("title") == title:
+            return name
     return "-".join("".join(c if c.isalnum() else " " for c in title.lower()).split())[:40] or "experiment"

@@ -13,7 +13,7 @@ from typing import Any
 from chaoslib.run import Runner
 from chaoslib.types import Strategy
 
-from necp_validate.chaos.experiment import Experiment
+from necp_validate.chaos.experiment import Experiment, slug_of
 from necp_validate.chaos.session import Session, opened
 from necp_validate.history.experiments import ExperimentOutcome, append_outcome
 
@@ -49,7 +49,7 @@ def play(experiment: Experiment, session: Session) -> ExperimentOutcome:
         How it ended; journal and outcome are in the run directory.
     """
     session.enter(experiment.name, experiment.settings.claims)
-    log = session.run_dir / "logs" / f"experiment-{experiment.name}.log"
+    log = session.run_dir / "logs" / f"experiment-{experiment.slug}.log"
     document = deepcopy(dict(experiment.document))
     with opened(session), _logged(log), _AnyThread(Strategy.DEFAULT) as runner:
         journal = runner.run(document, deepcopy(_SETTINGS))
@@ -59,7 +59,7 @@ def play(experiment: Experiment, session: Session) -> ExperimentOutcome:
 def keep(run_dir: Path, name: str, journal: Mapping[str, Any]) -> ExperimentOutcome:
     """Write a journal into the run directory (``journal-NAME.json``), and its outcome into the history."""
     text = json.dumps(journal, indent=1, ensure_ascii=False, default=str)
-    (run_dir / f"journal-{name}.json").write_text(text + "\n", encoding="utf-8")
+    (run_dir / f"journal-{slug_of(name)}.json").write_text(text + "\n", encoding="utf-8")
     outcome = outcome_of(name, journal)
     append_outcome(run_dir, outcome)
     return outcome

@@ -16,6 +16,8 @@ from necp_validate.security.probing import try_everything
 
 __all__ = [
     "acked_eps",
+    "alert_fires",
+    "alerts_silent",
     "brokers_alive",
     "consumer_lag",
     "gateway_answers",
@@ -159,6 +161,36 @@ def players_online(at_least: int = 0, within_s: float = 0.0) -> int:
 
     session.until(enough, within_s)
     return found
+
+
+def alert_fires(name: str, within_s: float = 30.0) -> bool:
+    """Whether an alert fires in the Prometheus that watches this run; no if none does.
+
+    Args:
+        name: of the alert.
+        within_s: how long to wait for it.
+    """
+    session = current()
+    watch = session.monitoring.watch if session.monitoring is not None else None
+    if watch is None:
+        return False
+    fires = bool(session.until(lambda: "fires" if watch.firing(name) else "", within_s))
+    session.tell(f"{name} {'fires' if fires else f'did not fire within {within_s:g} s'}")
+    return fires
+
+
+def alerts_silent(names: list, within_s: float = 90.0) -> bool:  # type: ignore[type-arg]  # the type that discovery knows
+    """Whether none of some alerts fires in the Prometheus that watches this run; yes if none watches.
+
+    Args:
+        names: of the alerts.
+        within_s: how long to wait for it.
+    """
+    session = current()
+    watch = session.monitoring.watch if session.monitoring is not None else None
+    if watch is None:
+        return True
+    return bool(session.until(lambda: "" if any(watch.firing(name) for name in names) else "silent", within_s))
 
 
 def gateway_hz() -> float:

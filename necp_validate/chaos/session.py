@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from necp_validate.chaos.cluster import Cluster
+from necp_validate.chaos.experiment import slug_of
 from necp_validate.history.faults import FaultRecord, append_fault
+from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.results import StackError, SuiteError
 from necp_validate.stack import Stack
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet
@@ -96,6 +98,8 @@ class Session:
         self.last_broker: int | None = None
         self.highest_ends: dict[tuple[str, int], int] = {}
         self.needs = ""
+        self.monitoring: MonitoringRun | None = None
+        """Who watches the alerts of this run, where somebody does."""
         self._open: list[OpenFault] = []
         self._excused: set[int] = set()
         self._numbers: Counter[str] = Counter()
@@ -138,7 +142,7 @@ class Session:
         self.check()
         self._numbers[kind] += 1
         fault = OpenFault(
-            id=f"{self.experiment or kind}-{kind}-{self._numbers[kind]}".replace(f"{kind}-{kind}", kind),
+            id=f"{slug_of(self.experiment) or kind}-{kind}-{self._numbers[kind]}".replace(f"{kind}-{kind}", kind),
             kind=kind,
             target=target,
             begin_us=now_us(),

@@ -46,6 +46,20 @@ class Fields:
         """A string of 16 bits' length; empty for none."""
         return self.raw(max(self.number(2), 0)).decode()
 
+    def unsigned(self) -> int:
+        """An unsigned integer of variable length, as newer versions of requests have it."""
+        value, shift = 0, 0
+        while True:
+            byte = self.raw(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+
+    def compact_text(self) -> str:
+        """A string of variable length's length; empty for none."""
+        return self.raw(max(self.unsigned() - 1, 0)).decode()
+
 
 def text(value: str) -> bytes:
     """A string as the protocol has it."""
@@ -67,6 +81,8 @@ class Connection:
         self._host, _, port = address.rpartition(":")
         self._socket = socket.create_connection((self._host, int(port)), timeout=timeout_s)
         self.local_port: int = self._socket.getsockname()[1]
+        self.session_ms = 0
+        """How long a login holds without being renewed; 0: for as long as the connection."""
 
     def secure(self, context: ssl.SSLContext, *, name: str | None = None) -> None:
         """Speak TLS from now on.
@@ -135,11 +151,13 @@ class Connection:
 
     def _authenticate(self, message: str) -> str:
         content = message.encode()
-        fields = self.ask(_SASL_AUTHENTICATE, 0, struct.pack(">i", len(content)) + content)
+        fields = self.ask(_SASL_AUTHENTICATE, 1, struct.pack(">i", len(content)) + content)
         error, words = fields.number(2), fields.text()
         if error:
             raise LoginRefused(words or f"error {error}")
-        return fields.raw(max(fields.number(4), 0)).decode()
+        said = fields.raw(max(fields.number(4), 0)).decode()
+        self.session_ms = fields.number(8)
+        return said
 
     def _read(self, length: int) -> bytes:
         content = b""

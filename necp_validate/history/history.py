@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from necp_validate.history.alerts import AlertTransition, MonitoringRecord
 from necp_validate.history.audit import AuditRecord, CollectorRecord
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.history.faults import FaultRecord
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
+from necp_validate.history.limits import BreakerSample, FloodRecord
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
@@ -48,6 +50,9 @@ class History:
         players: one record per process of players.
         players_latency: their histograms by phase, kind of action (or of happening) and kind of latency.
         players_timeline: rows of all processes of players, in order of time.
+        drills: what drills have sent on their own account.
+        floods: floods of publishers.
+        breakers: what was seen of circuit breakers, in order of time.
     """
 
     run: RunInfo
@@ -66,6 +71,11 @@ class History:
     faults: tuple[FaultRecord, ...] = ()
     experiments: tuple[ExperimentOutcome, ...] = ()
     security: tuple[SecurityRound, ...] = ()
+    alerts: tuple[AlertTransition, ...] = ()
+    monitoring: MonitoringRecord | None = None
+    drills: tuple[LoadRecord, ...] = ()
+    floods: tuple[FloodRecord, ...] = ()
+    breakers: tuple[BreakerSample, ...] = ()
     host: tuple[HostSample, ...] = ()
     brokers: tuple[BrokerSample, ...] = ()
     lag: tuple[LagSample, ...] = ()
@@ -91,9 +101,9 @@ class History:
 
     @property
     def senders(self) -> tuple[LoadRecord, ...]:
-        """Everybody whose events are in the log: load workers, players through the gateway, itself, the collector."""
+        """Everybody whose events are in the log: load workers, drills, players through the gateway, and services."""
         services = [one.as_load() for one in (self.gateway_record, self.collector_record) if one is not None]
-        return (*self.loads, *(one.as_load() for one in self.players), *services)
+        return (*self.loads, *self.drills, *(one.as_load() for one in self.players), *services)
 
     def player_histogram(
         self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None
@@ -121,8 +131,8 @@ class History:
         return total
 
     def planted(self, kind: str, domain: str) -> int:
-        """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers."""
-        return sum(load.planted.get(domain, {}).get(kind, 0) for load in self.loads)
+        """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers and drills."""
+        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drills))
 
     def histogram(self, phase: str, kind: str, domains: Iterable[str] | None = None) -> HdrHistogram:
         """Latencies of a phase, merged over some domains or all; empty if nothing was recorded."""

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from necp_validate.history import layout
+from necp_validate.history.alerts import MonitoringRecord, read_transitions
 from necp_validate.history.audit import AuditRecord, CollectorRecord
 from necp_validate.history.codec import DecodeError, from_plain, from_text_row
 from necp_validate.history.experiments import read_outcomes
@@ -25,6 +26,7 @@ from necp_validate.history.files import damaged, whole_lines
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.history import History, LatencyMap
+from necp_validate.history.limits import read_breakers, read_floods
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
@@ -86,6 +88,11 @@ def read_history(run_dir: Path | str) -> History:
         faults=read_faults(run_dir),
         experiments=read_outcomes(run_dir),
         security=read_rounds(run_dir),
+        alerts=read_transitions(run_dir),
+        monitoring=_read_json(run_dir / layout.MONITORING, MonitoringRecord),
+        drills=tuple(_required(path, LoadRecord) for path in _workers(run_dir, layout.DRILL)),
+        floods=read_floods(run_dir),
+        breakers=read_breakers(run_dir),
         host=_read_csv(run_dir / layout.HOST_METRICS, HostSample),
         brokers=_read_csv(run_dir / layout.BROKER_METRICS, BrokerSample),
         lag=_read_csv(run_dir / layout.LAG_METRICS, LagSample),

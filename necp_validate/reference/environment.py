@@ -33,7 +33,7 @@ def kafka_properties(env: Mapping[str, str]) -> dict[str, str]:
     if protocol.startswith("SASL_"):
         properties["sasl.mechanism"] = choice(env, "KAFKA_SASL_MECHANISM", "SCRAM-SHA-512", SASL_MECHANISMS)
         properties["sasl.username"] = _needed(env, "KAFKA_SASL_USERNAME", protocol)
-        properties["sasl.password"] = _needed(env, "KAFKA_SASL_PASSWORD", protocol)
+        properties["sasl.password"] = _password(env, protocol)
     if protocol.endswith("SSL"):
         for variable, name in (
             ("KAFKA_SSL_CA_LOCATION", "ssl.ca.location"),
@@ -43,6 +43,29 @@ def kafka_properties(env: Mapping[str, str]) -> dict[str, str]:
             if env.get(variable):
                 properties[name] = file(env, variable, "")
     return properties
+
+
+def password_file(env: Mapping[str, str]) -> Path | None:
+    """Read ``KAFKA_SASL_PASSWORD_FILE``: the file of a password that may change; None if it is not set.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    variable = "KAFKA_SASL_PASSWORD_FILE"
+    return Path(file(env, variable, "the password")) if env.get(variable) else None
+
+
+def _password(env: Mapping[str, str], protocol: str) -> str:
+    path = password_file(env)
+    if path is None:
+        return _needed(env, "KAFKA_SASL_PASSWORD", protocol)
+    try:
+        password = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"KAFKA_SASL_PASSWORD_FILE: {str(path)!r} cannot be read: {error}") from None
+    if not password:
+        raise ConfigError(f"KAFKA_SASL_PASSWORD_FILE: {str(path)!r} is empty")
+    return password
 
 
 def _needed(env: Mapping[str, str], variable: str, protocol: str) -> str:
@@ -87,17 +110,36 @@ def integer(env: Mapping[str, str], variable: str, default: int, *, low: int, hi
     return value
 
 
-def seconds(env: Mapping[str, str], variable: str, default: str) -> float:
+def seconds(env: Mapping[str, str], variable: str, default: str, *, low: float = 0.0) -> float:
     """Read a duration such as ``30s``, in seconds.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is none, or less than ``low`` seconds.
     """
     text = env.get(variable) or default
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ConfigError(f"{variable}: {text!r} is not a duration such as 30s, 500ms or 1m")
-    return float(match[1]) * _UNIT_S[match[2]]
+    value = float(match[1]) * _UNIT_S[match[2]]
+    if value < low:
+        raise ConfigError(f"{variable}: {text!r} is less than {low:g}s")
+    return value
+
+
+def share(env: Mapping[str, str], variable: str, default: float) -> float:
+    """Read a share, above 0 and up to 1.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    text = env.get(variable) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        raise ConfigError(f"{variable}: {text!r} is not a number") from None
+    if not 0 < value <= 1:
+        raise ConfigError(f"{variable}: {text} is not a share above 0 and up to 1")
+    return value
 
 
 def flag(env: Mapping[str, str], variable: str, default: bool) -> bool:

@@ -15,10 +15,10 @@ from necp_validate.results import SuiteError
 from necp_validate.scenario.events import OnEvent, ignore
 from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.monitor import Monitor
-from necp_validate.scenario.private import write_private
 from necp_validate.scenario.progress import LoadWatcher
 from necp_validate.stack import Stack
 from necp_validate.stack.ports import free_ports
+from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess
 
 _TICK_S = 0.25

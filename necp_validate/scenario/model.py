@@ -205,6 +205,16 @@ class Security(Table, frozen=True, kw_only=True):
     audit: bool = False
 
 
+class Monitoring(Table, frozen=True, kw_only=True):
+    """A real Prometheus beside the run; a scenario without this table has none.
+
+    Args:
+        interval_s: between two scrapes, and between two evaluations of the alert rules.
+    """
+
+    interval_s: Annotated[float, Meta(ge=1, le=60)] = 2.0
+
+
 class Broker(Table, frozen=True, kw_only=True):
     """The brokers, where the suite starts them itself.
 
@@ -230,6 +240,7 @@ class Scenario(Table, frozen=True, kw_only=True):
         players: who plays through the gateway; without them there is no gateway.
         gateway: its configuration.
         security: what is tried that must be refused; without it nothing is.
+        monitoring: who watches the run; without it nobody does, and brokers export nothing.
         judge: ids of the claims that get a verdict.
         experiments: names or files of experiments; the fault phase and what follows it are run once for each.
     """
@@ -249,6 +260,7 @@ class Scenario(Table, frozen=True, kw_only=True):
     players: Players | None = None
     gateway: Gateway = field(default_factory=Gateway)
     security: Security | None = None
+    monitoring: Monitoring | None = None
     judge: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
 

@@ -84,7 +84,7 @@ def with_experiments(scenario: Scenario, experiments: Sequence[Experiment]) -> S
     first = experiments[0].settings.before
     phases = [_changed(p, first) if p.kind is PhaseKind.STEADY else p for p in scenario.phases[:at]]
     for experiment in experiments:
-        suffix = f"-{experiment.name}" if len(experiments) > 1 else ""
+        suffix = f"-{experiment.slug}" if len(experiments) > 1 else ""
         for phase in scenario.phases[at:]:
             fault = phase.kind is PhaseKind.FAULT
             changed = _changed(phase, experiment.settings.fault if fault else experiment.settings.recovery)

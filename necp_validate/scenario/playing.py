@@ -14,8 +14,8 @@ from necp_validate.history import layout
 from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.model import Scenario
-from necp_validate.scenario.private import write_private
 from necp_validate.stack import GatewayHandle, PlayerTls, Stack
+from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.protocol import PlayerVariant
 

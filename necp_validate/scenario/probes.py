@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from necp_validate.monitoring import binary
 from necp_validate.results import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.runtime import KAFKA_VERSION, cache_dir
@@ -177,6 +178,17 @@ def iptables() -> Probe:
     return _program("iptables", ("iptables", "-S"), "links cannot be cut one by one: those experiments end unknown")
 
 
+def prometheus() -> Probe:
+    """Prometheus, for runs that are monitored."""
+    if (found := binary.find()) is not None:
+        return Probe(name="Prometheus", state=State.OK, found=f"{binary.version_of(found)} at {found}")
+    if binary.can_fetch():
+        means = "the first monitored run fetches Debian's package; if that fails, claims on alerts end unknown"
+        return Probe(name="Prometheus", state=State.LIMITED, found="not here yet", means=means)
+    means = "metrics are not compared and claims on alerts end unknown"
+    return Probe(name="Prometheus", state=State.MISSING, found="none, and no apt-get to fetch it", means=means)
+
+
 def _program(name: str, command: tuple[str, ...], means: str) -> Probe:
     """Whether a program is there and may do its work."""
     try:
@@ -199,7 +211,7 @@ def all_probes(out: Path) -> list[Probe]:
     """
     probes: tuple[Callable[[], Probe], ...] = (
         *(python, cores, memory, partial(disk, out), open_files, ports),
-        *(java, kafka_jars, docker, root, namespaces, iptables),
+        *(java, kafka_jars, docker, root, namespaces, iptables, prometheus),
     )
     return [_guarded(probe) for probe in probes]
 

@@ -13,7 +13,7 @@ import msgspec
 from necp_validate.clients.readback import ReadTask
 from necp_validate.results import SuiteError
 from necp_validate.scenario.events import OnEvent, ReadbackTick
-from necp_validate.scenario.private import write_private
+from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess
 
 _TICK_S = 0.1

@@ -29,6 +29,8 @@ from necp_validate.history.codec import to_plain
 from necp_validate.history.model import Drain, RunInfo, ServiceShutdown
 from necp_validate.history.reader import read_history
 from necp_validate.history.writer import HistoryWriter
+from necp_validate.monitoring import JMX_RULES
+from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.events import (
@@ -50,7 +52,7 @@ from necp_validate.scenario.playing import PlayersRun, players_plan
 from necp_validate.scenario.reading import read_back
 from necp_validate.security.policy import Policy, load_policy
 from necp_validate.security.probing import try_everything
-from necp_validate.stack import Stack
+from necp_validate.stack import ServiceHandle, Stack
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet, ServiceFleet
 from necp_validate.stack.select import open_stack
@@ -207,6 +209,7 @@ class _Run:
                 )
                 self.save(status="running")
             session = Session(stack, fleet, self.run_dir, gateways=gateways, seed=self.scenario.seed, tell=self._tell)
+            session.monitoring = monitoring = self._start_monitoring(stack, fleet, gateways, undo)
             undo.callback(session.close)
             faults = FaultPhases(self.scenario.phases, self.experiments, session, self.on_event, self.during)
             undo.callback(faults.abort)
@@ -244,6 +247,9 @@ class _Run:
             self._attempts(stack, "end")
             if audit is not None:
                 audit.finish()
+            if monitoring is not None:
+                with self.stage("monitoring_end"):
+                    monitoring.finish()
             self._save_drain()
             monitor.stop()
             if monitor.gateway_watch is not None:
@@ -280,7 +286,8 @@ class _Run:
         heap_mib = self.scenario.broker.heap_mb
         jvm = JvmSettings(heap_min_mib=min(JvmSettings().heap_min_mib, heap_mib), heap_max_mib=heap_mib)
         target = Path(self.scenario.target) if self.scenario.target else None
-        stack = open_stack(self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm)
+        rules = JMX_RULES.read_text(encoding="utf-8") if self.scenario.monitoring is not None else None
+        stack = open_stack(self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm, jmx_rules=rules)
         undo.callback(stack.stop)
         stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
         return stack
@@ -293,6 +300,26 @@ class _Run:
         undo.callback(gateways.close)
         gateways.start(1, self.scenario.gateway.environment())
         return gateways
+
+    def _start_monitoring(
+        self, stack: Stack, fleet: CoreFleet, gateways: GatewayFleet | None, undo: ExitStack
+    ) -> MonitoringRun | None:
+        """Let Prometheus watch the run, if the scenario wants it."""
+        if self.scenario.monitoring is None:
+            return None
+
+        def services() -> Iterator[tuple[str, ServiceHandle]]:
+            yield from (("eventcore", core) for core in fleet.running())
+            yield from (("gateway", gateway) for gateway in (gateways.running() if gateways is not None else ()))
+            publishers = [one for one in stack.services() if one.name.startswith("publisher")]
+            yield from (("publisher", one) for one in publishers if one.alive())
+
+        interval_s = self.scenario.monitoring.interval_s
+        monitoring = MonitoringRun(stack, self.run_dir, interval_s=interval_s, services=services)
+        undo.callback(monitoring.stop)
+        with self.stage("monitoring"):
+            monitoring.start(partial(self._stage_detail, "monitoring"))
+        return monitoring
 
     def _start_players(
         self, stack: Stack, gateways: GatewayFleet | None, monitor: Monitor, undo: ExitStack

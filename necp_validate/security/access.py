@@ -169,11 +169,11 @@ def try_access(policy: Policy, connect: Connect) -> list[AccessProbe]:
     """
     probes = []
     for principal in policy.principals:
-        client = _Client(principal, connect)
+        client = Asker(principal, connect)
         for resource in policy.resources:
             kind = resource.partition(":")[0]
             for operation in OPERATIONS[kind]:
-                outcome, answer = client.try_(resource, operation)
+                outcome, answer = client.ask(resource, operation)
                 probes.append(
                     AccessProbe(
                         principal=principal,
@@ -188,7 +188,7 @@ def try_access(policy: Policy, connect: Connect) -> list[AccessProbe]:
     return probes
 
 
-class _Client:
+class Asker:
     """A principal's connection, made again when the broker has closed it."""
 
     def __init__(self, principal: str, connect: Connect) -> None:
@@ -196,7 +196,7 @@ class _Client:
         self._connect = connect
         self._connection: Connection | None = None
 
-    def try_(self, resource: str, operation: str) -> tuple[str, str]:
+    def ask(self, resource: str, operation: str) -> tuple[str, str]:
         """Send the request of a cell; returns the outcome and the answer."""
         kind, _, name = resource.partition(":")
         request = _REQUESTS[kind, operation]

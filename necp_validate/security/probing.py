@@ -40,7 +40,7 @@ def try_everything(
         progress(f"listener {listener.name} of broker {listener.broker}")
         attempts += try_listener(listener)
     progress(f"{len(policy.principals)} principals on {len(policy.resources)} resources")
-    access = try_access(policy, _logged_in(stack))
+    access = try_access(policy, logged_in(stack))
     time.sleep(_LOG_S)  # the lines of the last requests are still being written
     refusals, denials = logs.refusals(), logs.denials()
     return SecurityRound(
@@ -85,7 +85,7 @@ def _listeners(stack: Stack) -> list[Listener]:
     ]
 
 
-def _logged_in(stack: Stack) -> Callable[[str], Connection]:
+def logged_in(stack: Stack) -> Callable[[str], Connection]:
     """What logs a principal in at the first external listener that answers."""
     addresses = deque(one.address for one in stack.listeners() if not one.mutual)
 

@@ -22,6 +22,7 @@ from necp_validate.history import (
     HistoryWriter,
     HostSample,
     IntervalSet,
+    JsonLines,
     LeaderSample,
     LoadRecord,
     OutcomesSeen,
@@ -30,6 +31,7 @@ from necp_validate.history import (
     RunInfo,
     StreamRecord,
     append_fault,
+    append_flood,
     append_outcome,
     append_round,
     layout,
@@ -38,7 +40,8 @@ from necp_validate.history import (
 from necp_validate.history.codec import from_plain
 from necp_validate.history.model import PhaseCounts
 from necp_validate.selftest.audit_reading import audit_record
-from necp_validate.selftest.course import START_US
+from necp_validate.selftest.course import BREAK, START_US
+from necp_validate.selftest.limiting import BURST, RATE_EPS
 from necp_validate.selftest.playing import PLAYERS
 from necp_validate.selftest.reading import read_back, receipt_of, receipts_of
 from necp_validate.selftest.simulation import PHASES, TRAFFIC, Handled, Simulation
@@ -69,8 +72,18 @@ JUDGED = (
     "SEC-SASL",
     "SEC-ACL",
     "SEC-AUDIT",
+    "SEC-RATE",
+    "SEC-BREAKER",
 )
-THRESHOLDS = {"recovery_s": 3.0, "soak_s": 20.0, "least_comparisons": 300.0}
+THRESHOLDS = {
+    "recovery_s": 3.0,
+    "soak_s": 20.0,
+    "least_comparisons": 300.0,
+    "producer_rate_eps": RATE_EPS,
+    "producer_burst": BURST,
+    "breaker_recovery_s": (BREAK[1] - BREAK[0]) / 1e6,
+    "breaker_closes_s": 1.0,
+}
 """The simulated run is short: so are the times that it allows."""
 
 _WORKER = "w0"
@@ -97,6 +110,9 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
         append_outcome(run_dir, outcome)
     append_round(run_dir, simulation.attempts)
     writer.save_audit(audit_record(simulation))
+    append_flood(run_dir, simulation.limiting.flood)
+    with JsonLines(run_dir / layout.BREAKERS) as breakers:
+        breakers.write(*simulation.limiting.breakers)
     writer.save_drain(simulation.drain)
     writer.save_core_shutdown(simulation.shutdown)
     with (

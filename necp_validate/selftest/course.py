@@ -11,6 +11,8 @@ START_US = 1_790_000_000_000_000
 _S = 1_000_000
 STALL = (START_US + 22_100_000, START_US + 23_600_000)
 """While partition 0 of the combat topic has no leader, since its broker was killed."""
+BREAK = (START_US + 6_000_000, START_US + 12_000_000)
+"""While the circuit breaker of the system events is open."""
 
 _END_S = 42
 
@@ -37,6 +39,15 @@ DRILL = replace(
 )
 CUT = _fault("cut", "broker-2 from the other brokers", "connect broker-2 -> broker-3 times out", 28.6, 29.8)
 
+POISON = replace(
+    _fault("poison-breaker", "system events of one producer", "the breaker of core-0 opened at 53.0%", 5.0, 18.0),
+    claims=("SEC-BREAKER",),
+)
+FLOOD = replace(
+    _fault("publisher-flood", "game.social.events, 1.5 times 8 events/s", "33 events refused", 0.0, 30.0),
+    claims=("SEC-RATE",),
+)
+
 
 def _outcomes() -> list[ExperimentOutcome]:
     return [
@@ -47,7 +58,7 @@ def _outcomes() -> list[ExperimentOutcome]:
             steady_before=True,
             steady_after=True,
         )
-        for fault in (KILL, CORE_KILL, CUT, DRILL)
+        for fault in (KILL, CORE_KILL, CUT, POISON, FLOOD, DRILL)
     ]
 
 
@@ -87,7 +98,7 @@ def _epochs() -> list[EpochRead]:
 class Course:
     """What is done to the run, and what it does to the cluster."""
 
-    faults: list[FaultRecord] = field(default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL])
+    faults: list[FaultRecord] = field(default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL, POISON, FLOOD])
     outcomes: list[ExperimentOutcome] = field(default_factory=_outcomes)
     groups: list[GroupSample] = field(default_factory=group_samples)
     leaders: list[LeaderSample] = field(default_factory=_leaders)

@@ -16,6 +16,7 @@ from necp_validate.selftest.audit_defects import AUDIT_DEFECTS
 from necp_validate.selftest.chaos_defects import CHAOS_DEFECTS
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.defect import Defect, place_of, some_record
+from necp_validate.selftest.limit_defects import LIMIT_DEFECTS
 from necp_validate.selftest.player_defects import PLAYER_DEFECTS
 from necp_validate.selftest.security_defects import SECURITY_DEFECTS
 from necp_validate.selftest.simulation import PARTITIONS, PHASES, Record, Simulation, Stage
@@ -231,4 +232,11 @@ _DEFECTS = tuple(
     )
 )
 
-DEFECTS: tuple[Defect, ...] = (*_DEFECTS, *CHAOS_DEFECTS, *PLAYER_DEFECTS, *SECURITY_DEFECTS, *AUDIT_DEFECTS)
+DEFECTS: tuple[Defect, ...] = (
+    *_DEFECTS,
+    *CHAOS_DEFECTS,
+    *PLAYER_DEFECTS,
+    *SECURITY_DEFECTS,
+    *AUDIT_DEFECTS,
+    *LIMIT_DEFECTS,
+)

@@ -14,11 +14,13 @@ from necp_validate.stack.aot import AotCache
 from necp_validate.stack.bringup import Stages, bring_up, wait_listening
 from necp_validate.stack.config import BROKERS, SECURITY, JvmSettings
 from necp_validate.stack.death import broker_died
+from necp_validate.stack.jmx import USER, JmxAgent
 from necp_validate.stack.layout import ClusterLayout, external_address
 from necp_validate.stack.options import StackOptions
 from necp_validate.stack.protocol import (
     ADMIN,
     BrokerInfo,
+    BrokerMetrics,
     ClientVariant,
     ListenerInfo,
     PlayerTls,
@@ -51,13 +53,15 @@ class BrokerStack(ABC, Generic[Broker]):
         self._overrides = dict(options.get("overrides") or {})
         self._kafka_version = options.get("kafka_version", KAFKA_VERSION)
         self._detached = options.get("detached", False)
-        self._use_aot = options.get("use_aot", True)
+        self._jmx_rules = options.get("jmx_rules")
+        self._use_aot = options.get("use_aot", True) and self._jmx_rules is None  # see stack.jmx
         self._on_launched = options.get("on_launched")
         self._attached = False
         self._directory: Path | None = None
         self._layout: ClusterLayout | None = None
         self._runtime: KafkaRuntime | None = None
         self._java_version = ""
+        self._jmx: JmxAgent | None = None
         self._aot: AotCache | None = None
         self._aot_usable = False
         self._recording: Path | None = None
@@ -110,7 +114,11 @@ class BrokerStack(ABC, Generic[Broker]):
             raise
 
     def _start(self, progress: Progress) -> None:
+        self._jmx = JmxAgent.prepare(self._jmx_rules) if self._jmx_rules is not None else None
         runtime = self._prepare(progress)
+        if self._jmx is not None:
+            for broker in self.layout.settings:
+                self._jmx.write(self.layout.home(broker))
         self._runtime, self._java_version = runtime, runtime.java_version
         self.logs.mkdir(parents=True, exist_ok=True)
         self._aot = self._aot_cache(runtime) if self._use_aot else None
@@ -302,6 +310,17 @@ class BrokerStack(ABC, Generic[Broker]):
     def audit_keyring(self) -> Path:
         """Return the keys of the audit trail."""
         return self.layout.keyring
+
+    def services(self) -> tuple[ServiceHandle, ...]:
+        """Return every service that this process has started, running or not."""
+        return tuple(self._services)
+
+    def broker_metrics(self) -> BrokerMetrics | None:
+        """Return where the brokers' metrics are."""
+        if self._jmx is None:
+            return None
+        addresses = {s.id: f"{s.internal_host}:{s.metrics_port}" for s in self.layout.settings.values()}
+        return BrokerMetrics(addresses=addresses, user=USER, password=self._jmx.password)
 
     def player_tls(self, variant: PlayerVariant = "valid") -> PlayerTls:
         """Return the files with which a player connects to the gateway."""

@@ -11,6 +11,7 @@ from necp_validate.stack.pki import ORGANIZATION
 from necp_validate.stack.protocol import ADMIN
 
 BROKERS = 3
+CONTROLLER_LISTENER = "CONTROLLER"
 SCRAM_MECHANISM = "SCRAM-SHA-512"
 OFFSETS_PARTITIONS = 6
 TRANSACTIONS_PARTITIONS = 6
@@ -59,6 +60,8 @@ class BrokerSettings:
         service_host: name by which services beside the brokers reach it, where that is not ``external_host``; it
             gets them a listener of their own, as strict as the external one.
         service_port: that listener's port.
+        metrics_port: port of its JMX metrics, at ``internal_host``; 0 if it has none.
+        controllers_ca: PEM trust store of the controllers' listener, where that is not ``ca``.
     """
 
     id: int
@@ -74,6 +77,8 @@ class BrokerSettings:
     advertised_external_port: int | None = None
     service_host: str = ""
     service_port: int = 0
+    metrics_port: int = 0
+    controllers_ca: str = ""
 
     def listeners(self) -> list[Listener]:
         """Return every listener but the controller's."""
@@ -165,12 +170,12 @@ def server_properties(
     """
     replicas, in_sync = min(3, len(cluster)), min(2, len(cluster))
     listeners = broker.listeners()
-    bound = [(listener.name, listener.port) for listener in listeners] + [("CONTROLLER", broker.controller_port)]
+    bound = [(listener.name, listener.port) for listener in listeners] + [(CONTROLLER_LISTENER, broker.controller_port)]
     properties = {
         "process.roles": "broker,controller",
         "node.id": str(broker.id),
         "controller.quorum.voters": ",".join(f"{b.id}@{b.internal_host}:{b.controller_port}" for b in cluster),
-        "controller.listener.names": "CONTROLLER",
+        "controller.listener.names": CONTROLLER_LISTENER,
         "inter.broker.listener.name": "INTERNAL",
         "listeners": ",".join(f"{name}://{broker.bind}:{port}" for name, port in bound),
         "advertised.listeners": ",".join(listener.advertised for listener in listeners),
@@ -187,7 +192,7 @@ def _security(broker: BrokerSettings, cluster: Sequence[BrokerSettings]) -> dict
     scram = [listener.name for listener in broker.listeners() if listener.name != "INTERNAL"]
     jaas = f"{SCRAM_MECHANISM.lower()}.sasl.jaas.config"
     login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-    protocols = ["INTERNAL:SSL", *(f"{name}:SASL_SSL" for name in scram), "CONTROLLER:SSL"]
+    protocols = ["INTERNAL:SSL", *(f"{name}:SASL_SSL" for name in scram), f"{CONTROLLER_LISTENER}:SSL"]
     return {
         "listener.security.protocol.map": ",".join(protocols),
         "listener.name.internal.ssl.client.auth": "required",
@@ -200,6 +205,7 @@ def _security(broker: BrokerSettings, cluster: Sequence[BrokerSettings]) -> dict
         "ssl.keystore.location": broker.store,
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": broker.ca,
+        "listener.name.controller.ssl.truststore.location": broker.controllers_ca or broker.ca,
         "ssl.enabled.protocols": "TLSv1.3,TLSv1.2",
         "ssl.endpoint.identification.algorithm": "https",
         "ssl.principal.mapping.rules": rf"RULE:^CN=([^,]+),O={ORGANIZATION}$/$1/,DEFAULT",

@@ -37,6 +37,19 @@ mount -t overlay {name} -o lowerdir={data},upperdir={spare}/upper,workdir={spare
 dd if=/dev/zero of={spare}/filler bs=4k >/dev/null 2>&1 || true
 """
 
+# As large as what a broker creates in the time of a fault, many times over; what is free of it stays free.
+_CROWD_MIB = 128
+_CROWD = """
+set -e
+mkdir -p {spare}
+mount -t tmpfs -o size={size}m,mode=0755 {name} {spare}
+mkdir {spare}/upper {spare}/work
+chown --reference={data} {spare}/upper
+chmod --reference={data} {spare}/upper
+dd if=/dev/zero of={spare}/filler bs=1M count={filled} >/dev/null 2>&1
+mount -t overlay {name} -o lowerdir={data},upperdir={spare}/upper,workdir={spare}/work {data}
+"""
+
 _READ_ONLY = """
 set -e
 mount --bind {data} {data}
@@ -99,6 +112,19 @@ class Disk:
             StackError: it is read-only now, or a mount failed.
         """
         self._make(FULL, _FILL)
+
+    def crowd(self, percent: float) -> None:
+        """Leave so little space on it that a share of it is used, and enough for a broker to go on for some minutes.
+
+        What the broker creates meanwhile is in memory, and gone with the fault: checkpoints, which it writes again.
+
+        Raises:
+            StackError: a fault is in force already, or a mount failed.
+        """
+        if found := self.fault():
+            raise StackError(f"{self._data} is {found} already", hint="undo that first")
+        script = _CROWD.replace("{size}", str(_CROWD_MIB)).replace("{filled}", str(round(_CROWD_MIB * percent / 100)))
+        self._make(FULL, script)
 
     def read_only(self) -> None:
         """Let nothing be created on it; nothing happens if that is so.

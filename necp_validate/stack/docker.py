@@ -17,9 +17,11 @@ from docker.types import EndpointConfig
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
+from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS
 from necp_validate.stack.base import RECORDER
 from necp_validate.stack.config import (
     BROKERS,
@@ -38,6 +40,7 @@ from necp_validate.stack.docker_service import ContainerService, GatewayContaine
 from necp_validate.stack.docker_usage import ContainerUsage
 from necp_validate.stack.faulty import FaultyStack
 from necp_validate.stack.gateway import GATEWAY, PlayersAddress, gateway_environment, require_alone
+from necp_validate.stack.jmx import CONFIG_FILE
 from necp_validate.stack.layout import ClusterLayout
 from necp_validate.stack.options import StackOptions
 from necp_validate.stack.packet_filter import find_program
@@ -45,12 +48,13 @@ from necp_validate.stack.player_links import DockerPlayerLinks
 from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.protocol import GATEWAY_NODE, BrokerSample, Progress
 from necp_validate.stack.runtime import KafkaRuntime, load_runtime
-from necp_validate.stack.service import COLLECTOR, CORE, ServiceKind
+from necp_validate.stack.service import COLLECTOR, CORE, ServiceKind, publisher_of
 from necp_validate.stack.workdir import disown, new_directory, sweep
 
 HOST = "127.0.0.1"
 _INTERNAL, _EXTERNAL, _SERVICE, _CONTROLLER = 9093, 9094, 9095, 9092
-_HTTP, _METRICS = 8080, 9090
+_HTTP, _METRICS, _JMX = 8080, 9090, 9404
+_AGENT = "/opt/kafka/jmx.jar"
 _GATEWAY_HTTP, _GATEWAY_METRICS, _UDP, _WEBSOCKET = 8081, 9091, 7777, 8080
 _GATEWAY_ALIAS, _GATEWAY_NUMBER = "gateway", 21
 _FOLDER = "/stack"
@@ -109,7 +113,11 @@ class DockerStack(FaultyStack[ManagedContainer]):
         ports = self._ports()
         self._network = f"necp-{self._id}"
         _, prefix = create_network(self._client, self._network, self._id)
-        settings = [_settings(broker, f"{prefix}{10 + broker}", port) for broker, port in enumerate(ports, start=1)]
+        metrics_port = 0 if self._jmx is None else _JMX
+        settings = [
+            _settings(broker, f"{prefix}{10 + broker}", port, metrics_port)
+            for broker, port in enumerate(ports, start=1)
+        ]
         self._layout = ClusterLayout.create(
             self._directory,
             settings,
@@ -149,7 +157,12 @@ class DockerStack(FaultyStack[ManagedContainer]):
             aot = self._aot.record_options(Path(_AOT_FOLDER) / self._recording.name)
         home = f"{_FOLDER}/broker-{broker}"
         directives = compiler_options(f"{home}/{self.layout.directives_file(broker).name}")
-        options = [*self._jvm.arguments(), *directives, *aot, *LOGGING_OPTIONS, "-cp", class_path(runtime)]
+        options = [*self._jvm.arguments(), *directives, *aot, *LOGGING_OPTIONS]
+        if self._jmx is not None:
+            settings = self.layout.settings[broker]
+            address = f"{settings.internal_host}:{settings.metrics_port}"
+            options.append(self._jmx.option(_AGENT, address, f"{home}/{CONFIG_FILE}"))
+        options += ["-cp", class_path(runtime)]
         words = [JAVA, *options, "kafka.Kafka", f"{home}/server.properties"]
         return _logged(words, f"broker-{broker}")
 
@@ -159,6 +172,8 @@ class DockerStack(FaultyStack[ManagedContainer]):
             str(self.layout.pki): (f"{_FOLDER}/pki", "ro"),
             str(self.layout.home(broker)): (f"{_FOLDER}/broker-{broker}", "rw"),
         }
+        if self._jmx is not None:
+            binds[str(self._jmx.jar.resolve())] = (_AGENT, "ro")
         if self._aot is not None:
             binds[str(self._aot.path.parent)] = (_AOT_FOLDER, "rw" if self._recording else "ro")
         return self._run(
@@ -233,6 +248,12 @@ class DockerStack(FaultyStack[ManagedContainer]):
         self._services.append(service)
         return service
 
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ContainerService:
+        """Start the publisher of a domain in a container."""
+        return self._start_plain(
+            publisher_of(domain), f"publisher-{domain}", {"PUBLISHER_DOMAIN": str(domain), **env}, {}
+        )
+
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> GatewayContainer:
         """Start the real-time gateway in a container, at the same address as the one before."""
         require_alone(self._services)
@@ -266,10 +287,18 @@ class DockerStack(FaultyStack[ManagedContainer]):
         endpoint: Mapping[str, Any],
     ) -> tuple[ManagedContainer, int, int]:
         """Start a service in a container; return it and the published ports of its HTTP endpoint and metrics."""
-        ca = f"{_FOLDER}/ca.pem"
+        ca, secrets = f"{_FOLDER}/ca.pem", f"{_FOLDER}/secrets"
+        password = self.layout.password_file(kind.principal)
         servers = [f"{settings.service_host}:{settings.service_port}" for settings in self.layout.settings.values()]
         client = {**self.layout.client_config(kind.principal, servers), "ssl.ca.location": ca}
-        full = {**kind.environment(instance, client, http_port=ports[0], metrics_port=ports[1]), **env}
+        given = kind.environment(
+            instance,
+            client,
+            http_port=ports[0],
+            metrics_port=ports[1],
+            password_file=f"{secrets}/{password.name}",
+        )
+        full = {**given, **env}
         http_port, metrics_port = free_ports(2, HOST)
         published = {f"{full['HTTP_PORT']}/tcp": (HOST, http_port), f"{full['METRICS_PORT']}/tcp": (HOST, metrics_port)}
         try:
@@ -279,7 +308,8 @@ class DockerStack(FaultyStack[ManagedContainer]):
             container = self._run(
                 instance,
                 _logged(["python3", "-m", kind.module], instance),
-                {**binds, str(self.layout.ca): (ca, "ro")},
+                # The folder: a file that is replaced would stay as it was in a container that has only the file.
+                {**binds, str(self.layout.ca): (ca, "ro"), str(password.parent): (secrets, "ro")},
                 ports=published,
                 endpoint=endpoint,
                 memory=_SERVICE_MEMORY,
@@ -384,7 +414,7 @@ class DockerStack(FaultyStack[ManagedContainer]):
         return stack
 
 
-def _settings(broker: int, address: str, port: int) -> BrokerSettings:
+def _settings(broker: int, address: str, port: int, metrics_port: int) -> BrokerSettings:
     name = broker_principal(broker)
     return BrokerSettings(
         id=broker,
@@ -396,10 +426,12 @@ def _settings(broker: int, address: str, port: int) -> BrokerSettings:
         controller_port=_CONTROLLER,
         log_dir=f"{_FOLDER}/{name}/data",
         store=f"{_FOLDER}/pki/{name}.store.pem",
-        ca=f"{_FOLDER}/pki/ca.pem",
+        ca=f"{_FOLDER}/pki/{TRUSTED}",
+        controllers_ca=f"{_FOLDER}/pki/{TRUSTED_BY_CONTROLLERS}",
         advertised_external_port=port,
         service_host=name,
         service_port=_SERVICE,
+        metrics_port=metrics_port,
     )
 
 

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
-from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL
+from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain, Operation
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
 from necp_validate.stack.protocol import (
@@ -26,6 +26,7 @@ from necp_validate.stack.protocol import (
     PlayerTls,
     PlayerVariant,
     Progress,
+    ServiceHandle,
     StackDescription,
 )
 from necp_validate.stack.provision import admin_client
@@ -204,9 +205,44 @@ class ExternalStack:
         """Refuse."""
         _not_ours(f"broker {broker} cannot be resumed")
 
+    def services(self) -> tuple[ServiceHandle, ...]:
+        """Return nothing: none is started from here."""
+        return ()
+
+    def broker_metrics(self) -> None:
+        """Return nothing: what the brokers export is not known here."""
+
     def renew_certificate(self, broker: int) -> int:
         """Refuse."""
         _not_ours(f"broker {broker} gets its certificates from somebody else")
+
+    def rotate_password(self, principal: str) -> None:
+        """Refuse."""
+        _not_ours(f"the password of {principal} is changed by somebody else")
+
+    def password_file(self, principal: str) -> Path | None:
+        """Return nothing: passwords are in the file that describes the cluster, and stay."""
+        return None
+
+    def reload_certificate(self, broker: int, *, validity_days: float | None = None) -> int:
+        """Refuse."""
+        _not_ours(f"broker {broker} gets its certificates from somebody else")
+
+    def renew_client_certificate(self, name: str = ADMIN) -> int:
+        """Refuse."""
+        _not_ours(f"{name} gets its certificates from somebody else")
+
+    def roll_authority(self) -> None:
+        """Refuse."""
+        _not_ours("whom its brokers trust is not decided here")
+
+    def revoke_access(self, principal: str, topic: str, operation: Operation) -> None:
+        """Refuse."""
+        _not_ours(f"what {principal} may do on {topic} is not decided here")
+
+    def grant_access(self, principal: str, topic: str, operation: Operation) -> None:
+        """Refuse."""
+        _not_ours(f"what {principal} may do on {topic} is not decided here")
 
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Refuse."""
@@ -238,6 +274,10 @@ class ExternalStack:
     def fill_disk(self, broker: int) -> None:
         """Refuse."""
         _not_ours(f"the disk of broker {broker} cannot be filled")
+
+    def crowd_disk(self, broker: int, percent: float) -> None:
+        """Refuse."""
+        _not_ours(f"the disk of broker {broker} cannot be filled to {percent:g}%")
 
     def free_disk(self, broker: int) -> None:
         """Do nothing: nothing was filled."""
@@ -329,6 +369,17 @@ class ExternalStack:
     def audit_keyring(self) -> Path:
         """Refuse."""
         _not_ours("the audit trail cannot be opened")
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ExternalService:
+        """Start nothing: a publisher of somebody else's would have a limit and a token that nobody has told us.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"{self._settings.file}: the target has no publisher of {domain} events that this suite could flood",
+            hint="leave the experiment security/producer-limit out",
+        )
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> ExternalGateway:
         """Return the gateway that the file names.

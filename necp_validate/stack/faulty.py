@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping
 from typing import Unpack
 
 from necp_validate.results import StackError, UsageError
-from necp_validate.stack.base import Broker, BrokerStack
+from necp_validate.stack.base import Broker
 from necp_validate.stack.disks import Disk
 from necp_validate.stack.fault_guard import FaultGuard
 from necp_validate.stack.links import Links, require_link, require_node
 from necp_validate.stack.options import StackOptions
 from necp_validate.stack.player_links import PlayerLinks
 from necp_validate.stack.protocol import FAULT_KINDS, GATEWAY_NODE, FaultUnavailable
+from necp_validate.stack.rotating import RotatingStack
 
 _NO_GATEWAY = "use a scenario with players"
 
 
-class FaultyStack(BrokerStack[Broker]):
+class FaultyStack(RotatingStack[Broker]):
     """A stack with faults in its links and disks.
 
     The system itself is asked what is in force: what another command has left is found, and undone, too.
@@ -97,8 +98,15 @@ class FaultyStack(BrokerStack[Broker]):
         """Leave no space for whatever a broker creates from now on."""
         self._break_disk("disk-full", broker, Disk.fill)
 
+    def crowd_disk(self, broker: int, percent: float) -> None:
+        """Let a broker's disk be used to a percentage, with space enough to go on."""
+        disk = self._disk(broker)
+        self._require("disk-full")
+        self._watch()
+        disk.crowd(percent)
+
     def free_disk(self, broker: int) -> None:
-        """Undo ``fill_disk``; the data is as it was."""
+        """Undo ``fill_disk`` and ``crowd_disk``; the data is as it was."""
         self._mend_disk(broker)
 
     def read_only_disk(self, broker: int) -> None:

@@ -155,6 +155,7 @@ def start_gateway_process(
     address: PlayersAddress,
     *,
     log: Path,
+    password_file: Path | None = None,
     detached: bool = False,
     command: Sequence[str] = (),
 ) -> GatewayProcess:
@@ -166,6 +167,7 @@ def start_gateway_process(
         env: configuration on top, the certificates among it.
         address: where players reach it.
         log: file for its output.
+        password_file: where its password is; without it, it is in the environment.
         detached: let it outlive this process.
         command: what to run instead of the gateway itself.
 
@@ -173,7 +175,17 @@ def start_gateway_process(
         StackError: it cannot be started.
     """
     make = GatewayProcess.at(address)
-    return start_process(GATEWAY, instance, client, env, make=make, log=log, detached=detached, command=command)
+    return start_process(
+        GATEWAY,
+        instance,
+        client,
+        env,
+        make=make,
+        log=log,
+        password_file=password_file,
+        detached=detached,
+        command=command,
+    )
 
 
 def require_alone(running: Sequence[object]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from necp_validate.events.topics import PRINCIPALS
 from necp_validate.results import UsageError
+from necp_validate.stack.authorities import TRUSTED, Authorities
 from necp_validate.stack.config import (
     COMPILER_DIRECTIVES,
     SCRAM_MECHANISM,
@@ -19,7 +20,7 @@ from necp_validate.stack.config import (
     write_properties,
 )
 from necp_validate.stack.keyring import make_keyring
-from necp_validate.stack.pki import AdminPki, Authority, PlayersPki
+from necp_validate.stack.pki import AdminPki, PlayersPki
 from necp_validate.stack.protocol import ADMIN, FaultUnavailable, ListenerInfo
 from necp_validate.stack.runtime import KafkaRuntime
 from necp_validate.stack.storage import bootstrap_snapshot, format_directory, new_cluster_id
@@ -35,14 +36,14 @@ class ClusterLayout:
     Args:
         directory: the stack's working directory.
         settings: of every broker, by id.
-        passwords: SCRAM password of every principal.
-        authority: issues certificates; None for who has only attached to the stack. Its key is never written down.
+        passwords: SCRAM password of every principal, as it is now.
+        authorities: issue certificates; None for who has only attached to the stack. Their keys are never written down.
     """
 
     directory: Path
     settings: Mapping[int, BrokerSettings]
-    passwords: Mapping[str, str]
-    authority: Authority | None = None
+    passwords: dict[str, str]
+    authorities: Authorities | None = None
 
     @classmethod
     def create(
@@ -67,10 +68,12 @@ class ClusterLayout:
             StackError: Kafka's storage tool failed.
         """
         passwords = {name: secrets.token_urlsafe(18) for name in (*PRINCIPALS, ADMIN)}
-        authority = Authority(directory / _PKI)
+        authorities = Authorities(directory / "authorities", directory / _PKI)
         by_id = {one.id: one for one in settings}
-        layout = cls(directory=directory, settings=by_id, passwords=passwords, authority=authority)
-        layout.admin.issue(authority)
+        layout = cls(directory=directory, settings=by_id, passwords=passwords, authorities=authorities)
+        for principal, password in passwords.items():
+            layout.keep_password(principal, password)
+        authorities.issue_admin(layout.admin)
         layout.players.issue(gateway_hosts)
         make_keyring(layout.keyring)
         snapshot, cluster_id = bootstrap_snapshot(runtime), new_cluster_id()
@@ -89,8 +92,8 @@ class ClusterLayout:
 
     @property
     def ca(self) -> Path:
-        """Certificate of the authority."""
-        return self.pki / "ca.pem"
+        """Certificates of the authorities that are trusted."""
+        return self.pki / TRUSTED
 
     @property
     def admin(self) -> AdminPki:
@@ -107,17 +110,48 @@ class ClusterLayout:
         """Keys of the audit trail, in a folder of their own, which the event cores share."""
         return self.directory / "audit" / "keyring.sqlite"
 
-    def issue_certificate(self, broker: int) -> int:
+    def issue_certificate(self, broker: int, validity_days: float | None = None) -> int:
         """Issue a broker's certificate, in the place of the one that it has; returns its serial number.
+
+        Args:
+            broker: node id.
+            validity_days: until when; as long as usual by default.
 
         Raises:
             FaultUnavailable: this process does not have the authority's key.
         """
-        if self.authority is None:
-            raise FaultUnavailable("needs the authority's key, which only the command that brought the stack up has")
         settings, name = self.settings[broker], broker_principal(broker)
         hosts = dict.fromkeys((settings.internal_host, settings.external_host, name, "localhost", "127.0.0.1"))
-        return self.authority.issue_server(name, list(hosts)).serial
+        return self.issuer.issue_server(name, list(hosts), validity_days).serial
+
+    @property
+    def issuer(self) -> Authorities:
+        """Who issues certificates.
+
+        Raises:
+            FaultUnavailable: this process does not have the authority's key.
+        """
+        if self.authorities is None:
+            raise FaultUnavailable("needs the authority's key, which only the command that brought the stack up has")
+        return self.authorities
+
+    def password_file(self, principal: str) -> Path:
+        """Return the file of a principal's password, in a folder of its own that can be mounted into a container."""
+        return self.directory / "secrets" / principal / "password"
+
+    def keep_password(self, principal: str, password: str) -> None:
+        """Take down a principal's password; whoever watches its file finds the new one whole."""
+        self.passwords[principal] = password
+        path = self.password_file(principal)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_suffix(".new")
+        new.touch(mode=0o600)
+        new.write_text(password, encoding="utf-8")
+        new.replace(path)
+
+    def certificate(self, broker: int) -> Path:
+        """Return the file of a broker's certificate, its chain included."""
+        return self.pki / f"{broker_principal(broker)}.cert.pem"
 
     def home(self, broker: int) -> Path:
         """Return the folder of one broker."""

@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
+from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS
 from necp_validate.stack.base import RECORDER
 from necp_validate.stack.config import BROKERS, LOGGING_OPTIONS, BrokerSettings, broker_principal, compiler_options
 from necp_validate.stack.death import last_words
@@ -25,6 +27,7 @@ from necp_validate.stack.gateway import (
     require_alone,
     start_gateway_process,
 )
+from necp_validate.stack.jmx import CONFIG_FILE, JmxAgent
 from necp_validate.stack.layout import ClusterLayout
 from necp_validate.stack.local_links import NEEDS, LocalLinks, group_of, host_program
 from necp_validate.stack.player_links import LocalPlayerLinks
@@ -32,9 +35,9 @@ from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.protocol import BrokerSample, Progress
 from necp_validate.stack.root import root_shell
-from necp_validate.stack.runtime import KafkaRuntime, load_runtime
+from necp_validate.stack.runtime import KafkaRuntime, load_jmx_agent, load_runtime
 from necp_validate.stack.sampling import DiskCounter, sample_process
-from necp_validate.stack.service import COLLECTOR, CORE, ProcessService, ServiceKind, start_process
+from necp_validate.stack.service import COLLECTOR, CORE, ProcessService, ServiceKind, publisher_of, start_process
 from necp_validate.stack.workdir import disown, new_directory, stack_id, sweep
 
 HOST = "127.0.0.1"
@@ -83,16 +86,21 @@ class LocalStack(FaultyStack[ManagedProcess]):
 
     def _ports(self) -> list[int]:
         if self._base_port is None:
-            return free_ports(3 * BROKERS, HOST)
-        fixed = [self._base_port + 10 * number + offset for number in range(BROKERS) for offset in (2, 3, 4)]
+            return free_ports(self._ports_each * BROKERS, HOST)
+        offsets = (2, 3, 4, 5)[: self._ports_each]
+        fixed = [self._base_port + 10 * number + offset for number in range(BROKERS) for offset in offsets]
         require_free(fixed, HOST)
         return fixed
 
-    @staticmethod
-    def _plan(directory: Path, ports: Sequence[int]) -> list[BrokerSettings]:
+    @property
+    def _ports_each(self) -> int:
+        return 3 if self._jmx is None else 4
+
+    def _plan(self, directory: Path, ports: Sequence[int]) -> list[BrokerSettings]:
         plan = []
+        each = self._ports_each
         for broker in range(1, BROKERS + 1):
-            controller, internal, external = ports[3 * (broker - 1) : 3 * broker]
+            controller, internal, external, *metrics = ports[each * (broker - 1) : each * broker]
             plan.append(
                 BrokerSettings(
                     id=broker,
@@ -102,9 +110,11 @@ class LocalStack(FaultyStack[ManagedProcess]):
                     internal_port=internal,
                     external_port=external,
                     controller_port=controller,
+                    metrics_port=metrics[0] if metrics else 0,
                     log_dir=str(directory / f"broker-{broker}" / "data"),
                     store=str(directory / "pki" / f"{broker_principal(broker)}.store.pem"),
-                    ca=str(directory / "pki" / "ca.pem"),
+                    ca=str(directory / "pki" / TRUSTED),
+                    controllers_ca=str(directory / "pki" / TRUSTED_BY_CONTROLLERS),
                 )
             )
         return plan
@@ -126,13 +136,21 @@ class LocalStack(FaultyStack[ManagedProcess]):
         directives = compiler_options(str(self.layout.directives_file(broker)))
         command = runtime.command(
             "kafka.Kafka",
-            options=[*self._jvm.arguments(), *directives, *aot_options, *LOGGING_OPTIONS],
+            options=[*self._jvm.arguments(), *directives, *aot_options, *LOGGING_OPTIONS, *self._agent(broker)],
             arguments=[str(self.layout.properties_file(broker))],
         )
         group = group_of(broker)
         self._grouped = group is not None
         log = self._broker_log(broker)
         self._brokers[broker] = ManagedProcess.spawn(command, log=log, detached=self._detached, group=group)
+
+    def _agent(self, broker: int) -> list[str]:
+        """Return the Java option for a broker's metrics, if there are to be any."""
+        settings, config = self.layout.settings[broker], self.layout.home(broker) / CONFIG_FILE
+        if not settings.metrics_port:
+            return []
+        jar = self._jmx.jar if self._jmx is not None else load_jmx_agent()
+        return [JmxAgent.option(str(jar), f"{HOST}:{settings.metrics_port}", str(config))]
 
     def _end(self) -> None:
         for process in self._brokers.values():
@@ -149,10 +167,24 @@ class LocalStack(FaultyStack[ManagedProcess]):
         return self._start_service(COLLECTOR, instance, {"COLLECTOR_LOG_DIR": str(self.logs), **env})
 
     def _start_service(self, kind: ServiceKind, instance: str, env: Mapping[str, str]) -> ProcessService:
-        client, log = self.client_config(kind.principal), self.logs / f"{instance}.log"
-        service = start_process(kind, instance, client, env, make=ProcessService, log=log, detached=self._detached)
+        service = start_process(
+            kind,
+            instance,
+            self.client_config(kind.principal),
+            env,
+            make=ProcessService,
+            log=self.logs / f"{instance}.log",
+            password_file=self.layout.password_file(kind.principal),
+            detached=self._detached,
+        )
         self._services.append(service)
         return service
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ProcessService:
+        """Start the publisher of a domain."""
+        return self._start_service(
+            publisher_of(domain), f"publisher-{domain}", {"PUBLISHER_DOMAIN": str(domain), **env}
+        )
 
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Return a place for a file that services read: as it is here, and as they see it."""
@@ -165,7 +197,15 @@ class LocalStack(FaultyStack[ManagedProcess]):
         certificate, key = self.layout.players.gateway()
         given = gateway_environment(address, str(certificate), str(key), str(self.player_tls().ca))
         client, log = self.client_config(GATEWAY.principal), self.logs / f"{instance}.log"
-        service = start_gateway_process(instance, client, {**given, **env}, address, log=log, detached=self._detached)
+        service = start_gateway_process(
+            instance,
+            client,
+            {**given, **env},
+            address,
+            log=log,
+            password_file=self.layout.password_file(GATEWAY.principal),
+            detached=self._detached,
+        )
         self._services.append(service)
         self._links_again()
         return service

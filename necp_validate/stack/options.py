@@ -20,6 +20,7 @@ class StackOptions(TypedDict, total=False):
         overrides: broker properties that replace the ones decided here.
         kafka_version: version of Kafka.
         detached: let the brokers outlive this process.
+        jmx_rules: let brokers export these of their JMX beans over HTTP (see ``stack.jmx``); none if None.
         use_aot: start faster with Java's AOT cache; where there is none, record one while the stack runs.
         on_launched: called when the brokers are there, long before they are ready.
     """
@@ -31,5 +32,6 @@ class StackOptions(TypedDict, total=False):
     overrides: Mapping[str, str] | None
     kafka_version: str
     detached: bool
+    jmx_rules: str | None
     use_aot: bool
     on_launched: Callable[[], None] | None

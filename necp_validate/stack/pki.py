@@ -17,7 +17,10 @@ from necp_validate.results import StackError
 from necp_validate.stack.protocol import ADMIN, ClientVariant, PlayerTls, PlayerVariant
 
 ORGANIZATION = "necp-validate"
-VALIDITY_DAYS = 30
+RENEW_AFTER_DAYS = 30
+"""How old a broker's certificate becomes before it is renewed."""
+VALIDITY_DAYS = 3 * RENEW_AFTER_DAYS
+"""So long that one which is due for renewal is still far from the 30 days before its end at which alerts begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,21 +66,27 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         self.ca_path = directory / "ca.pem"
-        self.ca_path.write_bytes(self._cert.public_bytes(serialization.Encoding.PEM))
+        self.ca_path.write_bytes(self.pem)
 
-    def issue_server(self, name: str, hosts: Sequence[str]) -> KeyPair:
+    @property
+    def pem(self) -> bytes:
+        """Its certificate."""
+        return self._cert.public_bytes(serialization.Encoding.PEM)
+
+    def issue_server(
+        self, name: str, hosts: Sequence[str], *, validity_days: float | None = None, directory: Path | None = None
+    ) -> KeyPair:
         """Issue a broker's certificate: server and client, since brokers call each other.
 
         Args:
             name: common name, which is also its Kafka principal.
             hosts: names and addresses that clients may use for it.
+            validity_days: until when; the authority's own by default.
+            directory: where its files go; beside the authority's by default.
         """
-        return self._issue(
-            name,
-            hosts,
-            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
-            self.validity_days,
-        )
+        days = self.validity_days if validity_days is None else validity_days
+        usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        return self._issue(name, hosts, usages, days, directory=directory)
 
     def issue_endpoint(self, name: str, hosts: Sequence[str]) -> KeyPair:
         """Issue the certificate of a server that is nobody's client.
@@ -153,7 +162,7 @@ class Authority:
         )
 
     def _write(self, directory: Path, name: str, key: ec.EllipticCurvePrivateKey, cert: x509.Certificate) -> KeyPair:
-        chain = cert.public_bytes(serialization.Encoding.PEM) + self.ca_path.read_bytes()
+        chain = cert.public_bytes(serialization.Encoding.PEM) + self.pem
         secret = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -194,7 +203,7 @@ class AdminPki:
     def issue(self, authority: Authority) -> None:
         """Issue all of them; nothing but their time, or their authority, tells them apart."""
         folders = self._folders
-        authority.issue_client(ADMIN)
+        authority.issue_client(ADMIN, directory=folders["valid"])
         authority.issue_client(ADMIN, validity_days=-1, directory=folders["expired"])
         authority.issue_client(
             ADMIN, validity_days=2 * _NOT_YET_DAYS, starts_in_days=_NOT_YET_DAYS, directory=folders["not-yet-valid"]

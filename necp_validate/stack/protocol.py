@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from necp_validate.events.topics import Domain, Operation
 from necp_validate.results import StackError
 
 Progress = Callable[[str], None]
@@ -143,6 +144,21 @@ class PlayerTls:
     key: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerMetrics:
+    """Where the brokers export their JMX beans for Prometheus, over HTTP with a login.
+
+    Args:
+        addresses: host and port by node id.
+        user: who logs in.
+        password: with what.
+    """
+
+    addresses: Mapping[int, str]
+    user: str
+    password: str = field(repr=False)
+
+
 @runtime_checkable
 class ServiceHandle(Protocol):
     """One running instance of a service under test, e.g. of the event core."""
@@ -275,6 +291,88 @@ class Stack(Protocol):
             FaultUnavailable: this process cannot issue certificates.
         """
 
+    def rotate_password(self, principal: str) -> None:
+        """Give a principal a new SCRAM password; its services and this process know it from now on.
+
+        Kafka keeps one password for each user and mechanism: until those who watch `password_file` have looked, what
+        connects anew is refused. Connections that are open go on.
+
+        Args:
+            principal: e.g. ``combat-service``.
+
+        Raises:
+            FaultUnavailable: users there are not ours.
+            UsageError: there is no such principal.
+            StackError: the cluster did not take it; the old one is as it was.
+        """
+
+    def password_file(self, principal: str) -> Path | None:
+        """Return the file in which a principal finds its password as it is now; None if there is none.
+
+        Raises:
+            UsageError: the stack has no such principal.
+        """
+
+    def reload_certificate(self, broker: int, *, validity_days: float | None = None) -> int:
+        """Issue a running broker a new certificate and have it serve that at every listener, without a restart.
+
+        Kafka reloads the key stores of its listeners, and of the connections that brokers make to each other. The one
+        thing that it does not reload are the connections that a controller makes to the other controllers: they show
+        the old certificate until the broker's next start. It is accepted there as long as its authority is.
+
+        Args:
+            broker: node id.
+            validity_days: until when it is valid; as long as usual by default.
+
+        Returns:
+            Its serial number.
+
+        Raises:
+            FaultUnavailable: this process cannot issue certificates.
+            StackError: the broker did not take it.
+        """
+
+    def renew_client_certificate(self, name: str = ADMIN) -> int:
+        """Issue a client of the internal listener a new certificate in the place of its old one.
+
+        Kafka's clients read their certificate when they are made: who is made from now on shows the new one.
+
+        Returns:
+            Its serial number.
+
+        Raises:
+            FaultUnavailable: this process cannot issue certificates.
+        """
+
+    def roll_authority(self) -> None:
+        """Let the next authority take the place of the one that issues, under way and without a restart.
+
+        In order: both are trusted, every broker and the super user get certificates of the new one, the old one is
+        trusted no more. Only the controllers' listener trusts it until the brokers' next start: what controllers show
+        each other cannot be changed earlier, see `reload_certificate`.
+
+        Raises:
+            FaultUnavailable: this process cannot issue certificates.
+            StackError: a broker did not take a step; the old authority is still trusted then.
+        """
+
+    def revoke_access(self, principal: str, topic: str, operation: Operation) -> None:
+        """Take away what one principal may do on one topic; it takes a moment to reach every broker.
+
+        Raises:
+            FaultUnavailable: ACLs there are not ours.
+            UsageError: the principal may not do that anyway.
+            StackError: the cluster did not do it.
+        """
+
+    def grant_access(self, principal: str, topic: str, operation: Operation) -> None:
+        """Give back what `revoke_access` has taken; nothing happens if it is allowed.
+
+        Raises:
+            FaultUnavailable: ACLs there are not ours.
+            StackError: the cluster did not do it.
+        """
+
     def broker_alive(self, broker: int) -> bool:
         """Tell whether a broker's process runs (a frozen one does)."""
 
@@ -329,8 +427,18 @@ class Stack(Protocol):
             FaultUnavailable: it cannot be done here.
         """
 
+    def crowd_disk(self, broker: int, percent: float) -> None:
+        """Let a broker's disk be used to a percentage, with space enough to go on for some minutes.
+
+        Raises:
+            FaultUnavailable: it cannot be done here.
+        """
+
     def free_disk(self, broker: int) -> None:
-        """Undo ``fill_disk``; the data is as it was. A broker that has ended is started by ``start_broker``."""
+        """Undo ``fill_disk`` and ``crowd_disk``; the data is as it was.
+
+        A broker that has ended is started by ``start_broker``.
+        """
 
     def read_only_disk(self, broker: int) -> None:
         """Let a broker create nothing on its disk from now on; it ends when it notices, within seconds.
@@ -380,6 +488,12 @@ class Stack(Protocol):
     def broker_logs(self) -> Mapping[int, Path]:
         """Return the brokers' logs by node id, as far as they can be read here."""
 
+    def services(self) -> tuple[ServiceHandle, ...]:
+        """Return every service that was started on it through this object, running or not."""
+
+    def broker_metrics(self) -> BrokerMetrics | None:
+        """Return where the brokers' metrics are; None if they export none that we know of."""
+
     def start_core(self, instance: str, env: Mapping[str, str]) -> ServiceHandle:
         """Start one instance of the event core; see ``ServiceHandle.wait_ready``.
 
@@ -411,6 +525,18 @@ class Stack(Protocol):
 
         Raises:
             FaultUnavailable: services of this stack see no file of ours.
+        """
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ServiceHandle:
+        """Start the publisher of a domain: producers publish at its ``http_url``; see ``ServiceHandle.wait_ready``.
+
+        Args:
+            domain: whose events it takes.
+            env: configuration on top of connection settings and domain; ``PUBLISHER_TOKEN`` at least.
+
+        Raises:
+            StackError: it cannot be started.
+            UsageError: the target has none.
         """
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> GatewayHandle:

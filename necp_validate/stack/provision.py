@@ -85,6 +85,12 @@ def acl_bindings(rules: Sequence[AclRule] = ACLS) -> list[AclBinding]:
     ]
 
 
+def scram_user(name: str, password: str) -> UserScramCredentialAlteration:
+    """Return the change that gives a user this password, in the place of the one before."""
+    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+    return UserScramCredentialUpsertion(name, scram, password.encode())
+
+
 def provision(admin: AdminClient, passwords: Mapping[str, str]) -> None:
     """Create users, topics and ACLs; all requests are under way at the same time.
 
@@ -95,10 +101,7 @@ def provision(admin: AdminClient, passwords: Mapping[str, str]) -> None:
     Raises:
         StackError: the cluster refused one of them.
     """
-    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
-    users: list[UserScramCredentialAlteration] = [
-        UserScramCredentialUpsertion(name, scram, secret.encode()) for name, secret in passwords.items()
-    ]
+    users = [scram_user(name, secret) for name, secret in passwords.items()]
     requests: list[tuple[str, Mapping[Any, Future[Any]]]] = [
         ("user", admin.alter_user_scram_credentials(users, request_timeout=_REQUEST_TIMEOUT_S)),
         ("topic", admin.create_topics(new_topics(), request_timeout=_REQUEST_TIMEOUT_S)),

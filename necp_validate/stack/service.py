@@ -52,7 +52,13 @@ class ServiceKind:
         return {key: value for key, value in env.items() if not key.startswith(own)}
 
     def environment(
-        self, instance: str, client: Mapping[str, str], *, http_port: int, metrics_port: int
+        self,
+        instance: str,
+        client: Mapping[str, str],
+        *,
+        http_port: int,
+        metrics_port: int,
+        password_file: Path | str | None = None,
     ) -> dict[str, str]:
         """Return the environment of one instance.
 
@@ -61,13 +67,17 @@ class ServiceKind:
             client: librdkafka properties of its principal.
             http_port: port of its HTTP endpoint.
             metrics_port: port of its metrics.
+            password_file: where the password is; without it, it is in the environment itself.
         """
+        secret = {"KAFKA_SASL_PASSWORD": client.get("sasl.password", "")}
+        if password_file is not None:
+            secret = {"KAFKA_SASL_PASSWORD_FILE": str(password_file)}
         return {
             "KAFKA_BOOTSTRAP_SERVERS": client["bootstrap.servers"],
             "KAFKA_SECURITY_PROTOCOL": client.get("security.protocol", "PLAINTEXT"),
             "KAFKA_SASL_MECHANISM": client.get("sasl.mechanism", ""),
             "KAFKA_SASL_USERNAME": client.get("sasl.username", ""),
-            "KAFKA_SASL_PASSWORD": client.get("sasl.password", ""),
+            **secret,
             "KAFKA_SSL_CA_LOCATION": client.get("ssl.ca.location", ""),
             "HTTP_PORT": str(http_port),
             "METRICS_PORT": str(metrics_port),
@@ -90,6 +100,16 @@ COLLECTOR = ServiceKind(
     own_variables=("COLLECTOR_",),
 )
 """What makes audit events of the brokers' logs."""
+
+
+def publisher_of(domain: Domain) -> ServiceKind:
+    """Return the publisher of a domain; to Kafka it is the domain's own service."""
+    return ServiceKind(
+        module="necp_validate.reference.publisher",
+        principal=domain.service,
+        instance_variable="PUBLISHER_INSTANCE",
+        own_variables=("PUBLISHER_", "PRODUCER_"),
+    )
 
 
 class HttpService(ABC):
@@ -242,6 +262,7 @@ def start_process(
     *,
     make: Callable[[str, ManagedProcess, int, int], S],
     log: Path,
+    password_file: Path | None = None,
     detached: bool = False,
     command: Sequence[str] = (),
 ) -> S:
@@ -254,6 +275,7 @@ def start_process(
         env: configuration on top.
         make: makes the handle: of name, process, and the ports of HTTP and metrics.
         log: file for its output.
+        password_file: where its password is; without it, it is in the environment.
         detached: let it outlive this process.
         command: what to run instead of the service itself.
 
@@ -261,7 +283,9 @@ def start_process(
         StackError: it cannot be started.
     """
     http_port, metrics_port = free_ports(2)
-    settings = kind.environment(instance, client, http_port=http_port, metrics_port=metrics_port)
+    settings = kind.environment(
+        instance, client, http_port=http_port, metrics_port=metrics_port, password_file=password_file
+    )
     full = {**kind.inherited(os.environ), **settings, **env, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
     try:
         process = ManagedProcess.spawn(command or kind.command, log=log, env=full, detached=detached)

@@ -9,8 +9,10 @@ from necp_validate.results import ClaimResult, Finding, Verdict, worst
 
 # Importing these registers the checks and the judges that they hold.
 from necp_validate.verify import (  # noqa: F401
+    alerts,
     audit,
     availability,
+    breakers,
     delivery,
     drills,
     durability,
@@ -23,6 +25,8 @@ from necp_validate.verify import (  # noqa: F401
     isolation,
     latency,
     leadership,
+    limits,
+    metrics,
     players,
     polls,
     records,

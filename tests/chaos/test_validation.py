@@ -13,6 +13,7 @@ from chaoslib.experiment import ensure_experiment_is_valid
 from typer.testing import CliRunner
 
 from necp_validate.chaos.experiment import (
+    all_experiment_names,
     checked,
     experiment_names,
     experiments_folder,
@@ -40,7 +41,7 @@ def block(d: Document) -> Document:
     return found
 
 
-@pytest.mark.parametrize("name", experiment_names())
+@pytest.mark.parametrize("name", all_experiment_names())
 def test_every_experiment_of_the_suite_is_sound(name: str) -> None:
     """By the suite's own rules, and by Chaos Toolkit's."""
     experiment = load_experiment(name)
@@ -168,6 +169,23 @@ def test_a_mistake_names_its_place_and_the_likely_intention(mistake: str) -> Non
         checked(spoilt, name="x", source="x.json")
     assert caught.value.message.startswith(message)
     assert hint in (caught.value.hint or "")
+
+
+def test_an_experiment_in_a_folder_is_named_with_it_and_no_part_of_a_campaign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = document("core-kill")
+    for path, content in (("a.json", document()), ("security/b.json", inner)):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(json.dumps(content), encoding="utf-8")
+    monkeypatch.setattr("necp_validate.chaos.experiment.experiments_folder", lambda: tmp_path)
+    by_name, by_path = load_experiment("security/b"), load_experiment(tmp_path / "security" / "b.json")
+    assert (experiment_names(), all_experiment_names()) == (["a"], ["a", "security/b"])
+    assert (by_name.name, by_path.name, name_of(inner)) == ("security/b",) * 3
+    assert by_name.slug == "security-b"
+    with pytest.raises(UsageError) as caught:
+        load_experiment("security/c")
+    assert 'did you mean "security/b"?' in (caught.value.hint or "")
 
 
 def test_a_file_that_is_not_json_names_line_and_column(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kafka_bench import OUTCOME, Accounts, Tail, Traffic
@@ -301,9 +302,11 @@ def test_a_shutdown_that_takes_too_long_is_cut_off(brokers: LocalStack) -> None:
         core.kill()
 
 
-def test_wrong_credentials_never_become_healthy(brokers: LocalStack) -> None:
+def test_wrong_credentials_never_become_healthy(brokers: LocalStack, tmp_path: Path) -> None:
     """The service says why it waits instead of pretending."""
-    core = brokers.start_core("core-stranger", {"KAFKA_SASL_PASSWORD": "wrong"})
+    wrong = tmp_path / "password"
+    wrong.write_text("wrong", encoding="utf-8")
+    core = brokers.start_core("core-stranger", {"KAFKA_SASL_PASSWORD_FILE": str(wrong)})
     try:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and "uthentication" not in core.log_tail(200):

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from necp_validate.stack.pki import Authority
+from necp_validate.stack.pki import RENEW_AFTER_DAYS, VALIDITY_DAYS, Authority
 
 
 def _load(path: Path) -> x509.Certificate:
@@ -33,10 +33,11 @@ def test_subject_reads_as_the_mapping_rule_wants_it(tmp_path: Path) -> None:
     assert _load(pair.cert).subject.rfc4514_string() == "CN=admin,O=necp-validate"
 
 
-def test_certificates_last_thirty_days(tmp_path: Path) -> None:
+def test_a_certificate_that_is_due_for_renewal_is_far_from_its_end(tmp_path: Path) -> None:
     cert = _load(Authority(tmp_path).issue_client("admin").cert)
     left = cert.not_valid_after_utc - datetime.now(UTC)
-    assert timedelta(days=29, hours=23) < left <= timedelta(days=30)
+    assert timedelta(days=89, hours=23) < left <= timedelta(days=90)
+    assert VALIDITY_DAYS - RENEW_AFTER_DAYS > 30
 
 
 def test_an_expired_certificate_can_be_issued_for_negative_probes(tmp_path: Path) -> None:

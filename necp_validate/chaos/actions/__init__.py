@@ -4,6 +4,17 @@ An action that breaks something has the rollback that its docstring names; it is
 its effect was seen. Whatever an interrupted experiment leaves in force is undone with the run.
 """
 
+from necp_validate.chaos.actions.alerts import (
+    ask_for_denied,
+    clear_crowded_disks,
+    close_plaintext_listener,
+    crowd_disk,
+    fail_to_log_in,
+    let_certificate_end_soon,
+    open_plaintext_listener,
+    renew_ending_certificates,
+)
+from necp_validate.chaos.actions.breakers import await_breaker, poison_until_open, stop_poison
 from necp_validate.chaos.actions.brokers import (
     kill_below_min_isr,
     kill_broker,
@@ -38,14 +49,22 @@ from necp_validate.chaos.actions.gateway import (
     replace_gateway,
     resume_gateway,
 )
+from necp_validate.chaos.actions.limits import flood_publisher
 from necp_validate.chaos.actions.links import cut_links, heal_links, lossy_links, slow_links
 from necp_validate.chaos.actions.scaling import add_partitions, retire_cores, scale_cores
 from necp_validate.chaos.actions.traffic import hold, watch_flood, watch_poison
 
 __all__ = [
     "add_partitions",
+    "ask_for_denied",
+    "await_breaker",
+    "clear_crowded_disks",
+    "close_plaintext_listener",
+    "crowd_disk",
     "cut_links",
+    "fail_to_log_in",
     "fill_disk",
+    "flood_publisher",
     "free_disks",
     "heal_gateway_link",
     "heal_links",
@@ -54,16 +73,20 @@ __all__ = [
     "kill_broker",
     "kill_core",
     "kill_gateway",
+    "let_certificate_end_soon",
     "lossy_gateway_link",
     "lossy_links",
     "make_disk_read_only",
     "make_disks_writable",
+    "open_plaintext_listener",
     "pause_broker",
     "pause_consumers",
     "pause_core",
     "pause_gateway",
+    "poison_until_open",
     "reconcile_books",
     "renew_certificate",
+    "renew_ending_certificates",
     "replace_cores",
     "replace_gateway",
     "reset_core_clocks",
@@ -80,6 +103,7 @@ __all__ = [
     "start_brokers",
     "step_core_clock",
     "stop_broker",
+    "stop_poison",
     "watch_flood",
     "watch_poison",
 ]

@@ -16,6 +16,7 @@ from confluent_kafka import Message
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import event_types
 from necp_validate.events.topics import Domain
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.config import CoreConfig
 from necp_validate.reference.eventcore.deliveries import Deliveries, Sender
@@ -51,6 +52,7 @@ class AtLeastOnceLoop:
     Args:
         domain: the domain.
         config: configuration of the service.
+        clients: makes its Kafka clients.
         handler: the domain's rules.
         sender: the producer for receipts, dead letters and outputs; shared with other loops.
         metrics: the service's metrics.
@@ -62,6 +64,7 @@ class AtLeastOnceLoop:
         self,
         domain: Domain,
         config: CoreConfig,
+        clients: Clients,
         handler: Handler,
         sender: FlushingSender,
         metrics: CoreMetrics,
@@ -87,7 +90,9 @@ class AtLeastOnceLoop:
             config.workers[domain], self._handle, name=domain.value
         )
         hooks = Hooks(assigned=lambda _: {}, revoked=self._on_revoked, lost=self._on_lost)
-        self.intake = Intake(domain, consumer_config(config.kafka, domain, config.instance), hooks, metrics, held)
+        self.breaker = metrics.breaker(domain, config.breaker)
+        consumer = consumer_config(config.kafka, domain, config.instance)
+        self.intake = Intake(domain, clients, consumer, hooks, metrics, held, self.breaker)
 
     @property
     def ready(self) -> bool:
@@ -136,6 +141,7 @@ class AtLeastOnceLoop:
                     partition=self._dead_letter_partition,
                 )
         self._metrics.batch(self.domain, results, time.perf_counter() - started)
+        self.breaker.record(size, sum(len(result.dead_letters) for result in results))
 
     def _handle(self, task: tuple[int, list[Message]]) -> BatchResult:
         partition, records = task
@@ -184,4 +190,5 @@ class AtLeastOnceLoop:
             "joined": self.intake.joined,
             "brokers_up": self.intake.brokers_up,
             "paused": self.intake.paused,
+            "breaker": self.breaker.describe(),
         }

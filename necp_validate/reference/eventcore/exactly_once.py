@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from threading import Event as Flag
 from typing import Any, Final
 
-from confluent_kafka import Message, Producer, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import event_types
 from necp_validate.events.topics import Domain
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.config import CoreConfig
 from necp_validate.reference.eventcore.economy import EconomyHandler
@@ -43,6 +44,7 @@ class ExactlyOnceLoop:
 
     Args:
         config: configuration of the service.
+        clients: makes its Kafka clients.
         metrics: the service's metrics.
         stop: ends waiting for brokers.
         held: while it is set nothing is read.
@@ -52,7 +54,14 @@ class ExactlyOnceLoop:
     domain: Final = Domain.ECONOMY
 
     def __init__(
-        self, config: CoreConfig, metrics: CoreMetrics, stop: Flag, held: Flag, *, sticky_partition: int
+        self,
+        config: CoreConfig,
+        clients: Clients,
+        metrics: CoreMetrics,
+        stop: Flag,
+        held: Flag,
+        *,
+        sticky_partition: int,
     ) -> None:
         self._metrics = metrics
         self._stop = stop
@@ -62,16 +71,17 @@ class ExactlyOnceLoop:
         self._handler = EconomyHandler(market_partition=sticky_partition)
         self._now_us = Clock(config.clock_offset_file).now_us
         self._receipts = ReceiptBook(self.domain, config.instance, transactional=True, now_us=self._now_us)
-        self._ledger = LedgerReader(ledger_reader_config(config.kafka, config.instance))
+        self._ledger = LedgerReader(clients, ledger_reader_config(config.kafka, config.instance))
         self._transactions = Transactions(
-            lambda: Producer({**transactional_config(config.kafka, config.instance), "logger": log}), stop
+            lambda: clients.producer({**transactional_config(config.kafka, config.instance), "logger": log}), stop
         )
         self._pool: WorkerPool[tuple[int, list[Message]], BatchResult] = WorkerPool(
             config.workers[self.domain], self._handle, name=self.domain.value
         )
         hooks = Hooks(assigned=self._on_assigned, revoked=self._on_gone, lost=self._on_gone)
         consumer = consumer_config(config.kafka, self.domain, config.instance)
-        self.intake = Intake(self.domain, consumer, hooks, metrics, held)
+        self.breaker = metrics.breaker(self.domain, config.breaker)
+        self.intake = Intake(self.domain, clients, consumer, hooks, metrics, held, self.breaker)
 
     @property
     def ready(self) -> bool:
@@ -104,6 +114,7 @@ class ExactlyOnceLoop:
         if self._transactions.commit(outputs, offsets, self.intake.consumer.consumer_group_metadata):
             self._metrics.transactions.labels("committed").inc()
             self._metrics.batch(self.domain, results, busy_s)
+            self.breaker.record(size, sum(len(result.dead_letters) for result in results))
         else:
             self._metrics.transactions.labels("aborted").inc()
             self._recover()
@@ -167,4 +178,5 @@ class ExactlyOnceLoop:
             "joined": self.intake.joined,
             "brokers_up": self.intake.brokers_up,
             "paused": self.intake.paused,
+            "breaker": self.breaker.describe(),
         }

@@ -9,10 +9,11 @@ from threading import Event as Flag
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 
 from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.topics import LEDGER_TOPIC
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore.ledger import Books, ledger_partition
 from necp_validate.reference.eventcore.transactions import error_of
 
@@ -59,11 +60,12 @@ class LedgerReader:
     """Reads ledger partitions up to the end of what is committed.
 
     Args:
-        config: librdkafka configuration of the reader.
+        clients: makes the reader.
+        config: its librdkafka configuration.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._consumer = Consumer({**config, "logger": log})
+    def __init__(self, clients: Clients, config: Mapping[str, Any]) -> None:
+        self._consumer = clients.consumer({**config, "logger": log})
 
     def rebuild(self, partitions: Sequence[int], *, committed: Callable[[], Mapping[int, int]]) -> dict[int, Books]:
         """Rebuild the books of partitions.

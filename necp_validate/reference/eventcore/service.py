@@ -12,11 +12,11 @@ from threading import Thread
 from typing import Any, Final, Protocol
 from zlib import crc32
 
-from confluent_kafka import Producer
 from prometheus_client import start_http_server
 
 from necp_validate.events.topics import TOPICS, Domain
 from necp_validate.reference.audit import Keyring, Trail
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore.at_least_once import AtLeastOnceLoop
 from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.combat import CombatHandler
@@ -76,9 +76,10 @@ class Service:
         self._started = time.monotonic()
         self._failure: str | None = None
         self._metrics = CoreMetrics()
+        self._clients = Clients(config.kafka, config.password_file)
         keyring = config.audit_keyring
         self._trail = None if keyring is None else Trail(Keyring(keyring), config.instance)
-        self._producer = Producer({**producer_config(config.kafka, config.instance), "logger": log})
+        self._producer = self._clients.producer({**producer_config(config.kafka, config.instance), "logger": log})
         self._loops: list[Loop] = [self._loop(domain) for domain in config.domains]
         self._threads = [
             Thread(target=self._run, args=(loop,), name=loop.domain.value, daemon=True) for loop in self._loops
@@ -105,10 +106,12 @@ class Service:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
+        self._clients.start()
         for thread in self._threads:
             thread.start()
         self._stop.wait()
         log.info("stopping")
+        self._clients.close()
         deadline = time.monotonic() + self._config.shutdown_timeout_s
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -144,6 +147,7 @@ class Service:
             "clock_us": self._clock.now_us(),
             "uptime_s": round(time.monotonic() - self._started, 1),
             "domains": domains,
+            "password_taken_us": self._clients.taken_us,
             **({"failure": self._failure} if self._failure else {}),
         }
 
@@ -151,10 +155,13 @@ class Service:
         # Outputs that need no order of their own go to one partition for each instance: requests cost.
         sticky = crc32(self._config.instance.encode()) % TOPICS[domain.dead_letter_topic].partitions
         if domain is Domain.ECONOMY:
-            return ExactlyOnceLoop(self._config, self._metrics, self._stop, self._held, sticky_partition=sticky)
+            return ExactlyOnceLoop(
+                self._config, self._clients, self._metrics, self._stop, self._held, sticky_partition=sticky
+            )
         return AtLeastOnceLoop(
             domain,
             self._config,
+            self._clients,
             self._handler(domain),
             self._producer,
             self._metrics,

@@ -15,6 +15,7 @@ import sys
 import uvloop
 from confluent_kafka import KafkaException
 
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.gateway.config import ConfigError, GatewayConfig, load_config
 from necp_validate.reference.gateway.kafka import KafkaBackbone
 from necp_validate.reference.gateway.service import Service
@@ -29,7 +30,9 @@ def main() -> int:
     )
     try:
         config = load_config()
-        backbone = KafkaBackbone(config.kafka, config.instance)
+        clients = Clients(config.kafka, config.password_file)
+        backbone = KafkaBackbone(clients, config.kafka, config.instance)
+        clients.start()
     except ConfigError as error:
         print(f"gateway: {error}", file=sys.stderr)
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -15,6 +16,7 @@ from necp_validate.reference.environment import (
     flag,
     integer,
     kafka_properties,
+    password_file,
     seconds,
 )
 
@@ -41,6 +43,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         instance: name of this instance.
         kafka: librdkafka's connection properties.
+        password_file: where the password is when it has been changed; None for one that stays.
         udp: host and port for datagrams; port 0 takes a free one, as with every port here.
         websocket: host and port for WebSockets.
         http_port: port of ``/health``.
@@ -59,6 +62,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     instance: str
     kafka: dict[str, str]
+    password_file: Path | None
     udp: tuple[str, int]
     websocket: tuple[str, int]
     http_port: int
@@ -90,6 +94,7 @@ def load_config(env: Mapping[str, str] | None = None) -> GatewayConfig:
     return GatewayConfig(
         instance=env.get("GATEWAY_INSTANCE") or socket.gethostname(),
         kafka=kafka_properties(env),
+        password_file=password_file(env),
         udp=address(env, "UDP_LISTEN_ADDR", ":7777"),
         websocket=address(env, "WEBSOCKET_ADDR", ":8080"),
         http_port=integer(env, "HTTP_PORT", 8081, low=0, high=65_535),

@@ -11,10 +11,11 @@ from threading import Thread
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from necp_validate.events.receipts import Receipt, decode_receipt
 from necp_validate.events.topics import CHAT_TOPIC, RECEIPTS_TOPIC, TOPICS
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.gateway.backbone import ChatRecord, Delivered, Listener
 
 log: Final = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ class KafkaBackbone:
     """Sends players' events, and reads what became of them.
 
     Args:
+        clients: makes its Kafka clients.
         kafka: librdkafka's connection properties.
         instance: name of the gateway.
 
@@ -96,8 +98,9 @@ class KafkaBackbone:
         KafkaException: the configuration is refused.
     """
 
-    def __init__(self, kafka: Mapping[str, str], instance: str) -> None:
-        self._producer = Producer({**producer_config(kafka, instance), "logger": log})
+    def __init__(self, clients: Clients, kafka: Mapping[str, str], instance: str) -> None:
+        self._clients = clients
+        self._producer = clients.producer({**producer_config(kafka, instance), "logger": log})
         self._consumer_config = consumer_config(kafka, instance)
         self._stop = Flag()
         self._ready = Flag()
@@ -165,7 +168,7 @@ class KafkaBackbone:
                 self._hand_over(self._listener.on_delivered, reports)
 
     def _read(self) -> None:
-        consumer = Consumer({**self._consumer_config, "logger": log})
+        consumer = self._clients.consumer({**self._consumer_config, "logger": log})
         try:
             while not self._stop.is_set() and not self._assign(consumer):
                 self._stop.wait(_RETRY_S)

@@ -1,0 +1,237 @@
+"""The monitoring of one run: exporter, Prometheus, the watch over alerts; and what is kept of it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from necp_validate.clients.reader import end_offsets
+from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
+from necp_validate.history import Counted, MonitoringRecord, layout, write_json
+from necp_validate.monitoring import RULE_FILES, measure
+from necp_validate.monitoring.binary import PrometheusMissing, ensure, version_of
+from necp_validate.monitoring.prometheus import HOST, Job, Login, Prometheus
+from necp_validate.monitoring.sampling import ExporterPlan, ListenerTarget
+from necp_validate.monitoring.watch import AlertWatch
+from necp_validate.results import StackError, UsageError
+from necp_validate.stack import Stack
+from necp_validate.stack.ports import free_ports
+from necp_validate.stack.private import write_private
+from necp_validate.stack.process import ManagedProcess
+from necp_validate.stack.protocol import ServiceHandle
+from necp_validate.stack.waiting import wait_until
+from necp_validate.stack.workdir import new_directory
+
+BROKERS_JOB, EXPORTER_JOB = "kafka", "exporter"
+SERVICE_JOBS = ("eventcore", "gateway", "publisher")
+_READY_S = 30.0
+_STOP_S = 5.0
+
+Services = Callable[[], Iterable[tuple[str, ServiceHandle]]]
+"""Yields the job (one of ``SERVICE_JOBS``) and the handle of every service that runs."""
+
+
+class MonitoringRun:
+    """What watches one run. Without a Prometheus it does nothing, and says so in the record.
+
+    Args:
+        stack: whose brokers are watched; it is up.
+        run_dir: where the record goes.
+        interval_s: between two scrapes.
+        services: what else is scraped.
+        rules: files of the rules.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        run_dir: Path,
+        *,
+        interval_s: float,
+        services: Services,
+        rules: Sequence[Path] = RULE_FILES,
+    ) -> None:
+        self._stack = stack
+        self._run_dir = run_dir
+        self._interval_s = interval_s
+        self._services = services
+        self._rules = tuple(rules)
+        self._undo = ExitStack()
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, dict[str, str]]] = {}
+        self.prometheus: Prometheus | None = None
+        self.watch: AlertWatch | None = None
+        self.needs = ""
+        self._version = ""
+        self._begun = 0.0
+        self._begin_ends: dict[str, list[int]] = {}
+        self._logs = measure.LogCount({})
+
+    def start(self, progress: Callable[[str], None] = lambda _: None) -> None:
+        """Start everything; come back when the first alerts have been looked for.
+
+        Raises:
+            StackError: a part did not start, although it is there.
+        """
+        try:
+            progress("preparing Prometheus")
+            binary = ensure()
+        except PrometheusMissing as missing:
+            self.needs = missing.message
+            self._save(MonitoringRecord(needs=self.needs))
+            return
+        self._version = version_of(binary)
+        folder = new_directory()
+        self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        progress(f"starting Prometheus {self._version}")
+        exporter = self._start_exporter(folder)
+        self.prometheus = Prometheus(
+            binary,
+            folder,
+            self._run_dir / "logs" / "prometheus.log",
+            jobs=[*self._broker_job(), exporter, *(Job(name=name, targets={}) for name in SERVICE_JOBS)],
+            rules=self._rules,
+            interval_s=self._interval_s,
+        )
+        self._undo.callback(self.prometheus.stop)
+        self._logs = measure.LogCount(self._stack.broker_logs())
+        self.prometheus.start()
+        self._begun = time.time()
+        self._follow_services()
+        self.watch = AlertWatch(self._run_dir, self._alerts, self._follow_services)
+        self._undo.callback(self.watch.stop)
+        progress("waiting until every target is scraped")
+        wait_until(self._scraped, timeout_s=_READY_S, backoff_s=0.2, message="not every target was scraped")
+        self._begin_ends = self._ends()
+        self.watch.start()
+
+    def _start_exporter(self, folder: Path) -> Job:
+        login, (port,) = Login.new(), free_ports(1, HOST)
+        plan = folder / "exporter.json"
+        write_private(plan, msgspec.json.encode(exporter_plan(self._stack, port, login, self._interval_s)))
+        command = [sys.executable, "-m", "necp_validate.monitoring.exporter", str(plan)]
+        process = ManagedProcess.spawn(command, log=self._run_dir / "logs" / "exporter.log")
+        self._undo.callback(process.terminate, _STOP_S)
+
+        def ready() -> bool:
+            if not process.alive():
+                raise StackError("the exporter ended while it was starting", detail=process.log_tail())
+            return "ready" in process.log_tail(1000).splitlines()
+
+        wait_until(ready, timeout_s=_READY_S, backoff_s=0.05, message="the exporter was not ready")
+        return Job(name=EXPORTER_JOB, targets={f"{HOST}:{port}": {}}, login=login)
+
+    def _broker_job(self) -> list[Job]:
+        metrics = self._stack.broker_metrics()
+        if metrics is None:
+            return []
+        targets = {address: {"broker": str(broker)} for broker, address in metrics.addresses.items()}
+        return [Job(name=BROKERS_JOB, targets=targets, login=Login(user=metrics.user, password=metrics.password))]
+
+    def _alerts(self) -> Sequence[Mapping[str, object]]:
+        assert self.prometheus is not None
+        found: Sequence[Mapping[str, object]] = self.prometheus.api("/alerts")["alerts"]
+        return found
+
+    def _follow_services(self) -> None:
+        """Let Prometheus scrape the services that run now."""
+        assert self.prometheus is not None
+        now: dict[str, dict[str, dict[str, str]]] = {name: {} for name in SERVICE_JOBS}
+        for job, service in self._services():
+            now[job][urlsplit(service.metrics_url).netloc] = {"service": service.name}
+        with self._lock:
+            for job, targets in now.items():
+                if self._known.get(job, {}) != targets:
+                    self.prometheus.set_targets(job, targets)
+                    self._known[job] = targets
+
+    def _scraped(self) -> bool:
+        """Whether everything that should be scraped has been, and the rules have been evaluated."""
+        targets = self._targets()
+        expected = sum(len(targets) for targets in self._known.values()) + len(self._broker_job()) * 3 + 1
+        assert self.prometheus is not None
+        # Recorded from several jobs: where it is, brokers, exporter and rules work together.
+        recorded = not self._broker_job() or bool(self.prometheus.query("kafka_server_plaintext_connections_active"))
+        return len(targets) >= expected and all(targets.values()) and recorded
+
+    def _targets(self) -> dict[str, bool]:
+        assert self.prometheus is not None
+        active = self.prometheus.api("/targets", state="active")["activeTargets"]
+        return {f"{one['labels']['job']} {one['labels']['instance']}": one["health"] == "up" for one in active}
+
+    def _ends(self) -> dict[str, list[int]]:
+        return end_offsets(self._stack.client_config(VERIFIER_PRINCIPAL), [domain.topic for domain in Domain])
+
+    def finish(self) -> None:
+        """Take the last values, once nothing is under way any more, and write the record."""
+        if self.prometheus is None or self.watch is None:
+            return
+        time.sleep(2.5 * self._interval_s)  # what happened last has been scraped, and alerts evaluated on it
+        counted = [*self._logs.counted(), *measure.open_connections(self._stack)]
+        elapsed_s = time.time() - self._begun + 60.0
+        self.watch.stop()
+        record = MonitoringRecord(
+            prometheus=self._version,
+            begin_us=self.watch.begin_us,
+            end_us=self.watch.end_us,
+            looks=self.watch.looks,
+            missed=self.watch.missed,
+            interval_s=self._interval_s,
+        )
+        with contextlib.suppress(StackError):  # a Prometheus that has gone leaves what it had told: alerts, no values
+            record = self._measured(record, elapsed_s, [*counted, *measure.log_growth(self._begin_ends, self._ends())])
+        self._save(record)
+
+    def _measured(self, record: MonitoringRecord, elapsed_s: float, counted: Sequence[Counted]) -> MonitoringRecord:
+        assert self.prometheus is not None
+        values = [*measure.values_over_the_run(self.prometheus, elapsed_s), *measure.values_at_the_end(self.prometheus)]
+        scrapes = self.prometheus.query(f"avg by (job) (avg_over_time(scrape_duration_seconds[{round(elapsed_s)}s]))")
+        return replace(
+            record,
+            rules=measure.rules_of(self.prometheus),
+            targets=self._targets(),
+            values=tuple(values),
+            points=tuple(measure.lag_over_the_run(self.prometheus, elapsed_s)),
+            counted=tuple(counted),
+            scrape_s={labels["job"]: round(seconds, 4) for labels, seconds in scrapes},
+        )
+
+    def _save(self, record: MonitoringRecord) -> None:
+        write_json(self._run_dir / layout.MONITORING, record)
+
+    def stop(self) -> None:
+        """End everything and remove its files; may be called at any time, more than once."""
+        self._undo.close()
+
+
+def exporter_plan(stack: Stack, port: int, login: Login, interval_s: float) -> ExporterPlan:
+    """What the exporter is to be told of a stack."""
+    try:
+        internal = stack.internal_client_config()
+    except UsageError:
+        internal = None
+    brokers = {str(one.broker): one.address for one in stack.listeners() if one.name == "internal"}
+    certificate = stack.client_certificates().get("valid")
+    return ExporterPlan(
+        port=port,
+        user=login.user,
+        password=login.password,
+        interval_s=interval_s,
+        client=stack.client_config(VERIFIER_PRINCIPAL),
+        internal=internal,
+        brokers=brokers if internal is not None else {},
+        listeners=tuple(
+            ListenerTarget(name=one.name.upper(), broker=one.broker, address=one.address) for one in stack.listeners()
+        ),
+        certificate=None if certificate is None else (str(certificate[0]), str(certificate[1])),
+    )

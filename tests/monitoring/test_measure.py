@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from necp_validate.clients.broker_state import protocols_of, read_disks
+from necp_validate.clients.connection import Fields
+from necp_validate.monitoring.measure import LogCount, increase, log_growth, window_s
+
+DISKS = bytes.fromhex("00000000" "0000" "02" "0000" "06") + b"/data" + bytes.fromhex(
+    "01" "00000000000003e8" "0000000000000096" "00" "00"
+)  # fmt: skip
+
+
+def test_a_counter_grows_from_its_first_sample_on() -> None:
+    assert increase([(0, 5), (2, 5), (4, 9)], from_zero=False) == (4, 0)
+    assert increase([(0, 5), (2, 5), (4, 9)], from_zero=True) == (9, 0)
+    assert increase([], from_zero=True) == (0, 0)
+
+
+def test_a_counter_that_began_anew_keeps_what_it_had() -> None:
+    assert increase([(0, 5), (2, 9), (4, 1), (6, 3)], from_zero=False) == (7, 1)
+
+
+@pytest.mark.parametrize(
+    ("expression", "seconds"),
+    [("up == 0", 0), ("rate(x[5m]) > 100", 300), ("increase(x[1m]) / rate(y[30s])", 60)],
+)
+def test_how_far_an_expression_looks_back(expression: str, seconds: float) -> None:
+    assert window_s(expression) == seconds
+
+
+def test_lines_of_the_logs_count_from_the_beginning_of_the_watch(tmp_path: Path) -> None:
+    log = tmp_path / "broker-1.log"
+    failed = "[x] INFO Selector - [SocketServer nodeId=1] Failed authentication with channelId=1:2-3:4 (no)\n"
+    denied = "[x] INFO kafka.authorizer.logger - Principal = User:a is Denied operation = WRITE from host = 1\n"
+    log.write_text(failed + denied)
+    count = LogCount({1: log})
+    with log.open("a") as file:
+        file.write(failed + failed + denied + "Principal = User:a is Allowed operation = WRITE\n")
+    assert {one.what: one.value for one in count.counted()} == {"failed-authentications": 2, "acl-denials": 1}
+    assert LogCount({}).counted() == []
+
+
+def test_a_log_that_got_more_partitions_grew_by_all_of_them() -> None:
+    (one,) = log_growth({"t": [5, 5]}, {"t": [7, 5, 3]})
+    assert (dict(one.labels), one.value) == ({"topic": "t"}, 5)
+
+
+def test_disks_are_read_from_the_answer() -> None:
+    (disk,) = read_disks(Fields(DISKS))
+    assert (disk.path, disk.total_bytes, disk.usable_bytes) == ("/data", 1000, 150)
+    assert disk.used_percent == pytest.approx(85.0)
+
+
+def test_a_refusal_to_describe_disks_is_an_error() -> None:
+    with pytest.raises(ConnectionError, match="error 31"):
+        read_disks(Fields(bytes.fromhex("00000000001f0100")))
+
+
+def test_each_listener_has_its_protocol() -> None:
+    listeners = "INTERNAL://0.0.0.0:9093,EXTERNAL://0.0.0.0:9094,OPEN://:1,PLAINTEXT://:2"
+    protocols = "INTERNAL:SSL, EXTERNAL:SASL_SSL,OPEN:PLAINTEXT,OTHER:SSL"
+    assert protocols_of(listeners, protocols) == {
+        "INTERNAL": "SSL",
+        "EXTERNAL": "SASL_SSL",
+        "OPEN": "PLAINTEXT",
+        "PLAINTEXT": "PLAINTEXT",
+    }
