@@ -21,6 +21,7 @@ from necp_validate.history import (
     SeriesValue,
 )
 from necp_validate.selftest.course import CAUSED_S, START_US
+from necp_validate.selftest.limiting import sound_flood
 
 _S = 1_000_000
 _WATCHED_S = 1_500
@@ -89,7 +90,8 @@ class Monitored:
             return MonitoringRecord(needs=self.needs)
         same = [("failed-authentications", {}, 6.0), ("acl-denials", {}, 200.0), ("connections", {"broker": "1"}, 30.0)]
         same += [("messages-in", {"topic": domain.topic}, 1000.0) for domain in Domain]
-        same.append(("rate-limit-hits", {"topic": Domain.COMBAT.topic}, 5000.0))
+        flood = sound_flood()
+        same.append(("rate-limit-hits", {"topic": flood.topic}, float(flood.hits)))
         values = [SeriesValue(query=name, labels=labels, value=value) for name, labels, value in same]
         values += [
             SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),

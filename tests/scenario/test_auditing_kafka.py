@@ -100,5 +100,6 @@ def _tamper(stack: Stack) -> None:
         AUDIT_TOPIC,
         incremental_configs=[ConfigEntry("retention.ms", str(7 * DAY_MS), incremental_operation=AlterConfigOpType.SET)],
     )
-    for future in AdminClient(dict(stack.client_config(ADMIN))).incremental_alter_configs([resource]).values():
+    admin = AdminClient(dict(stack.client_config(ADMIN)))
+    for future in admin.incremental_alter_configs([resource]).values():
         future.result(timeout=30)

@@ -1,4 +1,16 @@
-"""What one event core writes into the audit trail: sealed records, in one chain for each partition."""
+"""What one event core writes into the audit trail: sealed records, in one chain for each partition.
+
+A reader with the keyring notices every record that was altered, added, moved or removed, with these exceptions:
+
+- The end of a chain that no note in the keyring covers yet: what an event core that was killed had got acknowledged
+  since the last note, about a second's worth. A core that ends by itself notes the very end.
+- A whole chain of which nothing was noted, for the same reason.
+- Whoever has both the keyring and the right to write the topic can write a trail that never was. So can somebody who
+  brings back an older copy of both.
+
+A record that the producer has given up (after two minutes without an acknowledgement) and sent again lies behind later
+ones, and is reported as moved.
+"""
 
 from __future__ import annotations
 

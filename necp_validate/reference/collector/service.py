@@ -10,20 +10,22 @@ import logging
 import os
 import secrets
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
 from necp_validate.events.envelope import encode
 from necp_validate.events.topics import Domain
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.collector.following import Following
 from necp_validate.reference.collector.lines import Noted, read_line
-from necp_validate.reference.environment import ConfigError, integer, kafka_properties, seconds
+from necp_validate.reference.environment import ConfigError, integer, kafka_properties, password_file, seconds
 from necp_validate.reference.health import HealthServer
 
 log: Final = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
         log_dir: folder of the brokers' logs.
         log_pattern: names of the logs.
         kafka: librdkafka's connection properties.
+        password_file: where the password is when it has been changed; None for one that stays.
         http_port: port of ``/health``; 0 takes a free one.
         metrics_port: port of ``/metrics``; 0 takes a free one.
         shutdown_timeout_s: how long a graceful shutdown may take.
@@ -63,6 +66,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     log_dir: Path
     log_pattern: str
     kafka: dict[str, str]
+    password_file: Path | None
     http_port: int
     metrics_port: int
     shutdown_timeout_s: float
@@ -86,6 +90,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CollectorConfig:
         log_dir=Path(folder),
         log_pattern=env.get("COLLECTOR_LOG_PATTERN") or "broker-*.log",
         kafka=kafka_properties(env),
+        password_file=password_file(env),
         http_port=integer(env, "HTTP_PORT", 8082, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9092, low=0, high=65_535),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
@@ -106,7 +111,11 @@ class Collector:
         self._stream = secrets.token_hex(4)
         self._sent = self._acked = 0
         self._connected = False
-        self._producer = Producer({**config.kafka, **_PRODUCER, "client.id": config.instance, "logger": log})
+        self._clients = Clients(config.kafka, config.password_file)
+        self._settings = {**config.kafka, **_PRODUCER, "client.id": config.instance, "logger": log}
+        self._producer = self._clients.producer(self._settings)
+        self._again: list[tuple[bytes, bytes]] = []
+        self._failed_for_good = False
         self._registry = CollectorRegistry()
         self._events = Counter(
             "necp_collector_events", "Refusals found in brokers' logs", ["kind"], registry=self._registry
@@ -121,18 +130,18 @@ class Collector:
         health = HealthServer(self._config.http_port, self.health)
         metrics, _ = start_http_server(self._config.metrics_port, registry=self._registry)
         log.info("health on port %d, metrics on port %d", health.port, metrics.server_port)
+        self._clients.start()
         while not self._stop.is_set():
             if not self._connected:
                 self._connect()
             self.look()
             self._stop.wait(LOOK_S)
-        while self.look():
-            pass
-        left = self._producer.flush(self._config.shutdown_timeout_s)
+        self._finish()
+        self._clients.close()
         health.close()
         metrics.shutdown()
         log.info("stopped; %d events sent, %d acknowledged", self._sent, self._acked)
-        return 1 if left or self._acked < self._sent else 0
+        return 1 if self._acked < self._sent else 0
 
     def look(self) -> bool:
         """Send an event for every refusal that has been logged since; tell whether anything had been logged."""
@@ -142,7 +151,25 @@ class Collector:
             if noted is not None:
                 self._send(noted)
         self._producer.poll(0)
+        self._send_again()
         return bool(lines)
+
+    def _finish(self) -> None:
+        """Send what was logged last, and wait for all acknowledgements."""
+        deadline = time.monotonic() + self._config.shutdown_timeout_s
+        while self.look() or (self._acked < self._sent and time.monotonic() < deadline):
+            self._producer.flush(LOOK_S)
+
+    def _send_again(self) -> None:
+        """Send what was not acknowledged once more, and with another client if this one is of no use any more."""
+        if self._failed_for_good:
+            self._failed_for_good = False
+            self._producer.purge()
+            self._producer.flush(1.0)
+            self._producer = self._clients.producer(self._settings)
+        again, self._again = self._again, []
+        for key, value in again:
+            self._produce(key, value)
 
     def _connect(self) -> None:
         try:
@@ -165,7 +192,8 @@ class Collector:
                 self._acked += 1
                 return
             log.warning("sent again: %s", error.str())
-            self._produce(key, value)
+            self._again.append((key, value))
+            self._failed_for_good |= error.fatal()
 
         while True:
             try:
