@@ -90,10 +90,10 @@ class Monitored:
             return MonitoringRecord(needs=self.needs)
         same = [("failed-authentications", {}, 6.0), ("acl-denials", {}, 200.0), ("connections", {"broker": "1"}, 30.0)]
         same += [("messages-in", {"topic": domain.topic}, 1000.0) for domain in Domain]
-        flood = sound_flood()
-        same.append(("rate-limit-hits", {"topic": flood.topic}, float(flood.hits)))
         values = [SeriesValue(query=name, labels=labels, value=value) for name, labels, value in same]
+        flood = sound_flood()  # it has a count of its own in the history
         values += [
+            SeriesValue(query="rate-limit-hits", labels={"topic": flood.topic}, value=float(flood.hits)),
             SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),
             SeriesValue(query="listener-tls", labels={"broker": "1", "listener": "EXTERNAL"}, value=1.0),
             *self._events(readback),
