@@ -40,7 +40,7 @@ class BreakerWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more; may be called more than once."""
+        """Look once more, and then no more; may be called more than once."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -55,6 +55,7 @@ class BreakerWatch:
         with JsonLines(self._run_dir / layout.BREAKERS) as rows:
             while not self._ended.wait(_EVERY_S):
                 self._look(rows, written_s)
+            self._look(rows, {})
 
     def _look(self, rows: JsonLines, written_s: dict[tuple[str, str], float]) -> None:
         for sample in (sample for core in self._fleet.running() for sample in samples_of(core)):

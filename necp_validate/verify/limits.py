@@ -94,9 +94,10 @@ def _not_pressed(flood: FloodRecord) -> str:
     """Why it may not have been the limiter that let so little pass; empty if it was."""
     if flood.unanswered:
         return f"{flood.unanswered:,} events got no answer"
-    calm = [second for second, one in enumerate(flood.seconds[_SETTLING_S:-1], start=_SETTLING_S) if not one.refused]
-    if calm or len(flood.seconds) <= _SETTLING_S + 1:
-        return f"nothing was refused in {len(calm)} seconds: this host does not carry the flood"
+    pressing = flood.seconds[_SETTLING_S : int(flood.offering_s)]
+    calm = sum(not second.refused for second in pressing)
+    if calm or not pressing:
+        return f"nothing was refused in {calm} seconds: this host does not carry the flood"
     return ""
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
 from necp_validate.events.topics import Domain
-from necp_validate.reference.environment import ConfigError, integer, kafka_properties, seconds, unknown
+from necp_validate.reference.environment import ConfigError, integer, kafka_properties, password_file, seconds, unknown
 
 __all__ = ["ConfigError", "PublisherConfig", "load_config"]
 
@@ -23,6 +24,7 @@ class PublisherConfig(msgspec.Struct, frozen=True, kw_only=True):
         instance: name of this instance.
         domain: the domain whose events it takes; ``kafka`` is the login of that domain's principal.
         kafka: librdkafka's connection properties.
+        password_file: where the password is when it has been changed; None for one that stays.
         rate_per_s: events that it passes on in a second, in the long run.
         burst: events that it passes on at once.
         backoff_base_s: how long who is refused for the first time is asked to stay away, at most.
@@ -36,6 +38,7 @@ class PublisherConfig(msgspec.Struct, frozen=True, kw_only=True):
     instance: str
     domain: Domain
     kafka: dict[str, str]
+    password_file: Path | None
     rate_per_s: int
     burst: int
     backoff_base_s: float
@@ -60,6 +63,7 @@ def load_config(env: Mapping[str, str] | None = None) -> PublisherConfig:
         instance=env.get("PUBLISHER_INSTANCE") or socket.gethostname(),
         domain=_domain(env.get("PUBLISHER_DOMAIN") or ""),
         kafka=kafka_properties(env),
+        password_file=password_file(env),
         rate_per_s=integer(env, "PRODUCER_MAX_RATE_PER_SECOND", 20_000, low=1, high=10**9),
         burst=integer(env, "PRODUCER_BURST_LIMIT", 10_000, low=1, high=10**9),
         backoff_base_s=seconds(env, "PRODUCER_BACKOFF_BASE", "100ms", low=0.001),

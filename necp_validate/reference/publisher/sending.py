@@ -12,8 +12,9 @@ from threading import Lock, Thread
 from typing import Any, Final
 
 import msgspec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.publisher.wire import Event, Range, Run
 
 log: Final = logging.getLogger(__name__)
@@ -100,14 +101,15 @@ class Sending:
     """The producer behind the publisher.
 
     Args:
+        clients: makes the Kafka client.
         kafka: connection properties.
         instance: name of this instance.
         topic: where events go.
     """
 
-    def __init__(self, kafka: Mapping[str, str], instance: str, topic: str) -> None:
+    def __init__(self, clients: Clients, kafka: Mapping[str, str], instance: str, topic: str) -> None:
         self._topic = topic
-        self._producer = Producer(
+        self._producer = clients.producer(
             {
                 **producer_config(kafka, instance),
                 "stats_cb": self._on_statistics,

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from prometheus_client import start_http_server
 
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.health import HealthServer
 from necp_validate.reference.publisher.config import PublisherConfig
 from necp_validate.reference.publisher.http import Reply, publishing_handler
@@ -42,7 +43,8 @@ class Service:
         self._limit = TopicLimit(config.rate_per_s, config.burst)
         self._backoff = Backoff(config.backoff_base_s, config.backoff_max_s)
         self._metrics = PublisherMetrics(self._topic)
-        self._sending = Sending(config.kafka, config.instance, self._topic)
+        self._clients = Clients(config.kafka, config.password_file)
+        self._sending = Sending(self._clients, config.kafka, config.instance, self._topic)
 
     def stop(self) -> None:
         """Ask for a graceful end; may be called in a signal handler."""
@@ -59,6 +61,7 @@ class Service:
         server = HealthServer(config.http_port, self.health, handler)
         metrics, _ = start_http_server(config.metrics_port, registry=self._metrics.registry)
         log.info("events and health on port %d, metrics on port %d", server.port, metrics.server_port)
+        self._clients.start()
         self._sending.start()
         self._stop.wait()
         log.info("stopping")
