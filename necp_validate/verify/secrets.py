@@ -19,6 +19,8 @@ DOWNTIME_S = 5.0
 LEAST_VALID_DAYS = 30
 """A certificate that ends sooner is one that should have been renewed."""
 
+_NOT_RELOADED = "what controllers show each other as clients changes with a broker's next start only"
+
 PASSWORD_KIND = "password-rotation"
 CERTIFICATE_KINDS = ("certificate-reload", "certificate-expiring", "ca-rollover")
 _DAY_US = 86_400 * 1_000_000
@@ -132,7 +134,7 @@ def certificates(evidence: Evidence) -> Ruling:
     others = [
         _latency_words(history, history.domains, fault.begin_us, span_of(history, fault)[1]) for fault in faults[:1]
     ]
-    note = "; ".join(filter(None, [schedule, *(f"{f.id}: {f.evidence}" for f in faults), *others]))
+    note = "; ".join(filter(None, [schedule, _NOT_RELOADED, *(f"{f.id}: {f.evidence}" for f in faults), *others]))
     brokers = {swap.broker for swap in swaps}
     return ruling(problems, f"{len(swaps)} certificates swapped on {len(brokers)} brokers; {lost}", note)
 
