@@ -33,8 +33,11 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 from necp_validate.reference.audit.record import KEY_BYTES, PSEUDONYM_BYTES
 
 FORMAT: Final = "1"
-BUSY_S: Final = 10.0
-"""How long one instance waits for another's transaction."""
+BUSY_S: Final = 45.0
+"""How long one instance waits for another's transaction: one that was frozen in the midst of it may be woken again.
+
+It must be less than the time after which a consumer group gives a member up that does not poll.
+"""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;

@@ -73,6 +73,7 @@ class Trail:
     def __init__(self, keyring: Keyring, instance: str) -> None:
         self.writer = secrets.token_bytes(WRITER_BYTES)
         self._keyring = keyring
+        self._notes = Keyring(keyring.path)  # of its own: waiting to note something must not keep records waiting
         self._instance = instance
         self._chain_key = keyring.chain_key(self.writer)
         self._chains: dict[int, _Chain] = {}
@@ -134,7 +135,7 @@ class Trail:
         due = [(p, chain, acked) for p, chain, acked in chains if acked and (closed or acked != chain.anchored)]
         if due:
             anchors = [Anchor(partition, *acked) for partition, _, acked in due]
-            self._keyring.anchor(self.writer, self._instance, anchors, closed=closed)
+            self._notes.anchor(self.writer, self._instance, anchors, closed=closed)
             for _, chain, acked in due:
                 chain.anchored = acked
 
@@ -143,6 +144,7 @@ class Trail:
         self._closed.set()
         self._anchoring.join()
         self.anchor(closed=self._complete())
+        self._notes.close()
         self._keyring.close()
 
     def _complete(self) -> bool:
