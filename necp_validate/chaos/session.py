@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from necp_validate.chaos.cluster import Cluster
 from necp_validate.chaos.experiment import slug_of
@@ -22,6 +23,9 @@ from necp_validate.results import StackError, SuiteError
 from necp_validate.stack import Stack
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet
 from necp_validate.stack.protocol import FaultUnavailable
+
+if TYPE_CHECKING:
+    from necp_validate.chaos.rotation import Rotation
 
 _POLL_S = 0.1
 _HEALTHY_S = 90.0
@@ -100,6 +104,7 @@ class Session:
         self.needs = ""
         self.monitoring: MonitoringRun | None = None
         """Who watches the alerts of this run, where somebody does."""
+        self.rotations: list[Rotation] = []
         self._open: list[OpenFault] = []
         self._excused: set[int] = set()
         self._numbers: Counter[str] = Counter()

@@ -25,11 +25,25 @@ def recent_eps(run_dir: Path, window_s: int) -> Mapping[str, float]:
     Returns:
         Rate by count (``scheduled``, ``acked``, ``dead_lettered`` ...); empty if there is no row of this time.
     """
+    return domain_eps(run_dir, window_s)
+
+
+def domain_eps(run_dir: Path, window_s: int, *, only: str | None = None, but: str | None = None) -> Mapping[str, float]:
+    """The same for one domain, or for all but one.
+
+    Args:
+        run_dir: the run.
+        window_s: how many seconds.
+        only: the one domain.
+        but: the domain that is left out.
+    """
     newest = round(time.time() - _SETTLED_S)
     sums: dict[str, float] = defaultdict(float)
     for path in run_dir.glob(layout.TIMELINE.format(worker="*")):
         for line in _tail(path):
             row = json.loads(line)
+            if row["domain"] == but or (only is not None and row["domain"] != only):
+                continue
             if newest - window_s < row["t"] <= newest:
                 for name in COUNTS:
                     sums[name] += (row.get(name) or 0) / window_s

@@ -15,7 +15,7 @@ from necp_validate.chaos import actions, probes, tolerances
 from necp_validate.chaos.experiment import EXTENSION, PhasePlan, Settings
 from necp_validate.chaos.registry import FAULTS
 from necp_validate.chaos.roles import parse_role
-from necp_validate.events.topics import TOPICS, Domain
+from necp_validate.events.topics import PRINCIPALS, TOPICS, Domain
 from necp_validate.results import CLAIMS, UsageError
 from necp_validate.results.guess import did_you_mean
 
@@ -29,7 +29,7 @@ _PARTS = (
 _ACTIVITY = (
     "type", "name", "provider", "tolerance", "pauses", "background", "controls", "configuration", "secrets", "ref",
 )  # fmt: skip
-_CHOICES = {"domain": tuple(Domain), "topic": tuple(TOPICS), "peers": ("brokers", "clients"),
+_CHOICES = {"domain": tuple(Domain), "principal": PRINCIPALS, "topic": tuple(TOPICS), "peers": ("brokers", "clients"),
             "direction": ("both", "in", "out")}  # fmt: skip
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
 _LISTED_AT_MOST = 24

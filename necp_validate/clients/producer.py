@@ -13,6 +13,8 @@ from necp_validate.clients.flush import FlushTemplate
 from necp_validate.clients.rdkafka import BatchProducer, ClientEvents
 from necp_validate.clients.recorder import Recorder
 
+_REST_S = 0.5  # between two clients of which the second fails like the first
+
 
 class EventProducer:
     """Sends flushes of one domain and accounts for every event by its delivery report.
@@ -41,13 +43,14 @@ class EventProducer:
         self._in_flight: dict[int, int] = {}
         self._held: dict[int, deque[tuple[Stream, FlushTemplate, int]]] = {}
         self._held_events = 0
+        self._rests_until = 0.0
 
     def send(self, stream: Stream, flush: FlushTemplate, intended_us: int) -> None:
         """Send one flush, counting latency from ``intended_us`` (epoch, microseconds)."""
         recorder, phase = self._recorder, self._recorder.phase_of(intended_us)
         recorder.count(self.book.domain, phase, "scheduled", flush.count)
         recorder.latency(self.book.domain, "late", phase, time.time_ns() // 1000 - intended_us, flush.count)
-        if self._in_flight.get(stream.partition):
+        if self._client.failed or self._in_flight.get(stream.partition):
             self._held.setdefault(stream.partition, deque()).append((stream, flush, intended_us))
             self._held_events += flush.count
         else:
@@ -69,7 +72,23 @@ class EventProducer:
             count += len(deliveries.err)
             for tag, events in self.book.settle(deliveries, time.time_ns() // 1000):
                 self._answered(tag, events)
+        if self._client.failed:
+            self._replace()
         return count
+
+    def _replace(self) -> None:
+        """Go on with another client once the failed one has reported all that it had, as a service would restart."""
+        self._client.give_up()
+        if self._client.queued or time.monotonic() < self._rests_until:
+            return
+        self._rests_until = time.monotonic() + _REST_S
+        self._client.close()
+        self._client = BatchProducer(self.config, self.book.topic)
+        self._in_flight.clear()
+        held, self._held, self._held_events = self._held, {}, 0
+        for waiting in held.values():
+            for one in waiting:
+                self._hand_over(*one)
 
     def _answered(self, tag: int, events: int) -> None:
         """Reports of a flush came in; once its partition has nothing under way, what waits for it goes."""
@@ -77,10 +96,15 @@ class EventProducer:
         if lane < 0:
             return
         self._in_flight[lane] -= events
-        if not self._in_flight[lane]:
+        if not self._client.failed and not self._in_flight[lane]:
             for held in self._held.pop(lane, ()):
                 self._held_events -= held[1].count
                 self._hand_over(*held)
+
+    def set_password(self, password: str) -> None:
+        """Log in with another password from now on."""
+        self.config["sasl.password"] = password
+        self._client.set_password(self.config["sasl.username"], password)
 
     @property
     def queued(self) -> int:

@@ -36,6 +36,9 @@ MESSAGE = np.dtype(
 PARTITION_EOF = -191
 PARTITION_UNASSIGNED = -1
 _COPY_PAYLOAD = 0x2
+_FATAL = -150
+_DENIED = 29
+_PURGE_QUEUED = 0x1
 _EVENT_DELIVERY, _EVENT_ERROR, _EVENT_STATS = 0x1, 0x8, 0x40
 _PRODUCER, _CONSUMER = 0, 1
 
@@ -109,6 +112,10 @@ def library() -> ctypes.CDLL:
         "rd_kafka_topic_new": (pointer, [pointer, text, pointer]),
         "rd_kafka_topic_destroy": (None, [pointer]),
         "rd_kafka_topic_name": (text, [pointer]),
+        "rd_kafka_purge": (ctypes.c_int, [pointer, ctypes.c_int]),
+        "rd_kafka_sasl_set_credentials": (pointer, [pointer, text, text]),
+        "rd_kafka_error_string": (text, [pointer]),
+        "rd_kafka_error_destroy": (None, [pointer]),
         "rd_kafka_err2name": (text, [ctypes.c_int]),
         "rd_kafka_outq_len": (ctypes.c_int, [pointer]),
         "rd_kafka_produce_batch": (
@@ -206,6 +213,8 @@ class BatchProducer:
         self._queue = self._lib.rd_kafka_queue_get_main(self._rk)
         self._topic = self._lib.rd_kafka_topic_new(self._rk, topic.encode(), None)
         self._pointers = np.empty(4096, dtype=np.int64)
+        self.failed = False
+        """Whether it sends no more, for good or for long: another one has to take over."""
 
     def produce(self, messages: npt.NDArray[np.void]) -> int:
         """Hand records to the client, which copies them; returns how many it took.
@@ -233,7 +242,9 @@ class BatchProducer:
                     return self._deliveries(event)
                 if kind == _EVENT_ERROR:
                     text = lib.rd_kafka_event_error_string(event) or b""
-                    name = error_name(lib.rd_kafka_event_error(event))
+                    code = lib.rd_kafka_event_error(event)
+                    self.failed |= code == _FATAL
+                    name = error_name(code)
                     events.errors.append(f"{name}: {text.decode(errors='replace')}")
                 elif kind == _EVENT_STATS:
                     events.stats = lib.rd_kafka_event_stats(event)
@@ -246,12 +257,30 @@ class BatchProducer:
             self._pointers = np.empty(2 * count, dtype=np.int64)
         got = self._lib.rd_kafka_event_message_array(event, self._pointers.ctypes.data, count)
         rows = gather_messages(self._pointers[:got])
+        # It would go on refusing by itself until it next asks for the topic's metadata.
+        self.failed |= bool((rows["err"] == _DENIED).any())
         return Deliveries(
             err=rows["err"],
             partition=rows["partition"].astype(np.int64),
             offset=rows["offset"],
             opaque=rows["private"].astype(np.int64),
         )
+
+    def set_password(self, user: str, password: str) -> None:
+        """Log in with another password from now on; connections that are open stay.
+
+        Raises:
+            SuiteError: the client does not take it.
+        """
+        error = self._lib.rd_kafka_sasl_set_credentials(self._rk, user.encode(), password.encode())
+        if error:
+            words = self._lib.rd_kafka_error_string(error).decode(errors="replace")
+            self._lib.rd_kafka_error_destroy(error)
+            raise SuiteError(f"librdkafka refuses the new password of {user}: {words}")
+
+    def give_up(self) -> None:
+        """Let everything that has not been sent come back as failed; what is under way is still answered."""
+        self._lib.rd_kafka_purge(self._rk, _PURGE_QUEUED)
 
     @property
     def queued(self) -> int:

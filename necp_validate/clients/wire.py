@@ -32,8 +32,7 @@ class WireClient:
 
     def __init__(self, config: Mapping[str, str]) -> None:
         self.addresses = tuple(config["bootstrap.servers"].split(","))
-        self._context = ssl.create_default_context(cafile=config["ssl.ca.location"])
-        self._context.load_cert_chain(config["ssl.certificate.location"], config["ssl.key.location"])
+        self._config = config
         self._connections: dict[str, Connection] = {}
         self._rests_until: dict[str, float] = {}
 
@@ -56,12 +55,18 @@ class WireClient:
             connection = self._connections.get(address)
             if connection is None:
                 connection = self._connections[address] = Connection(address, timeout_s=_TIMEOUT_S)
-                connection.secure(self._context)
+                connection.secure(self._context())
             return connection.ask(key, version, body, tagged=tagged)
         except OSError:
             self._drop(address)
             self._rests_until[address] = time.monotonic() + _REST_S
             raise
+
+    def _context(self) -> ssl.SSLContext:
+        """TLS with the certificates as they are now: they may have been renewed since the last connection."""
+        context = ssl.create_default_context(cafile=self._config["ssl.ca.location"])
+        context.load_cert_chain(self._config["ssl.certificate.location"], self._config["ssl.key.location"])
+        return context
 
     def _drop(self, address: str) -> None:
         connection = self._connections.pop(address, None)

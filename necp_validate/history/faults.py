@@ -38,6 +38,15 @@ class FaultRecord:
     needs: str = ""
     claims: tuple[str, ...] = ()
 
+    @property
+    def upsets(self) -> bool:
+        """Whether it may upset brokers, members or leaders, and so explain what comes of that."""
+        return self.kind not in _UPSET_NOTHING
+
+
+_UPSET_NOTHING = frozenset({"poison-breaker", "publisher-flood"})
+"""Poison that is set aside, and a flood that is held to a limit."""
+
 
 def append_fault(run_dir: Path, record: FaultRecord) -> None:
     """Append a fault to the run's record; it is on disk when this returns.

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from necp_validate.history.alerts import AlertTransition, MonitoringRecord
+from necp_validate.history.drills import Drills
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.history.faults import FaultRecord
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
+from necp_validate.history.limits import BreakerSample, FloodRecord
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
@@ -48,6 +50,9 @@ class History:
         players: one record per process of players.
         players_latency: their histograms by phase, kind of action (or of happening) and kind of latency.
         players_timeline: rows of all processes of players, in order of time.
+        drill_loads: what drills have sent on their own account.
+        floods: floods of publishers.
+        breakers: what was seen of circuit breakers, in order of time.
     """
 
     run: RunInfo
@@ -68,6 +73,10 @@ class History:
     security: tuple[SecurityRound, ...] = ()
     alerts: tuple[AlertTransition, ...] = ()
     monitoring: MonitoringRecord | None = None
+    drill_loads: tuple[LoadRecord, ...] = ()
+    floods: tuple[FloodRecord, ...] = ()
+    breakers: tuple[BreakerSample, ...] = ()
+    drills: Drills = field(default_factory=Drills)
     host: tuple[HostSample, ...] = ()
     brokers: tuple[BrokerSample, ...] = ()
     lag: tuple[LagSample, ...] = ()
@@ -91,9 +100,9 @@ class History:
 
     @property
     def senders(self) -> tuple[LoadRecord, ...]:
-        """Everybody whose events are in the log: the load workers, the players through the gateway, and itself."""
+        """Everybody whose events are in the log: load workers, drills, players through the gateway, and itself."""
         gateway = [self.gateway_record.as_load()] if self.gateway_record is not None else []
-        return (*self.loads, *(one.as_load() for one in self.players), *gateway)
+        return (*self.loads, *self.drill_loads, *(one.as_load() for one in self.players), *gateway)
 
     def player_histogram(
         self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None
@@ -121,8 +130,8 @@ class History:
         return total
 
     def planted(self, kind: str, domain: str) -> int:
-        """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers."""
-        return sum(load.planted.get(domain, {}).get(kind, 0) for load in self.loads)
+        """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers and drills."""
+        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drill_loads))
 
     def histogram(self, phase: str, kind: str, domains: Iterable[str] | None = None) -> HdrHistogram:
         """Latencies of a phase, merged over some domains or all; empty if nothing was recorded."""

@@ -19,12 +19,14 @@ import numpy as np
 from necp_validate.history import layout
 from necp_validate.history.alerts import MonitoringRecord, read_transitions
 from necp_validate.history.codec import DecodeError, from_plain, from_text_row
+from necp_validate.history.drills import read_drills
 from necp_validate.history.experiments import read_outcomes
 from necp_validate.history.faults import read_faults
 from necp_validate.history.files import damaged, whole_lines
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.history import History, LatencyMap
+from necp_validate.history.limits import read_breakers, read_floods
 from necp_validate.history.model import (
     BrokerSample,
     CoreShutdown,
@@ -86,6 +88,10 @@ def read_history(run_dir: Path | str) -> History:
         security=read_rounds(run_dir),
         alerts=read_transitions(run_dir),
         monitoring=_read_json(run_dir / layout.MONITORING, MonitoringRecord),
+        drill_loads=tuple(_required(path, LoadRecord) for path in _workers(run_dir, layout.DRILL)),
+        floods=read_floods(run_dir),
+        breakers=read_breakers(run_dir),
+        drills=read_drills(run_dir),
         host=_read_csv(run_dir / layout.HOST_METRICS, HostSample),
         brokers=_read_csv(run_dir / layout.BROKER_METRICS, BrokerSample),
         lag=_read_csv(run_dir / layout.LAG_METRICS, LagSample),

@@ -189,6 +189,10 @@ class HistoryWriter:
         """Write ``history/load-<worker>.json``."""
         write_json(self.run_dir / layout.LOAD.format(worker=record.worker), record)
 
+    def save_drill(self, record: LoadRecord) -> None:
+        """Write ``history/drill-<worker>.json``."""
+        write_json(self.run_dir / layout.DRILL.format(worker=record.worker), record)
+
     def save_latency(self, worker: str, histograms: Mapping[LatencyKey, HdrHistogram]) -> None:
         """Write ``history/latency-<worker>.npz``."""
         self._save_histograms(layout.LATENCY.format(worker=worker), histograms)

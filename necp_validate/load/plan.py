@@ -39,6 +39,7 @@ class DomainTraffic(msgspec.Struct, frozen=True, kw_only=True):
         cheat_share: share of events that must be rejected.
         poison_share: share of events that must be dead-lettered.
         client: librdkafka properties of the domain's service.
+        password_file: where its password is when it has been changed; empty for one that stays.
     """
 
     topic: str
@@ -48,6 +49,7 @@ class DomainTraffic(msgspec.Struct, frozen=True, kw_only=True):
     cheat_share: float
     poison_share: float
     client: dict[str, str]
+    password_file: str = ""
 
     @property
     def servers(self) -> int:

@@ -16,6 +16,7 @@ from necp_validate.clients.trips import RoundTrips
 from necp_validate.events.topics import Domain
 from necp_validate.history import layout
 from necp_validate.history.writer import HistoryWriter, JsonLines, write_json
+from necp_validate.load.passwords import PasswordFile
 from necp_validate.load.plan import LoadPlan
 from necp_validate.load.schedule import Schedule
 from necp_validate.load.traffic import FlushPool, key_of, stream_id
@@ -66,6 +67,7 @@ class World:
         }
         self.recorder: Recorder
         self.producers: dict[str, EventProducer]
+        self._passwords: list[PasswordFile] = []
         self.observer: ReceiptObserver
         self._writer = HistoryWriter(Path(plan.run_dir))
         self._trips = RoundTrips()
@@ -84,6 +86,16 @@ class World:
             domain: EventProducer(domain, traffic.topic, traffic.client, self.recorder)
             for domain, traffic in self.plan.traffic.items()
         }
+        self._passwords = [
+            PasswordFile(
+                Path(traffic.password_file),
+                traffic.client["sasl.username"],
+                traffic.client["sasl.password"],
+                self.producers[domain].set_password,
+            )
+            for domain, traffic in self.plan.traffic.items()
+            if traffic.password_file
+        ]
         self.observer = ReceiptObserver(
             self.plan.verifier, self.recorder, {domain: p.book for domain, p in self.producers.items()}
         )
@@ -147,6 +159,8 @@ class World:
         for producer in self.producers.values():
             producer.poll()
         self.observer.poll()
+        for password in self._passwords:
+            password.look(Path(self.plan.run_dir), self.name)
 
     def write_rows(self) -> list[dict[str, Any]]:
         """Append the timeline rows of the last second; returns them."""

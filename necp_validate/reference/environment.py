@@ -110,17 +110,36 @@ def integer(env: Mapping[str, str], variable: str, default: int, *, low: int, hi
     return value
 
 
-def seconds(env: Mapping[str, str], variable: str, default: str) -> float:
+def seconds(env: Mapping[str, str], variable: str, default: str, *, low: float = 0.0) -> float:
     """Read a duration such as ``30s``, in seconds.
 
     Raises:
-        ConfigError: it is none.
+        ConfigError: it is none, or less than ``low`` seconds.
     """
     text = env.get(variable) or default
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ConfigError(f"{variable}: {text!r} is not a duration such as 30s, 500ms or 1m")
-    return float(match[1]) * _UNIT_S[match[2]]
+    value = float(match[1]) * _UNIT_S[match[2]]
+    if value < low:
+        raise ConfigError(f"{variable}: {text!r} is less than {low:g}s")
+    return value
+
+
+def share(env: Mapping[str, str], variable: str, default: float) -> float:
+    """Read a share, above 0 and up to 1.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    text = env.get(variable) or str(default)
+    try:
+        value = float(text)
+    except ValueError:
+        raise ConfigError(f"{variable}: {text!r} is not a number") from None
+    if not 0 < value <= 1:
+        raise ConfigError(f"{variable}: {text} is not a share above 0 and up to 1")
+    return value
 
 
 def flag(env: Mapping[str, str], variable: str, default: bool) -> bool:

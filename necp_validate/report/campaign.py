@@ -72,7 +72,7 @@ def run_campaign(
     end is unknown too, and the campaign goes on, with a new stack if the old one did not recover.
 
     Args:
-        scenario: the background of each, and what a stack is brought up for.
+        scenario: the background of each; a stack is brought up for that of the experiment that needs one first.
         experiments: in order.
         backgrounds: by name, the scenarios of experiments that have one of their own.
         stack: a stack that is up, and stays up; by default one is brought up, and down in the end.
@@ -89,9 +89,9 @@ def run_campaign(
     with sigterm_interrupts(), ExitStack() as undo:
         running = stack
         for experiment, seed in _plan(experiments, scenario.seed, repeat):
-            if running is None:
-                running = _bring_up(scenario, out, undo, on_event)
             background = (backgrounds or {}).get(experiment.name, scenario)
+            if running is None:
+                running = _bring_up(background, out, undo, on_event)
             trial = _trial(background, experiment, seed, running, out, on_event)
             trials.append(trial)
             on_trial(trial)
@@ -115,7 +115,8 @@ def _bring_up(scenario: Scenario, out: Path, undo: ExitStack, on_event: OnEvent)
     heap_mib = scenario.broker.heap_mb
     jvm = JvmSettings(heap_min_mib=min(JvmSettings().heap_min_mib, heap_mib), heap_max_mib=heap_mib)
     target = Path(scenario.target) if scenario.target else None
-    stack = open_stack(scenario.stack, log_dir=logs.resolve(), config=target, jvm=jvm)
+    properties = scenario.broker.properties()
+    stack = open_stack(scenario.stack, log_dir=logs.resolve(), config=target, jvm=jvm, overrides=properties)
     undo.callback(stack.stop)
     stack.start(lambda text: on_event(StageStarted(stage="stack", detail=text)))
     on_event(StageFinished(stage="stack", seconds=time.monotonic() - begun))

@@ -66,6 +66,7 @@ def load_plan(
             cheat_share=one.cheat_share,
             poison_share=one.poison_share,
             client={**stack.client_config(Domain(domain).service), **producer},
+            password_file=str(stack.password_file(Domain(domain).service) or ""),
         )
         for domain, one in scenario.traffic.items()
     }

@@ -218,9 +218,15 @@ class Broker(Table, frozen=True, kw_only=True):
 
     Args:
         heap_mb: Java heap of one broker, MiB.
+        login_holds_s: how long a login holds until the client must renew it; 0: for as long as its connection.
     """
 
     heap_mb: Annotated[int, Meta(ge=256)] = 768
+    login_holds_s: Annotated[float, Meta(ge=0)] = 0
+
+    def properties(self) -> dict[str, str]:
+        """Kafka's own properties that follow from it."""
+        return {"connections.max.reauth.ms": f"{self.login_holds_s * 1000:.0f}"} if self.login_holds_s else {}
 
 
 class Scenario(Table, frozen=True, kw_only=True):

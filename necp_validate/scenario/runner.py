@@ -272,7 +272,10 @@ class _Run:
         jvm = JvmSettings(heap_min_mib=min(JvmSettings().heap_min_mib, heap_mib), heap_max_mib=heap_mib)
         target = Path(self.scenario.target) if self.scenario.target else None
         rules = JMX_RULES.read_text(encoding="utf-8") if self.scenario.monitoring is not None else None
-        stack = open_stack(self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm, jmx_rules=rules)
+        properties = self.scenario.broker.properties()
+        stack = open_stack(
+            self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm, overrides=properties, jmx_rules=rules
+        )
         undo.callback(stack.stop)
         stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))
         return stack
@@ -381,7 +384,7 @@ def _stopped(fleet: ServiceFleet[Any]) -> ServiceShutdown:
 
 def _new_run_dir(out: Path, name: str) -> Path:
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    run_dir = out / f"{stamp}-{name}-{secrets.token_hex(2)}"
+    run_dir = out / f"{stamp}-{name.replace('/', '-')}-{secrets.token_hex(2)}"
     try:
         run_dir.mkdir(parents=True)
     except OSError as error:

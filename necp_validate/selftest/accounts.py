@@ -23,6 +23,7 @@ from necp_validate.history import (
     HistoryWriter,
     HostSample,
     IntervalSet,
+    JsonLines,
     LagSample,
     LeaderSample,
     LoadRecord,
@@ -32,15 +33,19 @@ from necp_validate.history import (
     RunInfo,
     StreamRecord,
     append_fault,
+    append_flood,
     append_outcome,
+    append_password_change,
     append_round,
+    append_swaps,
     append_transitions,
     layout,
     write_json,
 )
 from necp_validate.history.codec import from_plain, to_plain
 from necp_validate.history.model import PhaseCounts
-from necp_validate.selftest.course import START_US
+from necp_validate.selftest.course import BREAK, START_US
+from necp_validate.selftest.limiting import BURST, RATE_EPS
 from necp_validate.selftest.monitoring import lag_rows
 from necp_validate.selftest.playing import PLAYERS
 from necp_validate.selftest.reading import read_back, receipt_of, receipts_of
@@ -75,8 +80,20 @@ JUDGED = (
     "OBS-METRICS",
     "OBS-ALERTS",
     "MTTR",
+    "SEC-RATE",
+    "SEC-BREAKER",
+    "SEC-SECRETS",
+    "SEC-CERTS",
 )
-THRESHOLDS = {"recovery_s": 3.0, "soak_s": 20.0, "least_comparisons": 300.0}
+THRESHOLDS = {
+    "recovery_s": 3.0,
+    "soak_s": 20.0,
+    "least_comparisons": 300.0,
+    "producer_rate_eps": RATE_EPS,
+    "producer_burst": BURST,
+    "breaker_recovery_s": (BREAK[1] - BREAK[0]) / 1e6,
+    "breaker_closes_s": 1.0,
+}
 """The simulated run is short: so are the times that it allows."""
 
 _WORKER = "w0"
@@ -104,6 +121,12 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     for outcome in simulation.course.outcomes:
         append_outcome(run_dir, outcome)
     append_round(run_dir, simulation.attempts)
+    append_flood(run_dir, simulation.limiting.flood)
+    with JsonLines(run_dir / layout.BREAKERS) as breakers:
+        breakers.write(*simulation.limiting.breakers)
+    for change in simulation.course.drills.passwords:
+        append_password_change(run_dir, change)
+    append_swaps(run_dir, *simulation.course.drills.certificates)
     writer.save_drain(simulation.drain)
     writer.save_core_shutdown(simulation.shutdown)
     with (
@@ -127,7 +150,10 @@ def _write_monitoring(simulation: Simulation, run_dir: Path, recorder: Recorder,
         if kind == "e2e":
             latency.setdefault(domain, HdrHistogram()).merge(histogram)
     append_transitions(run_dir, simulation.monitored.rows())
-    write_json(run_dir / layout.MONITORING, simulation.monitored.record(to_plain(readback), latency))
+    write_json(
+        run_dir / layout.MONITORING,
+        simulation.monitored.record(to_plain(readback), latency, [simulation.limiting.flood]),
+    )
 
 
 def _run_info(name: str) -> RunInfo:

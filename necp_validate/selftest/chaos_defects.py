@@ -14,7 +14,12 @@ from necp_validate.selftest.course import CUT, START_US, group_samples
 from necp_validate.selftest.defect import Defect
 from necp_validate.selftest.simulation import PHASES, Handled, Simulation, Stage
 
-_LOST = frozenset({"FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"})
+_LOST = frozenset(
+    {
+        *("FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"),
+        *("SEC-RATE", "SEC-BREAKER", "SEC-SECRETS", "SEC-CERTS"),
+    }
+)
 _ECONOMY = frozenset({"EVT-ECONOMY"})
 _MIDDLE_US = START_US + 10_000_000
 

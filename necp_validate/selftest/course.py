@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import EpochRead, ExperimentOutcome, FaultRecord, GroupSample, LeaderSample
+from necp_validate.history import (
+    CertificateSwap,
+    Drills,
+    EpochRead,
+    ExperimentOutcome,
+    FaultRecord,
+    GroupSample,
+    LeaderSample,
+    PasswordChange,
+)
 
 START_US = 1_790_000_000_000_000
 _S = 1_000_000
 STALL = (START_US + 22_100_000, START_US + 23_600_000)
 """While partition 0 of the combat topic has no leader, since its broker was killed."""
+BREAK = (START_US + 6_000_000, START_US + 12_000_000)
+"""While the circuit breaker of the system events is open."""
 
 _END_S = 42
 
@@ -36,6 +47,66 @@ DRILL = replace(
     claims=("OPS-ROLLBACK",),
 )
 CUT = _fault("cut", "broker-2 from the other brokers", "connect broker-2 -> broker-3 times out", 28.6, 29.8)
+
+POISON = replace(
+    _fault("poison-breaker", "system events of one producer", "the breaker of core-0 opened at 53.0%", 5.0, 18.0),
+    claims=("SEC-BREAKER",),
+)
+FLOOD = replace(
+    _fault("publisher-flood", "game.social.events, 1.5 times 8 events/s", "33 events refused", 0.0, 30.0),
+    claims=("SEC-RATE",),
+)
+
+
+ROTATION = replace(
+    _fault("password-rotation", "combat-service", "every broker refuses the old password", 29.82, 29.95),
+    claims=("SEC-SECRETS",),
+)
+RELOAD = replace(
+    _fault("certificate-reload", "every broker", "6 listeners of 3 brokers serve new certificates", 29.82, 29.95),
+    claims=("SEC-CERTS",),
+)
+RENEWAL = replace(
+    _fault("certificate-expiring", "broker-2", "a certificate of 24 s was renewed by itself", 29.82, 29.95),
+    claims=("SEC-CERTS",),
+)
+_VALID_US = 90 * 86_400 * _S
+
+
+def _drills() -> Drills:
+    """A password that its one client knew 60 ms later, and certificates of all brokers."""
+    asked_us = ROTATION.begin_us
+    change = PasswordChange(
+        fault=ROTATION.id,
+        principal="combat-service",
+        domains=(str(Domain.COMBAT),),
+        asked_us=asked_us,
+        refused_us=asked_us + 40_000,
+        accepted_us=asked_us + 40_000,
+        taken_us={"load w0": asked_us + 60_000},
+        session_ms=20,
+        watched_us=asked_us + 100_000,
+        tried_later=3,
+    )
+    swaps = [_swap(RELOAD, "reload", broker, listener) for broker in (1, 2, 3) for listener in ("internal", "external")]
+    return Drills(passwords=(change,), certificates=(*swaps, _swap(RENEWAL, "renewal", 2, "external")))
+
+
+def _swap(fault: FaultRecord, how: str, broker: int, listener: str) -> CertificateSwap:
+    return CertificateSwap(
+        fault=fault.id,
+        how=how,
+        broker=broker,
+        listener=listener,
+        before=f"a{broker}",
+        issued=f"b{broker}",
+        served=f"b{broker}",
+        valid_until_us=fault.begin_us + _VALID_US,
+        pid_before=100 + broker,
+        pid_after=100 + broker,
+        asked_us=fault.begin_us,
+        served_us=fault.effective_us,
+    )
 
 
 ALERT_CAUSES = (
@@ -70,7 +141,7 @@ def _outcomes() -> list[ExperimentOutcome]:
             steady_before=True,
             steady_after=True,
         )
-        for fault in (KILL, CORE_KILL, CUT, alert_causes()[0], DRILL)
+        for fault in (KILL, CORE_KILL, CUT, POISON, FLOOD, ROTATION, RELOAD, RENEWAL, alert_causes()[0], DRILL)
     ]
 
 
@@ -110,8 +181,14 @@ def _epochs() -> list[EpochRead]:
 class Course:
     """What is done to the run, and what it does to the cluster."""
 
-    faults: list[FaultRecord] = field(default_factory=lambda: [KILL, CORE_KILL, CUT, DRILL, *alert_causes()])
+    faults: list[FaultRecord] = field(
+        default_factory=lambda: [
+            *(KILL, CORE_KILL, CUT, DRILL, ROTATION, RELOAD, RENEWAL, POISON, FLOOD),
+            *alert_causes(),
+        ]
+    )
     outcomes: list[ExperimentOutcome] = field(default_factory=_outcomes)
     groups: list[GroupSample] = field(default_factory=group_samples)
     leaders: list[LeaderSample] = field(default_factory=_leaders)
     epochs: list[EpochRead] = field(default_factory=_epochs)
+    drills: Drills = field(default_factory=_drills)

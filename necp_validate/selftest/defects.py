@@ -15,6 +15,8 @@ from necp_validate.events.topics import Domain
 from necp_validate.selftest.chaos_defects import CHAOS_DEFECTS
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.defect import Defect, place_of, some_record
+from necp_validate.selftest.drill_defects import DRILL_DEFECTS
+from necp_validate.selftest.limit_defects import LIMIT_DEFECTS
 from necp_validate.selftest.monitoring_defects import MONITORING_DEFECTS
 from necp_validate.selftest.player_defects import PLAYER_DEFECTS
 from necp_validate.selftest.security_defects import SECURITY_DEFECTS
@@ -181,7 +183,12 @@ def _use_disk(simulation: Simulation) -> None:
     simulation.broker = replace(simulation.broker, write_ios=12_000)
 
 
-_LOSS = frozenset({"DUR-ACKED", "FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"})
+_LOSS = frozenset(
+    {
+        *("DUR-ACKED", "FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"),
+        *("SEC-RATE", "SEC-BREAKER", "SEC-SECRETS", "SEC-CERTS"),
+    }
+)
 _UNACCOUNTED = frozenset({"OPS-HEALTH", "OPS-ROLLBACK", "FT-CONSUMER"})
 
 _DEFECTS = tuple(
@@ -231,4 +238,7 @@ _DEFECTS = tuple(
     )
 )
 
-DEFECTS: tuple[Defect, ...] = (*_DEFECTS, *CHAOS_DEFECTS, *PLAYER_DEFECTS, *SECURITY_DEFECTS, *MONITORING_DEFECTS)
+DEFECTS: tuple[Defect, ...] = (
+    *(*_DEFECTS, *CHAOS_DEFECTS, *PLAYER_DEFECTS),
+    *(*SECURITY_DEFECTS, *DRILL_DEFECTS, *LIMIT_DEFECTS, *MONITORING_DEFECTS),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from necp_validate.history import (
     AlertRule,
     AlertTransition,
     Counted,
+    FloodRecord,
     HdrHistogram,
     LagSample,
     MonitoringRecord,
@@ -78,10 +79,13 @@ class Monitored:
         """The alerts in order of time."""
         return sorted(self.alerts, key=lambda row: row.t_us)
 
-    def record(self, readback: dict[str, Any], latency: dict[str, HdrHistogram]) -> MonitoringRecord:
+    def record(
+        self, readback: dict[str, Any], latency: dict[str, HdrHistogram], floods: Sequence[FloodRecord]
+    ) -> MonitoringRecord:
         """The record, with metrics of what the run did.
 
         Args:
+            floods: of publishers.
             readback: what the fresh reader found.
             latency: end-to-end latencies by domain.
         """
@@ -89,11 +93,11 @@ class Monitored:
             return MonitoringRecord(needs=self.needs)
         same = [("failed-authentications", {}, 6.0), ("acl-denials", {}, 200.0), ("connections", {"broker": "1"}, 30.0)]
         same += [("messages-in", {"topic": domain.topic}, 1000.0) for domain in Domain]
-        same.append(("rate-limit-hits", {"topic": Domain.COMBAT.topic}, 5000.0))
         values = [SeriesValue(query=name, labels=labels, value=value) for name, labels, value in same]
         values += [
             SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),
             SeriesValue(query="listener-tls", labels={"broker": "1", "listener": "EXTERNAL"}, value=1.0),
+            *(SeriesValue(query="rate-limit-hits", labels={"topic": f.topic}, value=f.refused) for f in floods),
             *self._events(readback),
             *_buckets(latency),
         ]

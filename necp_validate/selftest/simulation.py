@@ -22,8 +22,9 @@ from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.history import BrokerSample, CoreShutdown, Drain, SecurityRound
 from necp_validate.selftest.attempts import sound_round
-from necp_validate.selftest.course import STALL, START_US, Course
+from necp_validate.selftest.course import BREAK, STALL, START_US, Course
 from necp_validate.selftest.ledger import ledger_of
+from necp_validate.selftest.limiting import Limiting
 from necp_validate.selftest.monitoring import Monitored
 from necp_validate.selftest.playing import Played, played
 
@@ -154,6 +155,7 @@ class Simulation:
         played: what the players saw of the gateway.
         attempts: what was tried that must be refused.
         monitored: what a Prometheus saw of it.
+        limiting: what limits and circuit breakers did.
     """
 
     plan: list[Sent]
@@ -171,6 +173,7 @@ class Simulation:
     played: Played = field(default_factory=played)
     attempts: SecurityRound = field(default_factory=sound_round)
     monitored: Monitored = field(default_factory=Monitored)
+    limiting: Limiting = field(default_factory=Limiting)
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER
@@ -231,7 +234,7 @@ def _handled(records: list[Record]) -> Iterator[Handled]:
     """A partition's records are handled in their order, whatever time they bear."""
     done_us = 0
     for r in records:
-        done_us = max(done_us, _due_us(r) + HANDLED_US)
+        done_us = max(done_us, _read_us(r) + HANDLED_US)
         yield Handled(
             domain=r.sent.domain, partition=r.partition, offset=r.offset, outcome=outcome_of(r), done_us=done_us
         )
@@ -242,6 +245,12 @@ def _due_us(record: Record) -> int:
     ts_us, (begin_us, end_us) = record.sent.ts_us, STALL
     stalled = record.sent.domain is Domain.COMBAT and record.partition == 0 and begin_us <= ts_us < end_us
     return end_us if stalled else ts_us
+
+
+def _read_us(record: Record) -> int:
+    """When the event core reads a record: at once, but for the domain whose circuit breaker is open."""
+    due_us, (begin_us, end_us) = _due_us(record), BREAK
+    return end_us if record.sent.domain is Domain.SYSTEM and begin_us <= due_us < end_us else due_us
 
 
 def outcome_of(record: Record) -> Outcome:

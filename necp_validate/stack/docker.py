@@ -17,6 +17,7 @@ from docker.types import EndpointConfig
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
@@ -47,7 +48,7 @@ from necp_validate.stack.player_links import DockerPlayerLinks
 from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.protocol import GATEWAY_NODE, BrokerSample, Progress
 from necp_validate.stack.runtime import KafkaRuntime, load_runtime
-from necp_validate.stack.service import CORE, ServiceKind
+from necp_validate.stack.service import CORE, ServiceKind, publisher_of
 from necp_validate.stack.workdir import disown, new_directory, sweep
 
 HOST = "127.0.0.1"
@@ -230,6 +231,17 @@ class DockerStack(FaultyStack[ManagedContainer]):
         """Start one instance of the event core in a container."""
         endpoint = {"aliases": [instance]}
         made = self._start_service(CORE, instance, env, {}, ports=(_HTTP, _METRICS), endpoint=endpoint)
+        service = ContainerService(instance, *made, self.logs / f"{instance}.log")
+        self._services.append(service)
+        return service
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ContainerService:
+        """Start the publisher of a domain in a container."""
+        instance = f"publisher-{domain}"
+        endpoint, given = {"aliases": [instance]}, {"PUBLISHER_DOMAIN": str(domain), **env}
+        made = self._start_service(
+            publisher_of(domain), instance, given, {}, ports=(_HTTP, _METRICS), endpoint=endpoint
+        )
         service = ContainerService(instance, *made, self.logs / f"{instance}.log")
         self._services.append(service)
         return service

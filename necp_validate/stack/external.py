@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
-from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Operation
+from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain, Operation
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
 from necp_validate.stack.protocol import (
@@ -232,7 +232,7 @@ class ExternalStack:
         """Refuse."""
         _not_ours(f"{name} gets its certificates from somebody else")
 
-    def roll_authority(self) -> None:
+    def roll_authority(self) -> Mapping[int, int]:
         """Refuse."""
         _not_ours("whom its brokers trust is not decided here")
 
@@ -361,6 +361,17 @@ class ExternalStack:
         self._given += 1
         core = self._settings.cores[self._given - 1]
         return ExternalService(core.name, core.http_url, core.metrics_url)
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ExternalService:
+        """Start nothing: a publisher of somebody else's would have a limit and a token that nobody has told us.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(
+            f"{self._settings.file}: the target has no publisher of {domain} events that this suite could flood",
+            hint="leave the experiment security/producer-limit out",
+        )
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> ExternalGateway:
         """Return the gateway that the file names.

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
@@ -36,7 +37,7 @@ from necp_validate.stack.protocol import BrokerSample, Progress
 from necp_validate.stack.root import root_shell
 from necp_validate.stack.runtime import KafkaRuntime, load_jmx_agent, load_runtime
 from necp_validate.stack.sampling import DiskCounter, sample_process
-from necp_validate.stack.service import CORE, ProcessService, start_process
+from necp_validate.stack.service import CORE, ProcessService, publisher_of, start_process
 from necp_validate.stack.workdir import disown, new_directory, stack_id, sweep
 
 HOST = "127.0.0.1"
@@ -170,6 +171,15 @@ class LocalStack(FaultyStack[ManagedProcess]):
             password_file=self.layout.password_file(CORE.principal),
             detached=self._detached,
         )
+        self._services.append(service)
+        return service
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ProcessService:
+        """Start the publisher of a domain."""
+        kind, instance = publisher_of(domain), f"publisher-{domain}"
+        given = {"PUBLISHER_DOMAIN": str(domain), **env}
+        client, log = self.client_config(kind.principal), self.logs / f"{instance}.log"
+        service = start_process(kind, instance, client, given, make=ProcessService, log=log, detached=self._detached)
         self._services.append(service)
         return service
 

@@ -23,6 +23,10 @@ VALIDITY_DAYS = 3 * RENEW_AFTER_DAYS
 """So long that one which is due for renewal is still far from the 30 days before its end at which alerts begin."""
 
 
+BACKDATED = timedelta(minutes=5)
+"""Certificates are valid from a while before they are issued: clocks differ."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPair:
     """Files of one certificate.
@@ -148,7 +152,7 @@ class Authority:
         starts_in_days: float = 0.0,
     ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
-        begin = min(now, now + timedelta(days=validity_days)) - timedelta(minutes=5) + timedelta(days=starts_in_days)
+        begin = min(now, now + timedelta(days=validity_days)) - BACKDATED + timedelta(days=starts_in_days)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from necp_validate.events.topics import Operation
+from necp_validate.events.topics import Domain, Operation
 from necp_validate.results import StackError
 
 Progress = Callable[[str], None]
@@ -344,12 +344,15 @@ class Stack(Protocol):
             FaultUnavailable: this process cannot issue certificates.
         """
 
-    def roll_authority(self) -> None:
+    def roll_authority(self) -> Mapping[int, int]:
         """Let the next authority take the place of the one that issues, under way and without a restart.
 
         In order: both are trusted, every broker and the super user get certificates of the new one, the old one is
         trusted no more. Only the controllers' listener trusts it until the brokers' next start: what controllers show
         each other cannot be changed earlier, see `reload_certificate`.
+
+        Returns:
+            Serial number of each broker's new certificate.
 
         Raises:
             FaultUnavailable: this process cannot issue certificates.
@@ -507,6 +510,18 @@ class Stack(Protocol):
 
         Raises:
             FaultUnavailable: services of this stack see no file of ours.
+        """
+
+    def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ServiceHandle:
+        """Start the publisher of a domain: producers publish at its ``http_url``; see ``ServiceHandle.wait_ready``.
+
+        Args:
+            domain: whose events it takes.
+            env: configuration on top of connection settings and domain; ``PUBLISHER_TOKEN`` at least.
+
+        Raises:
+            StackError: it cannot be started.
+            UsageError: the target has none.
         """
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> GatewayHandle:

@@ -25,7 +25,7 @@ from necp_validate.results import StackError, UsageError
 from necp_validate.stack.base import Broker, BrokerStack
 from necp_validate.stack.config import CONTROLLER_LISTENER
 from necp_validate.stack.options import StackOptions
-from necp_validate.stack.pki import RENEW_AFTER_DAYS, VALIDITY_DAYS
+from necp_validate.stack.pki import BACKDATED, RENEW_AFTER_DAYS, VALIDITY_DAYS
 from necp_validate.stack.protocol import ADMIN, Progress
 from necp_validate.stack.provision import acl_bindings, admin_client, scram_user
 from necp_validate.stack.renewing import Renewer
@@ -60,8 +60,9 @@ class RotatingStack(BrokerStack[Broker]):
         found = []
         for broker in self._brokers:
             cert = x509.load_pem_x509_certificate(self.layout.certificate(broker).read_bytes())
-            life = cert.not_valid_after_utc - cert.not_valid_before_utc
-            if now - cert.not_valid_before_utc > _RENEW_WHEN_OVER * life and self.broker_alive(broker):
+            issued = cert.not_valid_before_utc + BACKDATED
+            life = cert.not_valid_after_utc - issued
+            if now - issued > _RENEW_WHEN_OVER * life and self.broker_alive(broker):
                 found.append(broker)
         return found
 
@@ -92,7 +93,7 @@ class RotatingStack(BrokerStack[Broker]):
         """Issue a client of the internal listener a new certificate in the place of its old one."""
         return self.layout.issuer.issue_client(name).serial
 
-    def roll_authority(self) -> None:
+    def roll_authority(self) -> Mapping[int, int]:
         """Let the next authority take the place of the one that issues, under way and without a restart."""
         issuer = self.layout.issuer
         if issuer.replaced is not None:
@@ -103,12 +104,12 @@ class RotatingStack(BrokerStack[Broker]):
         self._old_controllers = set(self._brokers)
         issuer.advance()
         self._reload_all("truststore")
-        for broker in self._brokers:
-            self.layout.issue_certificate(broker)
+        serials = {broker: self.layout.issue_certificate(broker) for broker in self._brokers}
         issuer.issue_admin(self.layout.admin)
         self._reload_all("keystore")
         issuer.drop_replaced()
         self._reload_all("truststore")
+        return serials
 
     def start_broker(self, broker: int, timeout_s: float = 60.0) -> None:
         """Start a broker that was stopped or killed; come back when its listeners accept connections."""

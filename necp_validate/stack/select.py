@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from necp_validate.results import UsageError
@@ -22,6 +23,7 @@ def open_stack(
     config: Path | None = None,
     jvm: JvmSettings | None = None,
     jmx_rules: str | None = None,
+    overrides: Mapping[str, str] | None = None,
 ) -> Stack:
     """Return a stack that has not been started yet.
 
@@ -33,6 +35,7 @@ def open_stack(
         config: the file that describes an external cluster.
         jvm: heap and options of the brokers.
         jmx_rules: which JMX beans brokers export, where this suite starts them; none if None.
+        overrides: broker properties that replace the ones decided by the stack; an external cluster has its own.
 
     Raises:
         UsageError: the arguments do not go together.
@@ -53,5 +56,5 @@ def open_stack(
         # Only now: its libraries take longer to import than everything else here.
         from necp_validate.stack.docker import DockerStack
 
-        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm, jmx_rules=jmx_rules)
-    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm, jmx_rules=jmx_rules)
+        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm, overrides=overrides, jmx_rules=jmx_rules)
+    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm, overrides=overrides, jmx_rules=jmx_rules)

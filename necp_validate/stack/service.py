@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import necp_validate
-from necp_validate.events.topics import CORE_PRINCIPAL
+from necp_validate.events.topics import CORE_PRINCIPAL, Domain
 from necp_validate.results import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
@@ -89,6 +89,16 @@ CORE = ServiceKind(
     module="necp_validate.reference.eventcore", principal=CORE_PRINCIPAL, instance_variable="CORE_INSTANCE"
 )
 """The event core."""
+
+
+def publisher_of(domain: Domain) -> ServiceKind:
+    """Return the publisher of a domain; to Kafka it is the domain's own service."""
+    return ServiceKind(
+        module="necp_validate.reference.publisher",
+        principal=domain.service,
+        instance_variable="PUBLISHER_INSTANCE",
+        own_variables=("PUBLISHER_", "PRODUCER_"),
+    )
 
 
 class HttpService(ABC):

@@ -49,7 +49,8 @@ def longest_gap(history: History) -> Finding:
 def _under_fault(history: History, phase: Phase) -> bool:
     """Whether a fault was in force in a phase, though it is not named a fault: one that took long to be undone."""
     return any(
-        fault.effective_us is not None
+        fault.upsets
+        and fault.effective_us is not None
         and fault.begin_us < phase.end_us
         and (fault.end_us is None or fault.end_us > phase.start_us)
         for fault in history.faults

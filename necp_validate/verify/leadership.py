@@ -45,7 +45,7 @@ def leader_epoch(history: History) -> Finding:
 def _under_fault(history: History, sample: LeaderSample) -> bool:
     at_us = sample.t * 1e6
     return any(
-        fault.begin_us <= at_us and (fault.end_us is None or at_us <= fault.end_us + _STALE_S * 1e6)
+        fault.upsets and fault.begin_us <= at_us and (fault.end_us is None or at_us <= fault.end_us + _STALE_S * 1e6)
         for fault in history.faults
     )
 

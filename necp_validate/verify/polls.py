@@ -119,6 +119,7 @@ class _Unexplained:
         return any(
             fault.begin_us <= jump.to_us and (fault.end_us is None or jump.from_us <= fault.end_us + margin_us)
             for fault in self._history.faults
+            if fault.upsets
         )
 
 

@@ -19,11 +19,12 @@ from necp_validate.realtime.messages import Transfer
 from necp_validate.realtime.state import parse
 from necp_validate.reference.gateway.actions import MARKETS, draft, market_of
 from necp_validate.reference.gateway.config import ConfigError, load_config
-from necp_validate.reference.gateway.limits import MAX_RANGES, Numbers, RequestLimits, TokenBucket
+from necp_validate.reference.gateway.limits import MAX_RANGES, Numbers, RequestLimits
 from necp_validate.reference.gateway.results import RECENT_RUNS, Results
 from necp_validate.reference.gateway.sessions import Sessions
 from necp_validate.reference.gateway.ticking import IDLE_S, AdaptiveRate
 from necp_validate.reference.gateway.world import World
+from necp_validate.reference.token_bucket import TokenBucket
 
 PLAIN = {"KAFKA_BOOTSTRAP_SERVERS": "b:1", "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", "GATEWAY_INSTANCE": "gateway-7"}
 

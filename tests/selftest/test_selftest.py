@@ -53,8 +53,8 @@ def test_a_defect_that_is_not_caught_fails_the_self_test(monkeypatch: pytest.Mon
     missed = run_selftest()
     assert exit_code(missed) == 1
     assert (
-        "NO (not failed: CHAOS-ALL, DUR-ACKED, FT-BROKER, FT-CONSUMER, FT-PARTITION, OPS-ROLLBACK, lost-write)"
-        in table(missed)
+        "NO (not failed: CHAOS-ALL, DUR-ACKED, FT-BROKER, FT-CONSUMER, FT-PARTITION, OPS-ROLLBACK, "
+        "SEC-BREAKER, SEC-RATE, lost-write)" in table(missed)
     )
 
 
@@ -62,7 +62,10 @@ def test_a_check_that_fires_as_well_is_no_catch(monkeypatch: pytest.MonkeyPatch)
     broad = replace(DEFECTS[0], claims=frozenset())
     monkeypatch.setattr(runner, "DEFECTS", (broad,))
     (result,) = run_selftest()
-    assert result.problem == "failed as well: CHAOS-ALL, DUR-ACKED, FT-BROKER, FT-CONSUMER, FT-PARTITION, OPS-ROLLBACK"
+    assert result.problem == (
+        "failed as well: CHAOS-ALL, DUR-ACKED, FT-BROKER, FT-CONSUMER, FT-PARTITION, OPS-ROLLBACK, "
+        "SEC-BREAKER, SEC-RATE"
+    )
 
 
 def test_a_defect_for_a_check_that_does_not_exist_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

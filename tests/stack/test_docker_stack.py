@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import docker
+import msgspec
 import psutil
 import pytest
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack.docker import DockerStack
 from necp_validate.stack.docker_engine import why_not_docker
@@ -70,6 +75,25 @@ def test_the_event_core_runs_in_a_container_and_ends_in_order(stack: DockerStack
     assert core.stop(30)
     assert not core.alive()
     assert core.log_tail()
+
+
+def test_the_publisher_runs_in_a_container_and_takes_events(stack: DockerStack) -> None:
+    """Its answer says where the event lies; the limit is the one it was given."""
+    token = "a token that nobody can guess"
+    env = {"PUBLISHER_TOKEN": token, "PRODUCER_BURST_LIMIT": "3", "PRODUCER_MAX_RATE_PER_SECOND": "1"}
+    publisher = stack.start_publisher(Domain.SYSTEM, env)
+    publisher.wait_ready(60)
+    request = urllib.request.Request(
+        f"{publisher.http_url}/v1/events/{Domain.SYSTEM.topic}",
+        msgspec.msgpack.encode([(b"node-1", b"a")] * 5),
+        {"Authorization": f"Bearer {token}"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    answer = json.loads(refused.value.read())
+    assert (refused.value.code, answer["accepted"], answer["refused"]) == (429, 3, 2)
+    assert sum(count for _, _, _, count in answer["runs"]) == 3
+    assert publisher.stop(30), publisher.log_tail()
 
 
 def test_a_core_that_cannot_start_is_told_with_its_log(stack: DockerStack) -> None:

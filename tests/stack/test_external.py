@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.events.topics import Domain
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import load_external
@@ -73,6 +74,12 @@ def test_cores_are_handed_out_one_by_one(folder: Path) -> None:
     )
     with pytest.raises(StackError, match="names 1 instances"):
         stack.start_core("core-1", {})
+
+
+def test_it_has_no_publisher_to_flood(folder: Path) -> None:
+    stack = open_stack("external", config=_write(folder, GOOD))
+    with pytest.raises(UsageError, match="the target has no publisher of combat events"):
+        stack.start_publisher(Domain.COMBAT, {})
 
 
 GATEWAY = """

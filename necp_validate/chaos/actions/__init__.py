@@ -4,6 +4,7 @@ An action that breaks something has the rollback that its docstring names; it is
 its effect was seen. Whatever an interrupted experiment leaves in force is undone with the run.
 """
 
+from necp_validate.chaos.actions.access import grant_access, revoke_access
 from necp_validate.chaos.actions.alerts import (
     ask_for_denied,
     clear_crowded_disks,
@@ -14,6 +15,7 @@ from necp_validate.chaos.actions.alerts import (
     open_plaintext_listener,
     renew_ending_certificates,
 )
+from necp_validate.chaos.actions.breakers import await_breaker, poison_until_open, stop_poison
 from necp_validate.chaos.actions.brokers import (
     kill_below_min_isr,
     kill_broker,
@@ -22,6 +24,12 @@ from necp_validate.chaos.actions.brokers import (
     resume_brokers,
     start_brokers,
     stop_broker,
+)
+from necp_validate.chaos.actions.certificates import (
+    expiring_certificate,
+    reload_certificates,
+    roll_authority,
+    settle_certificates,
 )
 from necp_validate.chaos.actions.cores import (
     kill_core,
@@ -48,20 +56,26 @@ from necp_validate.chaos.actions.gateway import (
     replace_gateway,
     resume_gateway,
 )
+from necp_validate.chaos.actions.limits import flood_publisher
 from necp_validate.chaos.actions.links import cut_links, heal_links, lossy_links, slow_links
+from necp_validate.chaos.actions.passwords import rotate_password, settle_passwords, watch_new_logins
 from necp_validate.chaos.actions.scaling import add_partitions, retire_cores, scale_cores
 from necp_validate.chaos.actions.traffic import hold, watch_flood, watch_poison
 
 __all__ = [
     "add_partitions",
     "ask_for_denied",
+    "await_breaker",
     "clear_crowded_disks",
     "close_plaintext_listener",
     "crowd_disk",
     "cut_links",
+    "expiring_certificate",
     "fail_to_log_in",
     "fill_disk",
+    "flood_publisher",
     "free_disks",
+    "grant_access",
     "heal_gateway_link",
     "heal_links",
     "hold",
@@ -79,7 +93,9 @@ __all__ = [
     "pause_consumers",
     "pause_core",
     "pause_gateway",
+    "poison_until_open",
     "reconcile_books",
+    "reload_certificates",
     "renew_certificate",
     "renew_ending_certificates",
     "replace_cores",
@@ -91,13 +107,20 @@ __all__ = [
     "resume_cores",
     "resume_gateway",
     "retire_cores",
+    "revoke_access",
+    "roll_authority",
     "roll_back_cores",
     "roll_forward_cores",
+    "rotate_password",
     "scale_cores",
+    "settle_certificates",
+    "settle_passwords",
     "slow_links",
     "start_brokers",
     "step_core_clock",
     "stop_broker",
+    "stop_poison",
     "watch_flood",
+    "watch_new_logins",
     "watch_poison",
 ]

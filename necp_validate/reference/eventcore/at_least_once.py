@@ -90,8 +90,9 @@ class AtLeastOnceLoop:
             config.workers[domain], self._handle, name=domain.value
         )
         hooks = Hooks(assigned=lambda _: {}, revoked=self._on_revoked, lost=self._on_lost)
+        self.breaker = metrics.breaker(domain, config.breaker)
         consumer = consumer_config(config.kafka, domain, config.instance)
-        self.intake = Intake(domain, clients, consumer, hooks, metrics, held)
+        self.intake = Intake(domain, clients, consumer, hooks, metrics, held, self.breaker)
 
     @property
     def ready(self) -> bool:
@@ -140,6 +141,7 @@ class AtLeastOnceLoop:
                     partition=self._dead_letter_partition,
                 )
         self._metrics.batch(self.domain, results, time.perf_counter() - started)
+        self.breaker.record(size, sum(len(result.dead_letters) for result in results))
 
     def _handle(self, task: tuple[int, list[Message]]) -> BatchResult:
         partition, records = task
@@ -188,4 +190,5 @@ class AtLeastOnceLoop:
             "joined": self.intake.joined,
             "brokers_up": self.intake.brokers_up,
             "paused": self.intake.paused,
+            "breaker": self.breaker.describe(),
         }

@@ -17,8 +17,10 @@ from necp_validate.reference.environment import (
     kafka_properties,
     password_file,
     seconds,
+    share,
     unknown,
 )
+from necp_validate.reference.eventcore.breaker import BreakerSettings
 from necp_validate.reference.eventcore.clock import OFFSET_BYTES
 
 __all__ = ["ConfigError", "CoreConfig", "load_config"]
@@ -42,6 +44,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
         clock_offset_file: what a drill steps this service's clock by; None for the machine's clock.
         domains: domains to serve.
         workers: threads that handle partitions, by domain.
+        breaker: when a domain's consumer stops reading because too much of it is poison.
         kafka: librdkafka's connection properties.
         password_file: where the password is when it has been changed; None for one that stays.
         http_port: port of ``/health``; 0 takes a free one.
@@ -54,6 +57,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     clock_offset_file: Path | None
     domains: tuple[Domain, ...]
     workers: dict[Domain, int]
+    breaker: BreakerSettings
     kafka: dict[str, str]
     password_file: Path | None
     http_port: int
@@ -80,11 +84,25 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
             domain: integer(env, f"{domain.value.upper()}_CONSUMER_WORKERS", default, low=1, high=256)
             for domain, default in DEFAULT_WORKERS.items()
         },
+        breaker=_breaker(env),
         kafka=kafka_properties(env),
         password_file=password_file(env),
         http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
+    )
+
+
+def _breaker(env: Mapping[str, str]) -> BreakerSettings:
+    claimed = BreakerSettings()
+    return BreakerSettings(
+        failure_threshold=share(env, "CIRCUIT_BREAKER_FAILURE_THRESHOLD", claimed.failure_threshold),
+        recovery_timeout_s=seconds(env, "CIRCUIT_BREAKER_RECOVERY_TIMEOUT", f"{claimed.recovery_timeout_s:g}s"),
+        monitoring_window_s=seconds(
+            env, "CIRCUIT_BREAKER_MONITORING_WINDOW", f"{claimed.monitoring_window_s:g}s", low=1.0
+        ),
+        minimum_events=integer(env, "CIRCUIT_BREAKER_MINIMUM_EVENTS", claimed.minimum_events, low=1, high=10**9),
+        trial_events=integer(env, "CIRCUIT_BREAKER_TRIAL_EVENTS", claimed.trial_events, low=1, high=10**6),
     )
 
 

@@ -80,7 +80,8 @@ class ExactlyOnceLoop:
         )
         hooks = Hooks(assigned=self._on_assigned, revoked=self._on_gone, lost=self._on_gone)
         consumer = consumer_config(config.kafka, self.domain, config.instance)
-        self.intake = Intake(self.domain, clients, consumer, hooks, metrics, held)
+        self.breaker = metrics.breaker(self.domain, config.breaker)
+        self.intake = Intake(self.domain, clients, consumer, hooks, metrics, held, self.breaker)
 
     @property
     def ready(self) -> bool:
@@ -113,6 +114,7 @@ class ExactlyOnceLoop:
         if self._transactions.commit(outputs, offsets, self.intake.consumer.consumer_group_metadata):
             self._metrics.transactions.labels("committed").inc()
             self._metrics.batch(self.domain, results, busy_s)
+            self.breaker.record(size, sum(len(result.dead_letters) for result in results))
         else:
             self._metrics.transactions.labels("aborted").inc()
             self._recover()
@@ -174,4 +176,5 @@ class ExactlyOnceLoop:
             "joined": self.intake.joined,
             "brokers_up": self.intake.brokers_up,
             "paused": self.intake.paused,
+            "breaker": self.breaker.describe(),
         }

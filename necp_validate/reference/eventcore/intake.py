@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from necp_validate.events.topics import Domain
 from necp_validate.reference.clients import Clients
+from necp_validate.reference.eventcore.breaker import Breaker
 from necp_validate.reference.eventcore.metrics import CoreMetrics
 from necp_validate.reference.eventcore.tuning import TUNING
 
@@ -72,6 +73,7 @@ class Intake:
         hooks: what to do when partitions come and go.
         metrics: lag, rebalances and commit errors are counted here.
         held: while it is set nothing is read, but the member stays in its group and keeps its partitions.
+        breaker: says how much may be read; nothing, while it is open, to the same effect.
     """
 
     def __init__(
@@ -82,12 +84,14 @@ class Intake:
         hooks: Hooks,
         metrics: CoreMetrics,
         held: Flag,
+        breaker: Breaker,
     ) -> None:
         self._domain = domain
         self._tuning = TUNING[domain]
         self._hooks = hooks
         self._metrics = metrics
         self._held = held
+        self._breaker = breaker
         self._paused: set[int] = set()
         self._closing = False
         self.partitions: set[int] = set()
@@ -116,12 +120,13 @@ class Intake:
         Returns:
             The batches, and the number of records in them.
         """
-        self._obey()
+        limit = self._obey()
         first = self.consumer.poll(wait_s)
         if first is None:
             return [], 0
         gather_s = max(self._tuning.gather_ms / 1_000, not_before_s - time.monotonic())
-        messages = [first, *self.consumer.consume(self._tuning.batch_max - 1, gather_s)]
+        more = min(self._tuning.batch_max, limit) - 1
+        messages = [first, *(self.consumer.consume(more, gather_s) if more > 0 else ())]
         good = [message for message in messages if message.error() is None]
         if len(good) < len(messages):
             self._report([message for message in messages if message.error() is not None])
@@ -136,9 +141,14 @@ class Intake:
         """Whether nothing is read of any partition, on demand."""
         return self._held.is_set() and self._paused >= self.partitions
 
-    def _obey(self) -> None:
-        """Pause what has been assigned since, or let all go on."""
-        wanted = self.partitions if self._held.is_set() else set()
+    def _obey(self) -> int:
+        """Pause what has been assigned since, or let all go on; returns how many records may be read."""
+        allowance = self._breaker.allowance()
+        limit = 0 if self._held.is_set() else self._tuning.batch_max if allowance is None else allowance
+        self._pause(self.partitions if limit == 0 else set())
+        return limit
+
+    def _pause(self, wanted: set[int]) -> None:
         if wanted == self._paused:
             return
         topic = self._domain.topic
@@ -194,6 +204,7 @@ class Intake:
                 partition.offset = starts[partition.partition]
         consumer.incremental_assign(partitions)
         self._changed("assigned", self.partitions | set(numbers))
+        self._obey()  # now, or the very poll that brings them reads on
         self.joined = self.brokers_up = True
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
@@ -14,7 +15,10 @@ from prometheus_client.registry import Collector
 
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.topics import Domain
+from necp_validate.reference.eventcore.breaker import Breaker, BreakerSettings, BreakerState
 from necp_validate.reference.eventcore.handling import BatchResult
+
+log: Final = logging.getLogger(__name__)
 
 LATENCY_BUCKETS_MS: Final = (
     1,
@@ -126,6 +130,31 @@ class CoreMetrics:
         self.assigned = Gauge(
             "necp_core_assigned_partitions", "Partitions this instance has.", ["domain"], registry=registry
         )
+        self.breaker_state = Gauge(
+            "necp_core_breaker_state",
+            "Circuit breaker of the consumer: 0 closed, 1 half-open, 2 open.",
+            ["domain"],
+            registry=registry,
+        )
+        self.breaker_transitions = Counter(
+            "necp_core_breaker_transitions",
+            "Changes of the circuit breaker's state.",
+            ["domain", "to"],
+            registry=registry,
+        )
+
+    def breaker(self, domain: Domain, settings: BreakerSettings) -> Breaker:
+        """Make the circuit breaker of a domain's consumer; all series of its states exist from the beginning."""
+
+        def changed(state: BreakerState) -> None:
+            self.breaker_state.labels(domain.value).set(state)
+            self.breaker_transitions.labels(domain.value, state.words).inc()
+            log.warning("%s: the circuit breaker is %s", domain, state.words)
+
+        self.breaker_state.labels(domain.value).set(BreakerState.CLOSED)
+        for state in BreakerState:
+            self.breaker_transitions.labels(domain.value, state.words)
+        return Breaker(settings, on_change=changed)
 
     def batch(self, domain: Domain, results: Iterable[BatchResult], seconds: float) -> None:
         """Count a batch."""

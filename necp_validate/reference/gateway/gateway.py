@@ -40,12 +40,13 @@ from necp_validate.reference.gateway.backbone import Backbone, ChatRecord, Deliv
 from necp_validate.reference.gateway.config import GatewayConfig
 from necp_validate.reference.gateway.encoding import Encoder
 from necp_validate.reference.gateway.interest import View
-from necp_validate.reference.gateway.limits import RequestLimits, TokenBucket
+from necp_validate.reference.gateway.limits import RequestLimits
 from necp_validate.reference.gateway.metrics import Tally
 from necp_validate.reference.gateway.results import Results
 from necp_validate.reference.gateway.sessions import MAX_IN_FLIGHT, Outlet, Session, Sessions, Stream
 from necp_validate.reference.gateway.ticking import AdaptiveRate
 from necp_validate.reference.gateway.world import World
+from necp_validate.reference.token_bucket import TokenBucket
 
 log: Final = logging.getLogger(__name__)
 

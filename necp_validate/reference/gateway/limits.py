@@ -7,40 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
+from necp_validate.reference.token_bucket import TokenBucket
+
 MAX_PLAYERS: Final = 50_000
 MAX_RANGES: Final = 1_024
 """Ranges of numbers that are kept of one session; a client that leaves more holes than that is hostile."""
-
-
-class TokenBucket:
-    """Allows ``capacity`` at once, and ``per_s`` a second in the long run.
-
-    Args:
-        capacity: tokens that it holds, full at first.
-        per_s: tokens that come back in a second.
-        now_s: time at which it is made.
-    """
-
-    __slots__ = ("_at_s", "_capacity", "_per_s", "_tokens")
-
-    def __init__(self, capacity: float, per_s: float, now_s: float) -> None:
-        self._capacity = capacity
-        self._per_s = per_s
-        self._tokens = capacity
-        self._at_s = now_s
-
-    def take(self, now_s: float) -> float:
-        """Take a token.
-
-        Returns:
-            0, or the seconds until there is one again.
-        """
-        self._tokens = min(self._capacity, self._tokens + (now_s - self._at_s) * self._per_s)
-        self._at_s = now_s
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return 0.0
-        return (1 - self._tokens) / self._per_s
 
 
 class RequestLimit:

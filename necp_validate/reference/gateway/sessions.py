@@ -11,7 +11,8 @@ from necp_validate.events.topics import Domain
 from necp_validate.realtime.frames import KEY_BYTES, Direction, Opener, Sealer
 from necp_validate.realtime.messages import Message, Summary
 from necp_validate.reference.gateway.interest import View
-from necp_validate.reference.gateway.limits import Numbers, RequestLimit, TokenBucket
+from necp_validate.reference.gateway.limits import Numbers, RequestLimit
+from necp_validate.reference.token_bucket import TokenBucket
 
 Address = tuple[str, int]
 MAX_SESSIONS: Final = 10_000

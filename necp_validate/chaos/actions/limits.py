@@ -1,0 +1,55 @@
+"""A producer that sends more than its topic's limit allows."""
+# Annotations stay types here: Chaos Toolkit's discovery reads them.
+
+from necp_validate.chaos.flooding import PublisherFlood
+from necp_validate.chaos.registry import fault
+from necp_validate.chaos.session import current
+from necp_validate.events.topics import Domain
+from necp_validate.history import layout
+from necp_validate.history.faults import FaultRecord
+from necp_validate.results import StackError
+
+FLOOD = "publisher-flood"
+_ALLOWANCE_S = 60.0
+
+
+@fault(rollback=None)
+def flood_publisher(
+    domain: str = "combat",
+    rate: int = 20000,
+    burst: int = 10000,
+    factor: float = 1.5,
+    seconds: float = 15.0,
+    senders: int = 64,
+) -> FaultRecord:
+    """Start a publisher, let many senders have more to send than its limit, and end both.
+
+    Args:
+        domain: whose events are sent.
+        rate: the publisher's limit, events a second.
+        burst: events that it lets pass at once.
+        factor: how many times the limit is due.
+        seconds: how long.
+        senders: how many senders share it.
+    """
+    session = current()
+    number = len(list(session.run_dir.glob(layout.DRILL.format(worker="flood-*"))))
+    flood = PublisherFlood(session.stack, session.run_dir, Domain(domain), f"flood-{number}")
+
+    def do() -> None:
+        flood.start(rate=rate, burst=burst, factor=factor, seconds=seconds, senders=senders)
+
+    def seen() -> str:
+        flood.floods()
+        refused = flood.refused()
+        return f"the publisher has refused {refused:,} events by now" if refused else ""
+
+    words = f"{Domain(domain).topic}, {factor:g} times {rate:,} events/s"
+    record = session.inject(FLOOD, words, do=do, seen=seen, undo=flood.stop, within_s=seconds)
+    left_s = seconds + _ALLOWANCE_S
+    while flood.floods():
+        if (left_s := left_s - 0.2) < 0:
+            raise StackError(f"the flood did not end within {seconds + _ALLOWANCE_S:g} s")
+        session.wait(0.2)
+    session.undo(FLOOD)
+    return record

@@ -1,0 +1,150 @@
+"""What drills send on their own account: real events, accounted for as the load's are."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from necp_validate.clients.accounting import ReadAccounting
+from necp_validate.events.base import InvalidEvent
+from necp_validate.events.envelope import decode
+from necp_validate.events.stakes import total_stakes
+from necp_validate.events.topics import Domain
+from necp_validate.history import (
+    BreakerSample,
+    FloodRecord,
+    FloodSecond,
+    HistoryWriter,
+    IntervalSet,
+    JsonLines,
+    LoadRecord,
+    RunInfo,
+    append_flood,
+    layout,
+    read_history,
+)
+from necp_validate.security.flood import limit_hits
+from necp_validate.security.sending import DrillStream, drill_stream_id
+
+NOW_US = 1_790_000_000_000_000
+
+
+def stream(kind: str = "valid") -> DrillStream:
+    name = drill_stream_id("run", "flood-0", 7)
+    return DrillStream(Domain.COMBAT, name, "flood-0-007", kind=kind, batch=20, seed="1")  # type: ignore[arg-type]
+
+
+def test_a_partly_accepted_batch_leaves_no_hole_in_the_numbers() -> None:
+    """What was refused comes again under the same numbers; reader and sender agree on where everything lies."""
+    one = stream()
+    first = one.batch(NOW_US)
+    one.sent(13, [(0, 3, 100, 10), (10, 3, 200, 3)])
+    second = one.batch(NOW_US + 1)
+    one.sent(20, [(0, 3, 300, 19)], failed=[(19, 1)])
+    record = one.record()
+    assert (record.sent, record.acked.to_list(), record.failed.to_list()) == (33, [[0, 31]], [[32, 32]])
+    assert record.max_acked_offset == 318
+    reader = ReadAccounting({record.stream: (record.topic, record.key)})
+    places = [*range(100, 110), *range(200, 203), *range(300, 319)]
+    key = record.key.encode()
+    reader.add_records(
+        record.topic,
+        [(3, place, key, value) for place, value in zip(places, [*first[:13], *second[:19]], strict=True)],
+    )
+    read = reader.to_json({})["streams"][record.stream]
+    assert (read["read"], read["digest"], read["duplicates"]) == ([[0, 31]], record.digest, 0)
+    assert one.stakes == total_stakes([*first[:13], *second])
+
+
+def test_poison_is_poison() -> None:
+    for value in stream("poison").batch(NOW_US):
+        with pytest.raises(InvalidEvent):
+            decode(value)
+
+
+def test_streams_of_runs_drills_and_senders_differ() -> None:
+    ids = {drill_stream_id(run, drill, n) for run in ("a", "b") for drill in ("x", "y") for n in range(64)}
+    assert len(ids) == 256
+    assert {len(one) for one in ids} == {8}
+
+
+@pytest.fixture
+def metrics() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(
+                b"# TYPE kafka_producer_rate_limit_hits counter\n"
+                b'kafka_producer_rate_limit_hits_total{topic="game.combat.events"} 41.0\n'
+                b'kafka_producer_rate_limit_hits_total{topic="other"} 1.0\n'
+            )
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/metrics"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_publishers_own_count_is_read_by_topic(metrics: str) -> None:
+    """And is nothing where nobody answers."""
+    assert limit_hits(metrics, "game.combat.events") == 41
+    assert limit_hits(metrics, "third") is None
+    assert limit_hits("http://127.0.0.1:1/metrics", "game.combat.events") is None
+
+
+def test_the_history_keeps_floods_breakers_and_what_drills_sent(tmp_path: Path) -> None:
+    flood = FloodRecord(
+        topic="t",
+        rate_eps=1.0,
+        burst=2.0,
+        begin_us=3,
+        end_us=4,
+        offering_s=5.0,
+        elapsed_s=6.0,
+        due=7,
+        unanswered=0,
+        seconds=(FloodSecond(offered=3, accepted=1, refused=2),),
+        waits_s=((0.1, 0.2), ()),
+        streams=("0a",),
+    )
+    sample = BreakerSample(
+        t_us=1,
+        instance="core-0",
+        domain="social",
+        state="closed",
+        openings=0,
+        trials=0,
+        window_events=1,
+        window_failures=0,
+        ratio_at_opening=None,
+        failure_threshold=0.5,
+        recovery_timeout_s=60.0,
+        monitoring_window_s=300.0,
+    )
+    one = stream("poison")
+    one.batch(NOW_US)
+    one.sent(20, [(0, 0, 0, 20)])
+    load = LoadRecord(worker="poison-0", streams=(one.record(),), planted={"combat": {"poison": 20}})
+    writer = HistoryWriter(tmp_path)
+    writer.save_run(RunInfo(id="r", scenario="s", scale=1.0, seed=1))
+    writer.save_drill(load)
+    append_flood(tmp_path, flood)
+    with JsonLines(tmp_path / layout.BREAKERS) as rows:
+        rows.write(sample)
+    history = read_history(tmp_path)
+    assert (history.floods, history.breakers, history.drill_loads) == ((flood,), (sample,), (load,))
+    assert (flood.offered, flood.accepted, flood.refused) == (3, 1, 2)
+    assert history.planted("poison", "combat") == 20
+    assert history.senders == (load,)
+    assert history.drill_loads[0].streams[0].acked == IntervalSet([(0, 19)])

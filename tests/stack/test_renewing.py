@@ -1,0 +1,130 @@
+"""Certificates are renewed by themselves when they are due; authorities follow each other without a gap in trust."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from necp_validate.results import StackError
+from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS, Authorities
+from necp_validate.stack.config import BrokerSettings
+from necp_validate.stack.layout import ClusterLayout
+from necp_validate.stack.local import LocalStack
+from necp_validate.stack.pki import Authority
+from necp_validate.stack.renewing import Renewer
+
+NOW = datetime.now(UTC)
+
+
+class Certificates:
+    """Two brokers, of which one is due."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.due = [2]
+        self.renewed: list[int] = []
+        self._broken = broken
+
+    def due_certificates(self, now: datetime) -> list[int]:
+        assert now == NOW
+        return self.due
+
+    def reload_certificate(self, broker: int, *, validity_days: float | None = None) -> int:
+        assert validity_days is None
+        if self._broken:
+            raise StackError("the cluster did not take it")
+        self.renewed.append(broker)
+        return 1
+
+
+def names(path: Path) -> list[str]:
+    """Return the common names of the certificates in a file."""
+    found = x509.load_pem_x509_certificates(path.read_bytes())
+    return [str(cert.subject.rfc4514_string()).split(",")[0] for cert in found]
+
+
+def test_what_is_due_is_renewed_and_nothing_else() -> None:
+    stack = Certificates()
+    assert Renewer(stack).renew(NOW)
+    assert stack.renewed == [2]
+
+
+def test_what_goes_wrong_is_told_and_tried_again_later() -> None:
+    assert not Renewer(Certificates(broken=True)).renew(NOW)
+
+
+def test_the_renewer_ends_at_once_and_may_be_ended_without_having_begun() -> None:
+    renewer = Renewer(Certificates())
+    renewer.stop()
+    renewer.start()
+    renewer.start()
+    renewer.stop()
+
+
+def test_a_certificate_is_due_when_a_third_of_its_life_is_over(tmp_path: Path) -> None:
+    stack = LocalStack()
+    settings = BrokerSettings(
+        id=1,
+        bind="127.0.0.1",
+        internal_host="127.0.0.1",
+        external_host="127.0.0.1",
+        internal_port=1,
+        external_port=2,
+        controller_port=3,
+        log_dir="",
+        store="",
+        ca="",
+    )
+    authorities = Authorities(tmp_path / "authorities", tmp_path / "pki")
+    stack._layout = ClusterLayout(directory=tmp_path, settings={1: settings}, passwords={}, authorities=authorities)
+    stack._layout.issue_certificate(1)
+
+    class Running:
+        @staticmethod
+        def alive() -> bool:
+            return True
+
+    stack._brokers = {1: Running()}  # type: ignore[dict-item]  # all that is asked of it
+    begin = datetime.now(UTC)
+    assert stack.due_certificates(begin + timedelta(days=29, hours=23)) == []
+    assert stack.due_certificates(begin + timedelta(days=30, hours=1)) == [1]
+
+
+def test_the_next_authority_is_trusted_before_it_issues_and_the_last_one_by_controllers_for_longer(
+    tmp_path: Path,
+) -> None:
+    pki = tmp_path / "pki"
+    authorities = Authorities(tmp_path / "authorities", pki)
+    first, second, third = (f"CN=necp-validate CA {n}" for n in (1, 2, 3))
+    assert names(pki / TRUSTED) == [first, second] == names(pki / TRUSTED_BY_CONTROLLERS)
+    authorities.advance()
+    assert names(pki / TRUSTED) == [first, second, third]
+    authorities.drop_replaced()
+    assert names(pki / TRUSTED) == [second, third]
+    assert names(pki / TRUSTED_BY_CONTROLLERS) == [second, third, first]
+    authorities.forget_replaced()
+    assert names(pki / TRUSTED_BY_CONTROLLERS) == [second, third]
+    assert not [path for path in (tmp_path / "authorities").rglob("*") if "key" in path.name]
+
+
+def test_who_was_made_before_accepts_a_certificate_of_the_next_authority(tmp_path: Path) -> None:
+    authorities = Authorities(tmp_path / "authorities", tmp_path / "pki")
+    context = ssl.create_default_context(cafile=str(tmp_path / "pki" / TRUSTED))
+    authorities.advance()
+    pair = authorities.issue_server("broker-1", ["localhost"])
+    (issuer,) = [cert for cert in context.get_ca_certs() if ("commonName", "necp-validate CA 2") in _flat(cert)]
+    assert issuer["serialNumber"]
+    leaf, chain = x509.load_pem_x509_certificates(pair.cert.read_bytes())
+    leaf.verify_directly_issued_by(chain)
+    assert f"{chain.serial_number:X}".lstrip("0") == str(issuer["serialNumber"]).lstrip("0")
+
+
+def _flat(cert: dict[str, object]) -> list[tuple[str, str]]:
+    return [pair for part in cert["subject"] for pair in part]  # type: ignore[attr-defined]
+
+
+def test_keys_of_authorities_are_never_written_down(tmp_path: Path) -> None:
+    Authority(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["ca.pem"]
