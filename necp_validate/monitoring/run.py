@@ -194,7 +194,10 @@ class MonitoringRun:
 
     def _measured(self, record: MonitoringRecord, elapsed_s: float, counted: Sequence[Counted]) -> MonitoringRecord:
         assert self.prometheus is not None
-        values = [*measure.values_over_the_run(self.prometheus, elapsed_s), *measure.values_at_the_end(self.prometheus)]
+        values = [
+            *measure.values_over_the_run(self.prometheus, elapsed_s, record.begin_us / 1e6),
+            *measure.values_at_the_end(self.prometheus),
+        ]
         scrapes = self.prometheus.query(f"avg by (job) (avg_over_time(scrape_duration_seconds[{round(elapsed_s)}s]))")
         return replace(
             record,
