@@ -15,6 +15,7 @@ from necp_validate.stack import Stack
 from necp_validate.stack.ports import free_ports, listening
 from necp_validate.stack.protocol import FaultUnavailable
 from necp_validate.stack.provision import admin_client
+from necp_validate.stack.waiting import wait_until
 
 NAME = "OPEN"
 _LISTENERS, _PROTOCOLS = "listeners", "listener.security.protocol.map"
@@ -85,8 +86,11 @@ class PlaintextListener:
             connection.close()
         self._clients.clear()
         self._alter({_LISTENERS: None, _PROTOCOLS: None})
-        if listening(self.host, self.port):
-            raise StackError(f"the listener without TLS of broker {self._broker} is still open at port {self.port}")
+        wait_until(
+            lambda: not listening(self.host, self.port),
+            timeout_s=_TIMEOUT_S,
+            message=f"the listener without TLS of broker {self._broker} is still open at port {self.port}",
+        )
 
     def _alter(self, values: Mapping[str, str | None]) -> None:
         entries = [

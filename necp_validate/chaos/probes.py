@@ -179,18 +179,18 @@ def alert_fires(name: str, within_s: float = 30.0) -> bool:
     return fires
 
 
-def alerts_silent(names: list, within_s: float = 90.0) -> bool:  # type: ignore[type-arg]  # the type that discovery knows
+def alerts_silent(names: str, within_s: float = 90.0) -> bool:
     """Whether none of some alerts fires in the Prometheus that watches this run; yes if none watches.
 
     Args:
-        names: of the alerts.
+        names: of the alerts, with blanks between them.
         within_s: how long to wait for it.
     """
     session = current()
     watch = session.monitoring.watch if session.monitoring is not None else None
     if watch is None:
         return True
-    return bool(session.until(lambda: "" if any(watch.firing(name) for name in names) else "silent", within_s))
+    return bool(session.until(lambda: "" if any(watch.firing(name) for name in names.split()) else "silent", within_s))
 
 
 def gateway_hz() -> float:

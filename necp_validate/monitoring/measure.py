@@ -44,7 +44,7 @@ _BEGIN_AT_NOTHING = frozenset({"events", "latency-bucket", "rate-limit-hits"})
 """Counters of services that are started for the run; the brokers' were there before."""
 
 RESETS = "resets"
-"""How often a counter began anew, because its process did."""
+"""How often counters began anew, because their process did."""
 
 
 def rules_of(prometheus: Prometheus) -> tuple[AlertRule, ...]:
@@ -72,8 +72,13 @@ def window_s(expression: str) -> float:
     return max((int(number) * _SECONDS[unit] for number, unit in found), default=0.0)
 
 
-def values_over_the_run(prometheus: Prometheus, elapsed_s: float) -> list[SeriesValue]:
+def values_over_the_run(prometheus: Prometheus, elapsed_s: float, since_s: float) -> list[SeriesValue]:
     """By how much each counter has grown since the run began, from its raw samples.
+
+    Args:
+        prometheus: what has scraped them.
+        elapsed_s: how long ago it began to.
+        since_s: when every target had been scraped once (epoch): what appears later began at nothing.
 
     Raises:
         StackError: Prometheus does not answer.
@@ -81,17 +86,17 @@ def values_over_the_run(prometheus: Prometheus, elapsed_s: float) -> list[Series
     found = []
     for query, (selector, kept) in OVER_THE_RUN.items():
         grown: Counter[tuple[str, ...]] = Counter()
-        resets = 0
-        from_zero = query in _BEGIN_AT_NOTHING
+        resets: dict[str, int] = {}
         for labels, samples in prometheus.samples(f"{selector}[{round(elapsed_s)}s]"):
-            growth, begun = increase(samples, from_zero=from_zero)
+            growth, begun = increase(samples, from_zero=query in _BEGIN_AT_NOTHING or samples[0][0] > since_s)
             grown[tuple(labels.get(name, "") for name in kept)] += growth  # type: ignore[assignment]
-            resets += begun
+            # All counters of a process begin anew together; some of them may not have grown since.
+            resets[labels["instance"]] = max(begun, resets.get(labels["instance"], 0))
         found += [
             SeriesValue(query=query, labels=dict(zip(kept, values, strict=True)), value=growth)
             for values, growth in sorted(grown.items())
         ]
-        found.append(SeriesValue(query=RESETS, labels={"of": query}, value=resets))
+        found.append(SeriesValue(query=RESETS, labels={"of": query}, value=sum(resets.values())))
     return found
 
 

@@ -158,7 +158,7 @@ class MonitoringRun:
     def _scraped(self) -> bool:
         """Whether everything that should be scraped has been, and the rules have been evaluated."""
         targets = self._targets()
-        expected = sum(len(targets) for targets in self._known.values()) + len(self._broker_job()) * 3 + 1
+        expected = 1 + sum(len(one) for one in (*self._known.values(), *(job.targets for job in self._broker_job())))
         assert self.prometheus is not None
         # Recorded from several jobs: where it is, brokers, exporter and rules work together.
         recorded = not self._broker_job() or bool(self.prometheus.query("kafka_server_plaintext_connections_active"))
@@ -194,7 +194,10 @@ class MonitoringRun:
 
     def _measured(self, record: MonitoringRecord, elapsed_s: float, counted: Sequence[Counted]) -> MonitoringRecord:
         assert self.prometheus is not None
-        values = [*measure.values_over_the_run(self.prometheus, elapsed_s), *measure.values_at_the_end(self.prometheus)]
+        values = [
+            *measure.values_over_the_run(self.prometheus, elapsed_s, record.begin_us / 1e6),
+            *measure.values_at_the_end(self.prometheus),
+        ]
         scrapes = self.prometheus.query(f"avg by (job) (avg_over_time(scrape_duration_seconds[{round(elapsed_s)}s]))")
         return replace(
             record,

@@ -153,7 +153,10 @@ def _write_monitoring(simulation: Simulation, run_dir: Path, recorder: Recorder,
         if kind == "e2e":
             latency.setdefault(domain, HdrHistogram()).merge(histogram)
     append_transitions(run_dir, simulation.monitored.rows())
-    write_json(run_dir / layout.MONITORING, simulation.monitored.record(to_plain(readback), latency))
+    write_json(
+        run_dir / layout.MONITORING,
+        simulation.monitored.record(to_plain(readback), latency, [simulation.limiting.flood]),
+    )
 
 
 def _run_info(name: str) -> RunInfo:

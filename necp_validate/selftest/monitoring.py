@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from necp_validate.history import (
     AlertRule,
     AlertTransition,
     Counted,
+    FloodRecord,
     HdrHistogram,
     LagSample,
     MonitoringRecord,
@@ -79,10 +80,13 @@ class Monitored:
         """The alerts in order of time."""
         return sorted(self.alerts, key=lambda row: row.t_us)
 
-    def record(self, readback: dict[str, Any], latency: dict[str, HdrHistogram]) -> MonitoringRecord:
+    def record(
+        self, readback: dict[str, Any], latency: dict[str, HdrHistogram], floods: Sequence[FloodRecord]
+    ) -> MonitoringRecord:
         """The record, with metrics of what the run did.
 
         Args:
+            floods: of publishers.
             readback: what the fresh reader found.
             latency: end-to-end latencies by domain.
         """
@@ -96,6 +100,7 @@ class Monitored:
             SeriesValue(query="rate-limit-hits", labels={"topic": flood.topic}, value=float(flood.hits)),
             SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),
             SeriesValue(query="listener-tls", labels={"broker": "1", "listener": "EXTERNAL"}, value=1.0),
+            *(SeriesValue(query="rate-limit-hits", labels={"topic": f.topic}, value=f.refused) for f in floods),
             *self._events(readback),
             *_buckets(latency),
         ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 
-_BROKER_FAULTS = ("broker-*", "double-kill", "disk-full", "read-only", "certificate-renewal", "authority-*")
+_BROKER_FAULTS = ("broker-*", "double-kill", "disk-full", "read-only", "certificate-renewal", "ca-*")
 _LINK_FAULTS = ("cut", "slow", "loss")
 
 
@@ -43,14 +43,14 @@ CAUSES: Mapping[str, Cause] = {
         claims=(SEC,),
         raised_by=("failed-logins",),
         # Handshakes that are broken off, and logins of those who have not heard of a new password.
-        explained_by=("password-*", "authority-*", *_BROKER_FAULTS, *_LINK_FAULTS),
+        explained_by=("password-*", "certificate-*", *_BROKER_FAULTS, *_LINK_FAULTS),
         rounds=True,
     ),
     "KafkaAclDenials": Cause(
         claims=(SEC,), raised_by=("denied-requests",), explained_by=("access-*", "acl-*"), rounds=True
     ),
     "KafkaRateLimitViolations": Cause(claims=(SEC,), raised_by=("publisher-flood",)),
-    "KafkaCertificateExpiry": Cause(claims=(SEC,), raised_by=("certificate-ending",)),
+    "KafkaCertificateExpiry": Cause(claims=(SEC,), raised_by=("certificate-ending",), explained_by=("certificate-*",)),
 }
 """By the alert's name."""
 

@@ -274,8 +274,8 @@ def _tls(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
 def _rate_limits(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
     """The publishers' count of events refused against the answers that their senders got."""
     measured = _values(record, "rate-limit-hits")
-    refused = {topic: value for (topic,), value in _counted(record, "rate-limit-hits").items()}
-    for flood in getattr(history, "floods", ()):  # of publishers
+    refused: dict[str, int] = {}
+    for flood in history.floods:
         refused[flood.topic] = refused.get(flood.topic, 0) + flood.refused
     for topic, counted in sorted(refused.items()):
         slack = 0.1
@@ -285,7 +285,7 @@ def _rate_limits(history: History, record: MonitoringRecord) -> Iterator[Compari
             measured=measured.get((topic,), 0.0),
             low=counted * (1 - 2 * slack),
             high=counted * (1 + _EXACT),
-            counted=f"senders were told of {counted:,.0f} refused events",
+            counted=f"senders were told of {counted:,} refused events",
             reason="a publisher ends with its flood: what it counts before its first and after its last scrape is lost",
         )
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from necp_validate.clients.broker_state import protocols_of, read_disks
 from necp_validate.clients.connection import Fields
-from necp_validate.monitoring.measure import LogCount, increase, log_growth, window_s
+from necp_validate.monitoring.measure import LogCount, increase, log_growth, values_over_the_run, window_s
 
 DISKS = bytes.fromhex("00000000" "0000" "02" "0000" "06") + b"/data" + bytes.fromhex(
     "01" "00000000000003e8" "0000000000000096" "00" "00"
@@ -68,3 +69,26 @@ def test_each_listener_has_its_protocol() -> None:
         "OPEN": "PLAINTEXT",
         "PLAINTEXT": "PLAINTEXT",
     }
+
+
+class Scraped:
+    """A Prometheus that has these samples of one counter."""
+
+    def __init__(self, *series: tuple[dict[str, str], list[tuple[float, float]]]) -> None:
+        self._series = list(series)
+
+    def samples(self, selector: str) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        return self._series if selector.startswith("kafka_server_messages_in_total") else []
+
+
+def test_a_counter_that_appears_under_way_counts_from_nothing() -> None:
+    """Brokers have no counter of a topic, or of an error, before the first of its kind."""
+    old = {"topic": "t", "instance": "a"}, [(1.0, 50.0), (3.0, 60.0)]
+    new = {"topic": "t", "instance": "b"}, [(9.0, 7.0), (11.0, 8.0), (13.0, 2.0)]
+    found = {(one.query, *one.labels.values()): one.value for one in _over(Scraped(old, new), since_s=5.0)}
+    assert found["messages-in", "t"] == 10 + 8 + 2
+    assert found["resets", "messages-in"] == 1
+
+
+def _over(prometheus: Any, *, since_s: float) -> list[Any]:
+    return list(values_over_the_run(prometheus, 60.0, since_s))
