@@ -97,7 +97,7 @@ class Monitored:
         values = [SeriesValue(query=name, labels=labels, value=value) for name, labels, value in same]
         flood = sound_flood()  # it has a count of its own in the history
         values += [
-            SeriesValue(query="rate-limit-hits", labels={"topic": flood.topic}, value=float(flood.hits)),
+            SeriesValue(query="rate-limit-hits", labels={"topic": flood.topic}, value=float(flood.hits or 0)),
             SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),
             SeriesValue(query="listener-tls", labels={"broker": "1", "listener": "EXTERNAL"}, value=1.0),
             *(SeriesValue(query="rate-limit-hits", labels={"topic": f.topic}, value=f.refused) for f in floods),
