@@ -38,15 +38,16 @@ class PublisherFlood:
         self._publisher: ServiceHandle | None = None
         self._process: ManagedProcess | None = None
 
-    def start(self, *, rate: int, burst: int, factor: float, seconds: float, senders: int) -> None:
+    def start(self, *, rate: int, burst: int, factor: float, seconds: float, polite: int, hostile: int) -> None:
         """Start the publisher, and flood it once it is ready.
 
         Args:
             rate: its limit, events a second.
             burst: its limit at once.
-            factor: how many times the limit is due.
+            factor: how many times the limit is due, to polite senders.
             seconds: how long.
-            senders: how many senders.
+            polite: how many senders stay away for as long as they are told.
+            hostile: how many do not, and always have something to send.
 
         Raises:
             FaultUnavailable: the target has no publisher.
@@ -75,7 +76,8 @@ class PublisherFlood:
             burst=burst,
             factor=factor,
             seconds=seconds,
-            senders=senders,
+            polite=polite,
+            hostile=hostile,
         )
         log = self._run_dir / "logs" / f"{self._name}.log"
         self._process = ManagedProcess.spawn(_COMMAND, log=log, listens=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from necp_validate.history.alerts import AlertTransition, MonitoringRecord
+from necp_validate.history.audit import AuditRecord, CollectorRecord
 from necp_validate.history.drills import Drills
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.history.faults import FaultRecord
@@ -85,6 +86,8 @@ class History:
     leaders: tuple[LeaderSample, ...] = ()
     gateway: tuple[GatewaySample, ...] = ()
     gateway_record: GatewayRecord | None = None
+    collector_record: CollectorRecord | None = None
+    audit: AuditRecord | None = None
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -100,9 +103,9 @@ class History:
 
     @property
     def senders(self) -> tuple[LoadRecord, ...]:
-        """Everybody whose events are in the log: load workers, drills, players through the gateway, and itself."""
-        gateway = [self.gateway_record.as_load()] if self.gateway_record is not None else []
-        return (*self.loads, *self.drill_loads, *(one.as_load() for one in self.players), *gateway)
+        """Everybody whose events are in the log: load workers, drills, players through the gateway, and services."""
+        services = [one.as_load() for one in (self.gateway_record, self.collector_record) if one is not None]
+        return (*self.loads, *self.drill_loads, *(one.as_load() for one in self.players), *services)
 
     def player_histogram(
         self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None

@@ -37,10 +37,10 @@ class FloodRecord:
         end_us: when the last answer had come.
         offering_s: from the first batch's offer to the last one's.
         elapsed_s: from the first batch's offer to the last answer.
-        due: events that were to be sent in this time; a sender that is told to wait has them all the same.
+        due: events that polite senders had to send in this time; one that is told to wait has them all the same.
         unanswered: events of batches that got no answer.
         seconds: second by second.
-        waits_s: for each sender, how long it was told to wait, in order.
+        waits_s: for each polite sender, how long it was told to wait, in order.
         hits: events refused by the publisher's own metric; None if it could not be read.
         streams: ids of the senders' streams.
     """

@@ -18,6 +18,7 @@ import numpy as np
 
 from necp_validate.history import layout
 from necp_validate.history.alerts import MonitoringRecord, read_transitions
+from necp_validate.history.audit import AuditRecord, CollectorRecord
 from necp_validate.history.codec import DecodeError, from_plain, from_text_row
 from necp_validate.history.drills import read_drills
 from necp_validate.history.experiments import read_outcomes
@@ -82,6 +83,8 @@ def read_history(run_dir: Path | str) -> History:
         readback=_read_json(run_dir / layout.READBACK, Readback),
         core_shutdown=_read_json(run_dir / layout.CORE_SHUTDOWN, CoreShutdown),
         gateway_record=_read_json(run_dir / layout.GATEWAY, GatewayRecord),
+        collector_record=_read_json(run_dir / layout.COLLECTOR, CollectorRecord),
+        audit=_read_json(run_dir / layout.AUDIT, AuditRecord),
         gateway_shutdown=_read_json(run_dir / layout.GATEWAY_SHUTDOWN, ServiceShutdown),
         faults=read_faults(run_dir),
         experiments=read_outcomes(run_dir),

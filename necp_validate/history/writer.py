@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from necp_validate.history import layout
+from necp_validate.history.audit import AuditRecord, CollectorRecord
 from necp_validate.history.codec import to_plain
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
@@ -237,6 +238,14 @@ class HistoryWriter:
     def save_gateway(self, record: GatewayRecord) -> None:
         """Write ``history/gateway.json``."""
         write_json(self.run_dir / layout.GATEWAY, record)
+
+    def save_collector(self, record: CollectorRecord) -> None:
+        """Write ``history/collector.json``."""
+        write_json(self.run_dir / layout.COLLECTOR, record)
+
+    def save_audit(self, record: AuditRecord) -> None:
+        """Write ``history/audit.json``."""
+        write_json(self.run_dir / layout.AUDIT, record)
 
     def save_gateway_shutdown(self, shutdown: ServiceShutdown) -> None:
         """Write ``history/gateway-shutdown.json``."""

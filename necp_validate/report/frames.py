@@ -11,6 +11,7 @@ import pandas as pd
 
 from necp_validate.history import History, Phase, read_history
 from necp_validate.history.history import LatencyMap
+from necp_validate.report.alerts import AlertSpan, alert_spans
 from necp_validate.report.faults import FaultSpan, fault_spans
 from necp_validate.verify.latency import Latency, latency_of
 from necp_validate.verify.rates import rates
@@ -53,6 +54,7 @@ class RunFrames:
         lag: consumer lag per domain.
         isr: under-replicated and offline partitions.
         groups: members per consumer group; ``unstable`` is 1 while the group was not stable.
+        alerts: on the time axis, in the order of their beginning.
     """
 
     history: History
@@ -65,6 +67,7 @@ class RunFrames:
     lag: pd.DataFrame | None
     isr: pd.DataFrame | None
     groups: pd.DataFrame | None
+    alerts: tuple[AlertSpan, ...]
 
     @property
     def latency(self) -> LatencyMap:
@@ -136,6 +139,7 @@ def to_frames(history: History) -> RunFrames:
         lag=_frame(history.lag, begin_s),
         isr=_frame(history.isr, begin_s),
         groups=_groups(history, begin_s),
+        alerts=alert_spans(history, begin_s),
     )
 
 

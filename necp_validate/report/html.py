@@ -12,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from necp_validate import __version__
 from necp_validate.report import plots, text
+from necp_validate.report.alerts import alert_rows
+from necp_validate.report.compliance import compliance_rows
 from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures
 from necp_validate.report.frames import RunFrames, percentile_rows, records, throughput_rows
@@ -74,6 +76,9 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         faults=fault_rows(run.history),
         lost=losses(run.history),
         security=security_tables(run.history),
+        alerts={"rows": alert_rows(run.history), "chart": _alerts(run)} if run.history.monitoring else None,
+        monitoring=run.history.monitoring,
+        compliance=compliance_rows(verdict.claims) if verdict and run.history.security else [],
         missing=run.missing,
         not_judged=[id_ for id_ in CLAIMS if verdict and id_ not in {claim.id for claim in verdict.claims}],
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},
@@ -148,6 +153,11 @@ def _resources(run: RunFrames) -> Iterable[Figure]:
     if in_sync is not None:
         figures.append(Figure(title="Replication", svg=in_sync))
     return figures
+
+
+def _alerts(run: RunFrames) -> Figure:
+    note = "Pale: pending. Shaded: a fault is in force."
+    return Figure(title="Alerts", svg=plots.alerts(run), note=note)
 
 
 def _drained(run: RunFrames) -> str:

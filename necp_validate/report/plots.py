@@ -244,6 +244,24 @@ def _log_ms(axes: Axes) -> None:
     axes.yaxis.set_minor_locator(NullLocator())
 
 
+def alerts(run: RunFrames) -> str | None:
+    """When each alert was pending (pale) and firing, one line for each."""
+    if not run.alerts:
+        return None
+    names = list(dict.fromkeys(span.name for span in run.alerts))
+    with chart("Alerts over time", y_label="") as drawing:
+        axes = drawing.axes
+        for span in run.alerts:
+            width_s = max(span.end_s - span.start_s, run.end_s / 200)
+            role, alpha = ("limit", 1.0) if span.firing else ("muted", 0.4)
+            axes.barh(names.index(span.name), width_s, left=span.start_s, height=0.6, color=colour(role), alpha=alpha)
+        axes.set_yticks(range(len(names)), [name.removeprefix("Kafka") for name in names], fontsize=7)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        _over_time(axes, run)
+    return drawing.svg
+
+
 def _over_time(axes: Axes, run: RunFrames, *, from_zero: bool = False) -> None:
     """What all charts over time share: phases shaded and labelled, minutes below, a legend."""
     end_s = run.end_s or axes.get_xlim()[1]

@@ -197,10 +197,12 @@ class Security(Table, frozen=True, kw_only=True):
     Args:
         at: when they are made: before the load, after it, or both.
         policy: TOML file that says who may do what; by default the claims' own.
+        audit: collect what the brokers log of it, rotate the audit trail's key, and read the trail back.
     """
 
     at: tuple[Literal["start", "end"], ...] = ("start", "end")
     policy: str | None = None
+    audit: bool = False
 
 
 class Monitoring(Table, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from necp_validate.history.writer import HistoryWriter
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.results import SuiteError, UsageError
+from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -91,7 +92,7 @@ def run_scenario(
     played = list(experiments_of(scenario) if experiments is None else experiments)
     scenario = with_experiments(scenario, played)
     policy = policy_of(scenario)
-    label = f"{scenario.name}-{played[0].name}" if len(played) == 1 else scenario.name
+    label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
     run_dir = _new_run_dir(out, label)
     run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
     on_event(
@@ -142,6 +143,8 @@ class _Run:
         self.stack_info: dict[str, Any] = {}
         # Players act in every domain, whatever the load does.
         self.domains = list(Domain) if scenario.players else [Domain(name) for name in scenario.traffic]
+        if self._audited and Domain.SYSTEM not in self.domains:
+            self.domains.append(Domain.SYSTEM)  # that is where the collector's events go
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
         self.policy = policy
@@ -166,6 +169,10 @@ class _Run:
                 error=error,
             )
         )
+
+    @property
+    def _audited(self) -> bool:
+        return self.scenario.security is not None and self.scenario.security.audit
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -216,6 +223,8 @@ class _Run:
                 self.ledger_topic = LEDGER_TOPIC
             self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
 
+            audit = AuditRun(stack, self.run_dir, undo) if self._audited else None
+
             def check() -> None:
                 session.check_alive()
                 if players is not None:
@@ -233,7 +242,11 @@ class _Run:
             if self.experiments:
                 with self.stage("recover"):
                     session.recover()
+            if audit is not None:
+                audit.rotate()  # so that what follows is sealed with another key than what was before
             self._attempts(stack, "end")
+            if audit is not None:
+                audit.finish()
             if monitoring is not None:
                 with self.stage("monitoring_end"):
                     monitoring.finish()
@@ -250,6 +263,8 @@ class _Run:
                     self.writer.save_core_shutdown(_stopped(fleet))
             with self.stage("readback"):
                 self._read_back(stack)
+                if audit is not None:
+                    audit.read(self.begin)
             with self.stage("teardown"):
                 undo.close()
 
@@ -274,7 +289,7 @@ class _Run:
         rules = JMX_RULES.read_text(encoding="utf-8") if self.scenario.monitoring is not None else None
         properties = self.scenario.broker.properties()
         stack = open_stack(
-            self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm, overrides=properties, jmx_rules=rules
+            self.scenario.stack, log_dir=self.logs, config=target, jvm=jvm, jmx_rules=rules, overrides=properties
         )
         undo.callback(stack.stop)
         stack.start(lambda text: self.on_event(StageStarted(stage="stack", detail=text)))

@@ -1,7 +1,9 @@
 """A flood through a publisher, a process of its own: ``python -m necp_validate.security.flood`` with its plan as input.
 
-Many senders each have a share of a rate that is beyond the limit, and send what is due as fast as they are answered. A
-sender that is refused stays away for as long as it was told to, and then has all the more to send.
+Most senders are polite: each has a share of a rate that is beyond the limit, and sends what is due as fast as it is
+answered; when it is refused it stays away for as long as it was told to, and then has all the more to send. The others
+are hostile: they always have something to send, and heed nothing. Without them the limit would not be pressed all the
+time, because the polite ones come back together.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ READY: Final = "ready"
 HITS: Final = "kafka_producer_rate_limit_hits_total"
 BATCH: Final = 250
 _ANSWER_S: Final = 60.0
+_HOSTILE_PAUSE_S: Final = 0.1
 _FORMS: Final = 8  # senders with the same events, so that making them takes no longer than it must
 
 
@@ -46,9 +49,10 @@ class FloodPlan(msgspec.Struct, frozen=True, kw_only=True):
         token: what it wants to see.
         rate_eps: its limit, events a second.
         burst: its limit at once.
-        factor: how many times the limit is due.
+        factor: how many times the limit is due, to the polite senders.
         seconds: how long.
-        senders: how many senders.
+        polite: how many senders heed what they are told.
+        hostile: how many do not.
     """
 
     run_dir: str
@@ -62,7 +66,8 @@ class FloodPlan(msgspec.Struct, frozen=True, kw_only=True):
     burst: int
     factor: float
     seconds: float
-    senders: int
+    polite: int
+    hostile: int
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +89,7 @@ class _Sender:
     """One sender: a stream, a connection, and what it was told."""
 
     def __init__(self, plan: FloodPlan, number: int) -> None:
+        self.polite = number < plan.polite
         self._name = f"{plan.name}-{number:03d}"
         stream = drill_stream_id(plan.run_id, plan.name, number)
         form = f"{plan.run_id}/{plan.name}/{number % _FORMS}"
@@ -140,7 +146,7 @@ class Flood:
 
     def __init__(self, plan: FloodPlan) -> None:
         self._plan = plan
-        self._senders = [_Sender(plan, number) for number in range(plan.senders)]
+        self._senders = [_Sender(plan, number) for number in range(plan.polite + plan.hostile)]
         self._lock = threading.Lock()
         self._seconds: list[list[int]] = []
         self._begin_s = self._last_offer_s = self._last_answer_s = 0.0
@@ -166,11 +172,11 @@ class Flood:
 
     def _serve(self, sender: _Sender) -> None:
         plan, sent = self._plan, 0
-        share_eps = plan.rate_eps * plan.factor / plan.senders
+        share_eps = plan.rate_eps * plan.factor / plan.polite
         try:
             while not self.stop.is_set():
                 now_s = time.monotonic() - self._begin_s
-                due_s = (sent + BATCH) / share_eps
+                due_s = (sent + BATCH) / share_eps if sender.polite else 0.0
                 if max(now_s, due_s) >= plan.seconds:
                     break
                 if due_s > now_s:
@@ -182,7 +188,7 @@ class Flood:
                 self._count(answer)
                 sent += BATCH if answer is None else answer.accepted
                 if answer is not None and answer.retry_after_s:
-                    self.stop.wait(answer.retry_after_s)
+                    self.stop.wait(answer.retry_after_s if sender.polite else _HOSTILE_PAUSE_S)
         except BaseException as error:  # noqa: BLE001  # raised by the main thread
             self._error = error
             self.stop.set()
@@ -224,7 +230,7 @@ class Flood:
                 due=round(plan.rate_eps * plan.factor * (self._last_offer_s - self._begin_s)),
                 unanswered=sum(sender.unanswered for sender in self._senders),
                 seconds=tuple(FloodSecond(offered=o, accepted=a, refused=r) for o, a, r in self._seconds),
-                waits_s=tuple(tuple(sender.waits_s) for sender in self._senders),
+                waits_s=tuple(tuple(sender.waits_s) for sender in self._senders if sender.polite),
                 streams=tuple(stream.stream for stream in streams),
                 hits=limit_hits(plan.metrics_url, plan.domain.topic),
             ),

@@ -44,6 +44,7 @@ from necp_validate.history import (
 )
 from necp_validate.history.codec import from_plain, to_plain
 from necp_validate.history.model import PhaseCounts
+from necp_validate.selftest.audit_reading import audit_record
 from necp_validate.selftest.course import BREAK, START_US
 from necp_validate.selftest.limiting import BURST, RATE_EPS
 from necp_validate.selftest.monitoring import lag_rows
@@ -76,14 +77,15 @@ JUDGED = (
     "SEC-MTLS",
     "SEC-SASL",
     "SEC-ACL",
-    "SEC-ALERTS",
-    "OBS-METRICS",
-    "OBS-ALERTS",
-    "MTTR",
+    "SEC-AUDIT",
     "SEC-RATE",
     "SEC-BREAKER",
     "SEC-SECRETS",
     "SEC-CERTS",
+    "SEC-ALERTS",
+    "OBS-METRICS",
+    "OBS-ALERTS",
+    "MTTR",
 )
 THRESHOLDS = {
     "recovery_s": 3.0,
@@ -121,6 +123,7 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
     for outcome in simulation.course.outcomes:
         append_outcome(run_dir, outcome)
     append_round(run_dir, simulation.attempts)
+    writer.save_audit(audit_record(simulation))
     append_flood(run_dir, simulation.limiting.flood)
     with JsonLines(run_dir / layout.BREAKERS) as breakers:
         breakers.write(*simulation.limiting.breakers)
@@ -166,7 +169,7 @@ def _run_info(name: str) -> RunInfo:
         },
         "load": {"processes": 1},
         "players": {"count": PLAYERS, "processes": 1},
-        "security": {"at": ["start"]},
+        "security": {"at": ["start"], "audit": True},
         "monitoring": {"interval_s": 2.0},
         "thresholds": THRESHOLDS,
     }

@@ -9,6 +9,17 @@ from necp_validate.security.policy import OPERATIONS, load_policy
 LISTENERS = {"internal": MUTUAL_ATTEMPTS, "controller": MUTUAL_ATTEMPTS, "external": LOGIN_ATTEMPTS}
 
 
+def _log_line(listener: str, number: int) -> str:
+    """A broker's line on a client that it refused."""
+    thread = f"data-plane-kafka-network-thread-1-{listener.upper()}-SSL-0"
+    peer = f"127.0.0.1:{40_000 + number}"
+    return (
+        f"2026-09-21T14:13:2{number % 10}.{number:03d}+0000 [{thread}] INFO org.apache.kafka.common.network.Selector - "
+        f"[SocketServer listenerType=BROKER, nodeId=1] Failed authentication with /127.0.0.1 "
+        f"(channelId=127.0.0.1:{19_000 + len(listener)}-{peer}-0-7) (SSL handshake failed)"
+    )
+
+
 def sound_round() -> SecurityRound:
     """Every attempt that the probes make, each with the end that it must have."""
     policy = load_policy()
@@ -20,9 +31,10 @@ def sound_round() -> SecurityRound:
             expected=attempt.expected,
             outcome=attempt.expected,
             answer="as simulated",
+            log_line=_log_line(name, number) if attempt.expected == REFUSED else "",
         )
         for name, attempts in LISTENERS.items()
-        for attempt in attempts
+        for number, attempt in enumerate(attempts)
     ]
     access = []
     for principal in policy.principals:

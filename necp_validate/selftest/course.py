@@ -183,7 +183,7 @@ class Course:
 
     faults: list[FaultRecord] = field(
         default_factory=lambda: [
-            *(KILL, CORE_KILL, CUT, DRILL, ROTATION, RELOAD, RENEWAL, POISON, FLOOD),
+            *(KILL, CORE_KILL, CUT, DRILL, POISON, FLOOD, ROTATION, RELOAD, RENEWAL),
             *alert_causes(),
         ]
     )

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.topics import Domain
+from necp_validate.selftest.audit_defects import AUDIT_DEFECTS
 from necp_validate.selftest.chaos_defects import CHAOS_DEFECTS
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.defect import Defect, place_of, some_record
@@ -239,6 +240,12 @@ _DEFECTS = tuple(
 )
 
 DEFECTS: tuple[Defect, ...] = (
-    *(*_DEFECTS, *CHAOS_DEFECTS, *PLAYER_DEFECTS),
-    *(*SECURITY_DEFECTS, *DRILL_DEFECTS, *LIMIT_DEFECTS, *MONITORING_DEFECTS),
+    *_DEFECTS,
+    *CHAOS_DEFECTS,
+    *PLAYER_DEFECTS,
+    *SECURITY_DEFECTS,
+    *AUDIT_DEFECTS,
+    *LIMIT_DEFECTS,
+    *DRILL_DEFECTS,
+    *MONITORING_DEFECTS,
 )

@@ -22,6 +22,7 @@ from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.history import BrokerSample, CoreShutdown, Drain, SecurityRound
 from necp_validate.selftest.attempts import sound_round
+from necp_validate.selftest.auditing import Audited
 from necp_validate.selftest.course import BREAK, STALL, START_US, Course
 from necp_validate.selftest.ledger import ledger_of
 from necp_validate.selftest.limiting import Limiting
@@ -154,8 +155,9 @@ class Simulation:
         course: faults, and what became of groups and leaders under them.
         played: what the players saw of the gateway.
         attempts: what was tried that must be refused.
-        monitored: what a Prometheus saw of it.
+        audited: the audit trail.
         limiting: what limits and circuit breakers did.
+        monitored: what a Prometheus saw of it.
     """
 
     plan: list[Sent]
@@ -172,8 +174,9 @@ class Simulation:
     course: Course = field(default_factory=Course)
     played: Played = field(default_factory=played)
     attempts: SecurityRound = field(default_factory=sound_round)
-    monitored: Monitored = field(default_factory=Monitored)
+    audited: Audited = field(default_factory=Audited)
     limiting: Limiting = field(default_factory=Limiting)
+    monitored: Monitored = field(default_factory=Monitored)
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER

@@ -307,6 +307,10 @@ class BrokerStack(ABC, Generic[Broker]):
         """Return the brokers' logs by node id."""
         return {broker: self._broker_log(broker) for broker in self.layout.settings}
 
+    def audit_keyring(self) -> Path:
+        """Return the keys of the audit trail."""
+        return self.layout.keyring
+
     def services(self) -> tuple[ServiceHandle, ...]:
         """Return every service that this process has started, running or not."""
         return tuple(self._services)

@@ -48,7 +48,7 @@ from necp_validate.stack.player_links import DockerPlayerLinks
 from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.protocol import GATEWAY_NODE, BrokerSample, Progress
 from necp_validate.stack.runtime import KafkaRuntime, load_runtime
-from necp_validate.stack.service import CORE, ServiceKind, publisher_of
+from necp_validate.stack.service import COLLECTOR, CORE, ServiceKind, publisher_of
 from necp_validate.stack.workdir import disown, new_directory, sweep
 
 HOST = "127.0.0.1"
@@ -229,22 +229,30 @@ class DockerStack(FaultyStack[ManagedContainer]):
 
     def start_core(self, instance: str, env: Mapping[str, str]) -> ContainerService:
         """Start one instance of the event core in a container."""
+        keyring = self.layout.keyring
+        given = {"AUDIT_KEYRING": f"{_FOLDER}/audit/{keyring.name}", **env}
+        # The folder, not the file: beside it the store makes a journal.
+        return self._start_plain(CORE, instance, given, {str(keyring.parent): (f"{_FOLDER}/audit", "rw")})
+
+    def start_collector(self, instance: str, env: Mapping[str, str]) -> ContainerService:
+        """Start the collector of security events in a container."""
+        return self._start_plain(COLLECTOR, instance, {"COLLECTOR_LOG_DIR": f"{_FOLDER}/logs", **env}, {})
+
+    def _start_plain(
+        self, kind: ServiceKind, instance: str, env: Mapping[str, str], binds: Mapping[str, tuple[str, str]]
+    ) -> ContainerService:
+        """Start a service that others reach by its name alone."""
         endpoint = {"aliases": [instance]}
-        made = self._start_service(CORE, instance, env, {}, ports=(_HTTP, _METRICS), endpoint=endpoint)
+        made = self._start_service(kind, instance, env, binds, ports=(_HTTP, _METRICS), endpoint=endpoint)
         service = ContainerService(instance, *made, self.logs / f"{instance}.log")
         self._services.append(service)
         return service
 
     def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ContainerService:
         """Start the publisher of a domain in a container."""
-        instance = f"publisher-{domain}"
-        endpoint, given = {"aliases": [instance]}, {"PUBLISHER_DOMAIN": str(domain), **env}
-        made = self._start_service(
-            publisher_of(domain), instance, given, {}, ports=(_HTTP, _METRICS), endpoint=endpoint
+        return self._start_plain(
+            publisher_of(domain), f"publisher-{domain}", {"PUBLISHER_DOMAIN": str(domain), **env}, {}
         )
-        service = ContainerService(instance, *made, self.logs / f"{instance}.log")
-        self._services.append(service)
-        return service
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> GatewayContainer:
         """Start the real-time gateway in a container, at the same address as the one before."""

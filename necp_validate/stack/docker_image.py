@@ -25,7 +25,7 @@ SUITE = "bookworm"
 _PYTHON = "3.11"  # Debian bookworm's
 _PACKAGES = ("python3", "iptables", "iproute2")
 _PULLED_BASE = "debian:bookworm-slim"
-_LIBRARIES = ("confluent-kafka", "msgspec", "numpy", "prometheus-client", "uvloop", "websockets")
+_LIBRARIES = ("confluent-kafka", "cryptography", "msgspec", "numpy", "prometheus-client", "uvloop", "websockets")
 _CODE = ("__init__.py", "events", "realtime", "reference")
 _REPOSITORY = "necp-validate"
 

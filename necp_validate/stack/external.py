@@ -362,6 +362,14 @@ class ExternalStack:
         core = self._settings.cores[self._given - 1]
         return ExternalService(core.name, core.http_url, core.metrics_url)
 
+    def start_collector(self, instance: str, env: Mapping[str, str]) -> ExternalService:
+        """Refuse."""
+        _not_ours("the brokers' logs cannot be followed")
+
+    def audit_keyring(self) -> Path:
+        """Refuse."""
+        _not_ours("the audit trail cannot be opened")
+
     def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ExternalService:
         """Start nothing: a publisher of somebody else's would have a limit and a token that nobody has told us.
 

@@ -19,6 +19,7 @@ from necp_validate.stack.config import (
     server_properties,
     write_properties,
 )
+from necp_validate.stack.keyring import make_keyring
 from necp_validate.stack.pki import AdminPki, PlayersPki
 from necp_validate.stack.protocol import ADMIN, FaultUnavailable, ListenerInfo
 from necp_validate.stack.runtime import KafkaRuntime
@@ -74,6 +75,7 @@ class ClusterLayout:
             layout.keep_password(principal, password)
         authorities.issue_admin(layout.admin)
         layout.players.issue(gateway_hosts)
+        make_keyring(layout.keyring)
         snapshot, cluster_id = bootstrap_snapshot(runtime), new_cluster_id()
         for broker in settings:
             layout.issue_certificate(broker.id)
@@ -102,6 +104,11 @@ class ClusterLayout:
     def players(self) -> PlayersPki:
         """Certificates of gateway and players; none of them is in ``pki``, which brokers see."""
         return PlayersPki(self.directory / "players-pki")
+
+    @property
+    def keyring(self) -> Path:
+        """Keys of the audit trail, in a folder of their own, which the event cores share."""
+        return self.directory / "audit" / "keyring.sqlite"
 
     def issue_certificate(self, broker: int, validity_days: float | None = None) -> int:
         """Issue a broker's certificate, in the place of the one that it has; returns its serial number.

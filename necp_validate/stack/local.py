@@ -37,7 +37,7 @@ from necp_validate.stack.protocol import BrokerSample, Progress
 from necp_validate.stack.root import root_shell
 from necp_validate.stack.runtime import KafkaRuntime, load_jmx_agent, load_runtime
 from necp_validate.stack.sampling import DiskCounter, sample_process
-from necp_validate.stack.service import CORE, ProcessService, publisher_of, start_process
+from necp_validate.stack.service import COLLECTOR, CORE, ProcessService, ServiceKind, publisher_of, start_process
 from necp_validate.stack.workdir import disown, new_directory, stack_id, sweep
 
 HOST = "127.0.0.1"
@@ -160,15 +160,21 @@ class LocalStack(FaultyStack[ManagedProcess]):
 
     def start_core(self, instance: str, env: Mapping[str, str]) -> ProcessService:
         """Start one instance of the event core."""
-        client, log = self.client_config(CORE.principal), self.logs / f"{instance}.log"
+        return self._start_service(CORE, instance, {"AUDIT_KEYRING": str(self.layout.keyring), **env})
+
+    def start_collector(self, instance: str, env: Mapping[str, str]) -> ProcessService:
+        """Start the collector of security events."""
+        return self._start_service(COLLECTOR, instance, {"COLLECTOR_LOG_DIR": str(self.logs), **env})
+
+    def _start_service(self, kind: ServiceKind, instance: str, env: Mapping[str, str]) -> ProcessService:
         service = start_process(
-            CORE,
+            kind,
             instance,
-            client,
+            self.client_config(kind.principal),
             env,
             make=ProcessService,
-            log=log,
-            password_file=self.layout.password_file(CORE.principal),
+            log=self.logs / f"{instance}.log",
+            password_file=self.layout.password_file(kind.principal),
             detached=self._detached,
         )
         self._services.append(service)
@@ -176,12 +182,9 @@ class LocalStack(FaultyStack[ManagedProcess]):
 
     def start_publisher(self, domain: Domain, env: Mapping[str, str]) -> ProcessService:
         """Start the publisher of a domain."""
-        kind, instance = publisher_of(domain), f"publisher-{domain}"
-        given = {"PUBLISHER_DOMAIN": str(domain), **env}
-        client, log = self.client_config(kind.principal), self.logs / f"{instance}.log"
-        service = start_process(kind, instance, client, given, make=ProcessService, log=log, detached=self._detached)
-        self._services.append(service)
-        return service
+        return self._start_service(
+            publisher_of(domain), f"publisher-{domain}", {"PUBLISHER_DOMAIN": str(domain), **env}
+        )
 
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Return a place for a file that services read: as it is here, and as they see it."""

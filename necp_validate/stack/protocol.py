@@ -318,7 +318,8 @@ class Stack(Protocol):
 
         Kafka reloads the key stores of its listeners, and of the connections that brokers make to each other. The one
         thing that it does not reload are the connections that a controller makes to the other controllers: they show
-        the old certificate until the broker's next start. It is accepted there as long as its authority is.
+        the old certificate until the broker's next start. It is accepted there as long as it is valid and its authority
+        is trusted, so a broker has to be started again some time before the certificate ends that it began with.
 
         Args:
             broker: node id.
@@ -503,6 +504,24 @@ class Stack(Protocol):
         Args:
             instance: its name, e.g. ``core-0``.
             env: configuration that goes on top of the connection settings given by the stack.
+        """
+
+    def start_collector(self, instance: str, env: Mapping[str, str]) -> ServiceHandle:
+        """Start what makes audit events of the brokers' logs; see ``ServiceHandle.wait_ready``.
+
+        Args:
+            instance: its name, e.g. ``collector-0``.
+            env: configuration that goes on top of connection settings and logs given by the stack.
+
+        Raises:
+            FaultUnavailable: the brokers' logs cannot be read here.
+        """
+
+    def audit_keyring(self) -> Path:
+        """Return the keys of the audit trail.
+
+        Raises:
+            FaultUnavailable: they are not ours.
         """
 
     def shared_file(self, name: str) -> tuple[Path, str]:

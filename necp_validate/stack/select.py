@@ -56,5 +56,5 @@ def open_stack(
         # Only now: its libraries take longer to import than everything else here.
         from necp_validate.stack.docker import DockerStack
 
-        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm, overrides=overrides, jmx_rules=jmx_rules)
-    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm, overrides=overrides, jmx_rules=jmx_rules)
+        return DockerStack(log_dir=log_dir, base_port=base_port, jvm=jvm, jmx_rules=jmx_rules, overrides=overrides)
+    return LocalStack(log_dir=log_dir, base_port=base_port, jvm=jvm, jmx_rules=jmx_rules, overrides=overrides)

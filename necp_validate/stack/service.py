@@ -86,9 +86,20 @@ class ServiceKind:
 
 
 CORE = ServiceKind(
-    module="necp_validate.reference.eventcore", principal=CORE_PRINCIPAL, instance_variable="CORE_INSTANCE"
+    module="necp_validate.reference.eventcore",
+    principal=CORE_PRINCIPAL,
+    instance_variable="CORE_INSTANCE",
+    own_variables=("AUDIT_KEYRING",),
 )
 """The event core."""
+
+COLLECTOR = ServiceKind(
+    module="necp_validate.reference.collector",
+    principal=Domain.SYSTEM.service,
+    instance_variable="COLLECTOR_INSTANCE",
+    own_variables=("COLLECTOR_",),
+)
+"""What makes audit events of the brokers' logs."""
 
 
 def publisher_of(domain: Domain) -> ServiceKind:

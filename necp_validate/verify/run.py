@@ -10,6 +10,7 @@ from necp_validate.results import ClaimResult, Finding, Verdict, worst
 # Importing these registers the checks and the judges that they hold.
 from necp_validate.verify import (  # noqa: F401
     alerts,
+    audit,
     availability,
     breakers,
     delivery,

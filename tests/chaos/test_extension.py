@@ -23,7 +23,7 @@ def test_chaos_discover_finds_every_activity_with_typed_arguments() -> None:
     found = get_discover_function(necp_validate)(discover_system=False)
     activities = {activity["name"]: activity for activity in found["activities"]}
     assert set(activities) == {*actions.__all__, *probes.__all__, *tolerances.__all__}
-    kinds = {"string", "number", "integer", "boolean"}
+    kinds = {"string", "number", "integer", "boolean", "list"}
     for activity in activities.values():
         assert activity["doc"], activity["name"]
         assert {argument["type"] for argument in activity["arguments"]} <= kinds, activity["name"]

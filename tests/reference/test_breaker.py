@@ -139,7 +139,7 @@ def test_it_only_ever_moves_as_a_breaker_may(steps: list[Step]) -> None:
         assert move != (OPEN, HALF_OPEN) or end_s - begin_s >= 60.0
 
 
-PLAIN = {"KAFKA_BOOTSTRAP_SERVERS": "b:1", "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
+PLAIN = {"KAFKA_BOOTSTRAP_SERVERS": "b:1", "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", "AUDIT_KEYRING": __file__}
 
 
 def test_the_defaults_are_the_claimed_ones() -> None:

@@ -33,6 +33,7 @@ def test_a_file_that_is_missing_or_too_short_is_named(tmp_path: Path) -> None:
         "KAFKA_BOOTSTRAP_SERVERS": "b:1",
         "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
         "CORE_CLOCK_OFFSET_FILE": str(file),
+        "CORE_DOMAINS": "combat",
     }
     for content in (None, b"1234567"):
         if content is not None:

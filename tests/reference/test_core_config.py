@@ -11,12 +11,13 @@ import pytest
 from necp_validate.events.topics import Domain
 from necp_validate.reference.eventcore.config import ConfigError, load_config
 
-PLAIN = {"KAFKA_BOOTSTRAP_SERVERS": "b:1", "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}
+PLAIN = {"KAFKA_BOOTSTRAP_SERVERS": "b:1", "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", "AUDIT_KEYRING": __file__}
 SECURE = {
     "KAFKA_BOOTSTRAP_SERVERS": "b:1",
     "KAFKA_SASL_USERNAME": "event-core",
     "KAFKA_SASL_PASSWORD": "secret",
     "CORE_INSTANCE": "core-7",
+    "AUDIT_KEYRING": __file__,
 }
 
 
@@ -55,6 +56,8 @@ def test_everything_can_be_set() -> None:
         ({"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SSL_CA_LOCATION": "/no/such"}, "no file '/no/such'"),
         ({"CORE_DOMAINS": "combat,econmy"}, "Did you mean 'economy'"),
         ({"CORE_DOMAINS": ","}, "names no domain"),
+        ({"AUDIT_KEYRING": ""}, "AUDIT_KEYRING is not set"),
+        ({"AUDIT_KEYRING": "/no/such"}, "AUDIT_KEYRING: there is no file '/no/such'"),
         ({"HTTP_PORT": "http"}, "HTTP_PORT: 'http' is not a whole number"),
         ({"METRICS_PORT": "70000"}, "METRICS_PORT: 70000 is not between"),
         ({"SOCIAL_CONSUMER_WORKERS": "0"}, "SOCIAL_CONSUMER_WORKERS: 0 is not between"),

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 
 import pytest
+from audit_keys import system_handler
 from confluent_kafka import Message
 
 from necp_validate.events.envelope import Decoder, event_id, head, seal
@@ -22,7 +23,6 @@ from necp_validate.reference.eventcore.handling import (
     handle_batch,
 )
 from necp_validate.reference.eventcore.social import SocialHandler
-from necp_validate.reference.eventcore.system import SystemHandler
 
 KEY = "server-1"
 OUTCOME = {"valid": 0, "cheat": 1, "poison": 2}
@@ -30,7 +30,7 @@ HANDLERS: dict[Domain, Callable[[], Handler]] = {
     Domain.COMBAT: CombatHandler,
     Domain.ECONOMY: EconomyHandler,
     Domain.SOCIAL: SocialHandler,
-    Domain.SYSTEM: SystemHandler,
+    Domain.SYSTEM: system_handler,
 }
 
 

@@ -19,6 +19,8 @@ from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import AUDIT_TOPIC, CHAT_TOPIC, LEDGER_TOPIC, MARKET_TOPIC, Domain
 from necp_validate.reference.eventcore.ledger import Books
+from necp_validate.security.keys import KeyFile
+from necp_validate.security.trail import StoredRecord, read_trail
 from necp_validate.stack import LocalStack
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -76,7 +78,7 @@ def test_every_event_ends_in_its_outcome_and_outputs_are_complete(brokers: Local
     _assert_each_once(accounts, traffic)
     _check_metrics(metrics, traffic)
     _check_dead_letters(outputs, traffic)
-    _check_audit_and_chat(outputs, traffic)
+    _check_audit_and_chat(brokers, outputs, traffic)
     _check_ledger(outputs, traffic)
     assert outputs.of(MARKET_TOPIC)
 
@@ -101,10 +103,19 @@ def _check_dead_letters(outputs: Tail, traffic: Traffic) -> None:
     assert found == expected
 
 
-def _check_audit_and_chat(outputs: Tail, traffic: Traffic) -> None:
+def _check_audit_and_chat(brokers: LocalStack, outputs: Tail, traffic: Traffic) -> None:
     valid = [sent for sent in traffic.sent.values() if sent.kind == "valid"]
-    audit = {json.loads(message.value() or b"")["id"] for message in outputs.of(AUDIT_TOPIC)}
-    assert audit == {sent.id for sent in valid if sent.value.startswith(b'{"type":"system.audit"')}
+    keys = KeyFile(brokers.audit_keyring())
+    records = [
+        StoredRecord(message.partition() or 0, message.offset() or 0, message.key() or b"", message.value() or b"")
+        for message in outputs.of(AUDIT_TOPIC)
+    ]
+    trail = read_trail(records, keys)
+    # Chains of other tests' event cores are not among what was read.
+    assert not trail.faults.keys() - {"chain"}, trail.examples
+    assert {entry.id for entry, _, _ in trail.entries} == {
+        sent.id for sent in valid if sent.value.startswith(b'{"type":"system.audit"')
+    }
     chat: dict[bytes, list[str]] = defaultdict(list)
     for message in outputs.of(CHAT_TOPIC):
         chat[message.key() or b""] += [line[0] for line in json.loads(message.value() or b"")["messages"]]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from audit_keys import system_handler
 
 from necp_validate.events.base import Event, EventData
 from necp_validate.events.envelope import decode, event_id, head, seal
@@ -17,7 +18,6 @@ from necp_validate.reference.eventcore.combat import CombatHandler
 from necp_validate.reference.eventcore.economy import EconomyHandler
 from necp_validate.reference.eventcore.handling import Handler
 from necp_validate.reference.eventcore.social import SocialHandler
-from necp_validate.reference.eventcore.system import SystemHandler
 from necp_validate.reference.eventcore.workers import INLINE_RECORDS, WorkerPool
 
 PARTITIONS, EVENTS = 4, 1_500
@@ -60,7 +60,7 @@ def totals(handler: Handler, batches: list[tuple[int, list[Event[EventData]]]], 
         (Domain.COMBAT, CombatHandler),
         (Domain.ECONOMY, EconomyHandler),
         (Domain.SOCIAL, SocialHandler),
-        (Domain.SYSTEM, SystemHandler),
+        (Domain.SYSTEM, system_handler),
     ],
 )
 def test_threads_lose_no_count(domain: Domain, make: Any) -> None:

@@ -82,6 +82,14 @@ def test_it_has_no_publisher_to_flood(folder: Path) -> None:
         stack.start_publisher(Domain.COMBAT, {})
 
 
+def test_an_audit_trail_there_cannot_be_opened(folder: Path) -> None:
+    stack = open_stack("external", config=_write(folder, GOOD))
+    with pytest.raises(FaultUnavailable, match="the audit trail cannot be opened"):
+        stack.audit_keyring()
+    with pytest.raises(FaultUnavailable, match="the brokers' logs cannot be followed"):
+        stack.start_collector("collector-0", {})
+
+
 GATEWAY = """
 [gateway]
 websocket_url = "wss://game.example:8443/"

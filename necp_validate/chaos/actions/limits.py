@@ -20,7 +20,8 @@ def flood_publisher(
     burst: int = 10000,
     factor: float = 1.5,
     seconds: float = 15.0,
-    senders: int = 64,
+    polite: int = 64,
+    hostile: int = 16,
 ) -> FaultRecord:
     """Start a publisher, let many senders have more to send than its limit, and end both.
 
@@ -28,16 +29,17 @@ def flood_publisher(
         domain: whose events are sent.
         rate: the publisher's limit, events a second.
         burst: events that it lets pass at once.
-        factor: how many times the limit is due.
+        factor: how many times the limit is due, to polite senders.
         seconds: how long.
-        senders: how many senders share it.
+        polite: how many senders stay away for as long as they are told.
+        hostile: how many do not, and always have something to send.
     """
     session = current()
     number = len(list(session.run_dir.glob(layout.DRILL.format(worker="flood-*"))))
     flood = PublisherFlood(session.stack, session.run_dir, Domain(domain), f"flood-{number}")
 
     def do() -> None:
-        flood.start(rate=rate, burst=burst, factor=factor, seconds=seconds, senders=senders)
+        flood.start(rate=rate, burst=burst, factor=factor, seconds=seconds, polite=polite, hostile=hostile)
 
     def seen() -> str:
         flood.floods()

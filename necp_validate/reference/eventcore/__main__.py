@@ -15,6 +15,7 @@ import sys
 
 from confluent_kafka import KafkaException
 
+from necp_validate.reference.audit import KeyringError
 from necp_validate.reference.eventcore.config import ConfigError, load_config
 from necp_validate.reference.eventcore.service import Service
 
@@ -29,7 +30,7 @@ def main() -> int:
     try:
         config = load_config()
         service = Service(config)
-    except ConfigError as error:
+    except (ConfigError, KeyringError) as error:
         print(f"event core: {error}", file=sys.stderr)
         return 2
     except KafkaException as error:

@@ -13,6 +13,7 @@ import msgspec
 from necp_validate.events.topics import Domain
 from necp_validate.reference.environment import (
     ConfigError,
+    file,
     integer,
     kafka_properties,
     password_file,
@@ -50,6 +51,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
         http_port: port of ``/health``; 0 takes a free one.
         metrics_port: port of ``/metrics``; 0 takes a free one.
         shutdown_timeout_s: how long a graceful shutdown may take.
+        audit_keyring: the keys of the audit trail; None where the system domain is not served.
     """
 
     instance: str
@@ -63,6 +65,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     http_port: int
     metrics_port: int
     shutdown_timeout_s: float
+    audit_keyring: Path | None
 
 
 def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
@@ -75,11 +78,12 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
         ConfigError: a variable is missing or wrong.
     """
     env = os.environ if env is None else env
+    domains = _domains(env.get("CORE_DOMAINS") or ",".join(Domain))
     return CoreConfig(
         instance=env.get("CORE_INSTANCE") or socket.gethostname(),
         version=env.get("CORE_VERSION") or RELEASE,
         clock_offset_file=_clock_offset_file(env),
-        domains=_domains(env.get("CORE_DOMAINS") or ",".join(Domain)),
+        domains=domains,
         workers={
             domain: integer(env, f"{domain.value.upper()}_CONSUMER_WORKERS", default, low=1, high=256)
             for domain, default in DEFAULT_WORKERS.items()
@@ -90,6 +94,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
         http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
+        audit_keyring=_audit_keyring(env) if Domain.SYSTEM in domains else None,
     )
 
 
@@ -114,6 +119,10 @@ def _clock_offset_file(env: Mapping[str, str]) -> Path | None:
     if not path.is_file() or path.stat().st_size < OFFSET_BYTES:
         raise ConfigError(f"CORE_CLOCK_OFFSET_FILE: {name!r} is not a file of {OFFSET_BYTES} bytes")
     return path
+
+
+def _audit_keyring(env: Mapping[str, str]) -> Path:
+    return Path(file(env, "AUDIT_KEYRING", "the keyring (python -m necp_validate.reference.audit init FILE)"))
 
 
 def _domains(text: str) -> tuple[Domain, ...]:

@@ -81,6 +81,8 @@ class Deliveries:
     def _produce(self, record: Output, flight: _Flight) -> None:
         def delivered(error: KafkaError | None, _: Message) -> None:
             if error is None:
+                if record.acknowledged is not None:
+                    record.acknowledged()
                 with self._lock:
                     flight.pending -= 1
                 return

@@ -47,6 +47,7 @@ class Output:
         key: key.
         value: value.
         headers: headers.
+        acknowledged: called once the brokers have it.
     """
 
     topic: str
@@ -54,6 +55,7 @@ class Output:
     key: bytes | None
     value: bytes
     headers: Headers = field(default_factory=list)
+    acknowledged: Callable[[], None] | None = None
 
 
 class Counts:

@@ -15,6 +15,7 @@ from zlib import crc32
 from prometheus_client import start_http_server
 
 from necp_validate.events.topics import TOPICS, Domain
+from necp_validate.reference.audit import Keyring, Trail
 from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore.at_least_once import AtLeastOnceLoop
 from necp_validate.reference.eventcore.clock import Clock
@@ -36,11 +37,7 @@ SWITCH_INTERVAL_S: Final = 0.002
 GC_THRESHOLDS: Final = (100_000, 20, 1_000)
 """Records live for one batch and have no cycles: collecting them often costs time and frees nothing."""
 
-_HANDLERS: Final[dict[Domain, Callable[[], Handler]]] = {
-    Domain.COMBAT: CombatHandler,
-    Domain.SOCIAL: SocialHandler,
-    Domain.SYSTEM: SystemHandler,
-}
+_HANDLERS: Final[dict[Domain, Callable[[], Handler]]] = {Domain.COMBAT: CombatHandler, Domain.SOCIAL: SocialHandler}
 
 
 class Loop(Protocol):
@@ -66,6 +63,9 @@ class Service:
 
     Args:
         config: its configuration.
+
+    Raises:
+        KeyringError: the audit trail's keys cannot be used.
     """
 
     def __init__(self, config: CoreConfig) -> None:
@@ -77,6 +77,8 @@ class Service:
         self._failure: str | None = None
         self._metrics = CoreMetrics()
         self._clients = Clients(config.kafka, config.password_file)
+        keyring = config.audit_keyring
+        self._trail = None if keyring is None else Trail(Keyring(keyring), config.instance)
         self._producer = self._clients.producer({**producer_config(config.kafka, config.instance), "logger": log})
         self._loops: list[Loop] = [self._loop(domain) for domain in config.domains]
         self._threads = [
@@ -118,6 +120,8 @@ class Service:
             log.error("not finished within %.0f s: %s", self._config.shutdown_timeout_s, ", ".join(late))
             return 1
         self._producer.flush(max(0.0, deadline - time.monotonic()))
+        if self._trail is not None:
+            self._trail.close()
         health.close()
         metrics.shutdown()
         log.info("stopped")
@@ -158,12 +162,18 @@ class Service:
             domain,
             self._config,
             self._clients,
-            _HANDLERS[domain](),
+            self._handler(domain),
             self._producer,
             self._metrics,
             self._held,
             dead_letter_partition=sticky,
         )
+
+    def _handler(self, domain: Domain) -> Handler:
+        if domain is Domain.SYSTEM:
+            assert self._trail is not None  # the configuration has a keyring where it has this domain
+            return SystemHandler(self._trail)
+        return _HANDLERS[domain]()
 
     def _run(self, loop: Loop) -> None:
         try:

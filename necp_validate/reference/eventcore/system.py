@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from necp_validate.events.base import Event, EventData
 from necp_validate.events.system import (
     MAX_SESSION_S,
@@ -16,38 +14,22 @@ from necp_validate.events.system import (
     SessionStartV1,
 )
 from necp_validate.events.topics import AUDIT_TOPIC, TOPICS
+from necp_validate.reference.audit import AuditEntry, Trail
 from necp_validate.reference.eventcore.handling import Counts, Handle, Output
 
-_ENCODE: Final = msgspec.json.Encoder().encode
 _AUDIT_PARTITIONS: Final = TOPICS[AUDIT_TOPIC].partitions
 
 
-class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One record of the audit trail.
+class SystemHandler:
+    """Passes audit events on, one sealed record each, and counts the rest.
 
     Args:
-        id: id of the event.
-        server: who reported it.
-        at_us: when, microseconds since the epoch.
-        actor, action, resource, decision, severity, source: as reported.
+        trail: seals them.
     """
 
-    id: str
-    server: str
-    at_us: int
-    actor: str
-    action: str
-    resource: str
-    decision: str
-    severity: str
-    source: str | None
-
-
-class SystemHandler:
-    """Passes audit events on, one record each, and counts the rest."""
-
-    def __init__(self) -> None:
-        self._audit: list[Output] = []
+    def __init__(self, trail: Trail) -> None:
+        self._trail = trail
+        self._audit: list[tuple[Event[EventData], AuditV2, int]] = []
         self._counts = Counts()
 
     def open(self, partition: int) -> Handle:
@@ -61,7 +43,7 @@ class SystemHandler:
             if reason is None:
                 counts[data.type_name] = counts.get(data.type_name, 0) + 1
                 if type(data) is AuditV2:
-                    self._audit.append(_audit_output(partition, event, data))
+                    self._audit.append((event, data, partition % _AUDIT_PARTITIONS))
             return reason
 
         return handle
@@ -70,10 +52,20 @@ class SystemHandler:
         """Nothing is kept by partition."""
 
     def collect(self) -> tuple[list[Output], dict[str, Any]]:
-        """Take the audit records and the counts by type."""
-        outputs, results = self._audit, self._counts.take()
-        self._audit = []
-        return outputs, results
+        """Seal the audit records, and take the counts by type."""
+        audit, self._audit = self._audit, []
+        sealed = self._trail.seal([(partition, _entry(event, data)) for event, data, partition in audit])
+        outputs = [
+            Output(
+                topic=AUDIT_TOPIC,
+                partition=partition,
+                key=event.key.encode(),
+                value=record.value,
+                acknowledged=record.acknowledged,
+            )
+            for (event, _, partition), record in zip(audit, sealed, strict=True)
+        ]
+        return outputs, self._counts.take()
 
 
 def check(data: EventData) -> str | None:
@@ -88,8 +80,8 @@ def check(data: EventData) -> str | None:
     return None
 
 
-def _audit_output(partition: int, event: Event[EventData], data: AuditV2) -> Output:
-    entry = AuditEntry(
+def _entry(event: Event[EventData], data: AuditV2) -> AuditEntry:
+    return AuditEntry(
         id=event.id,
         server=event.key,
         at_us=event.ts,
@@ -99,10 +91,4 @@ def _audit_output(partition: int, event: Event[EventData], data: AuditV2) -> Out
         decision=data.decision,
         severity=data.severity,
         source=data.source,
-    )
-    return Output(
-        topic=AUDIT_TOPIC,
-        partition=partition % _AUDIT_PARTITIONS,
-        key=event.key.encode(),
-        value=_ENCODE(entry),
     )

@@ -1,0 +1,1 @@
+"""Security event collection: what brokers log of refusals becomes audit events."""
