@@ -22,7 +22,6 @@ from necp_validate.history import (
     SeriesValue,
 )
 from necp_validate.selftest.course import CAUSED_S, START_US
-from necp_validate.selftest.limiting import sound_flood
 
 _S = 1_000_000
 _WATCHED_S = 1_500
@@ -95,9 +94,11 @@ class Monitored:
         same = [("failed-authentications", {}, 6.0), ("acl-denials", {}, 200.0), ("connections", {"broker": "1"}, 30.0)]
         same += [("messages-in", {"topic": domain.topic}, 1000.0) for domain in Domain]
         values = [SeriesValue(query=name, labels=labels, value=value) for name, labels, value in same]
-        flood = sound_flood()  # it has a count of its own in the history
         values += [
+<<<<<<< HEAD
             SeriesValue(query="rate-limit-hits", labels={"topic": flood.topic}, value=float(flood.hits or 0)),
+=======
+>>>>>>> monitoring
             SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),
             SeriesValue(query="listener-tls", labels={"broker": "1", "listener": "EXTERNAL"}, value=1.0),
             *(SeriesValue(query="rate-limit-hits", labels={"topic": f.topic}, value=f.refused) for f in floods),
