@@ -95,10 +95,6 @@ class Monitored:
         same += [("messages-in", {"topic": domain.topic}, 1000.0) for domain in Domain]
         values = [SeriesValue(query=name, labels=labels, value=value) for name, labels, value in same]
         values += [
-<<<<<<< HEAD
-            SeriesValue(query="rate-limit-hits", labels={"topic": flood.topic}, value=float(flood.hits or 0)),
-=======
->>>>>>> monitoring
             SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),
             SeriesValue(query="listener-tls", labels={"broker": "1", "listener": "EXTERNAL"}, value=1.0),
             *(SeriesValue(query="rate-limit-hits", labels={"topic": f.topic}, value=f.refused) for f in floods),
