@@ -20,6 +20,7 @@ from necp_validate.stack.waiting import wait_until
 NAME = "OPEN"
 _LISTENERS, _PROTOCOLS = "listeners", "listener.security.protocol.map"
 _TIMEOUT_S = 15.0
+_ANSWER_S = 5.0
 _API_VERSIONS = 18
 
 
@@ -71,8 +72,14 @@ class PlaintextListener:
                 _PROTOCOLS: f"{now[_PROTOCOLS]},{NAME}:PLAINTEXT",
             }
         )
+        # The broker answers before it has opened it.
+        wait_until(
+            lambda: listening(self.host, self.port),
+            timeout_s=_TIMEOUT_S,
+            message=f"broker {self._broker} did not open port {self.port}",
+        )
         for _ in range(clients):
-            connection = Connection(f"{self.host}:{self.port}")
+            connection = Connection(f"{self.host}:{self.port}", timeout_s=_ANSWER_S)
             self._clients.append(connection)
             connection.ask(_API_VERSIONS, 0, b"")
 

@@ -26,7 +26,7 @@ Sample = tuple[float, float]
 OVER_THE_RUN = {
     "messages-in": ("kafka_server_messages_in_total", ("topic",)),
     "failed-authentications": ("kafka_server_failed_authentication_total", ()),
-    "acl-denials": ('kafka_network_request_errors_total{error=~".*AUTHORIZATION_FAILED"}', ()),
+    "acl-denials": ('kafka_network_request_errors_total{error=~".*AUTHORIZATION_FAILED"}', ("request",)),
     "events": ("necp_core_events_total", ("domain", "outcome")),
     "latency-bucket": ("necp_core_event_latency_seconds_bucket", ("domain", "le")),
     "rate-limit-hits": ("kafka_producer_rate_limit_hits_total", ("topic",)),

@@ -21,6 +21,14 @@ _LAG_SHARE, _LAG_SLACK = 0.1, 500
 _LAG_FITTING = 0.9
 _QUANTILES = (0.5, 0.95, 0.99)
 _BOUND = 0.1
+FORWARDED = frozenset(
+    {
+        *("CreateTopics", "DeleteTopics", "CreatePartitions", "AlterConfigs", "IncrementalAlterConfigs"),
+        *("CreateAcls", "DeleteAcls", "ElectLeaders", "AlterPartitionReassignments"),
+        *("AlterClientQuotas", "AlterUserScramCredentials", "UpdateFeatures"),
+    }
+)
+"""Requests that a broker forwards to the controller: both answer, and both count the answer."""
 _OUTCOMES = ("processed", "rejected", "dead_lettered")
 
 
@@ -215,25 +223,31 @@ def _lag(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
 
 
 def _failed_logins(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
-    yield from _of_logs(
-        record, "failed-authentications", "authentication failures", "kafka_server_failed_authentication_total"
-    )
+    query, what = "failed-authentications", "kafka_server_failed_authentication_total"
+    measured = sum(_values(record, query).values())
+    yield from _of_logs(record, query, "authentication failures", what, measured)
 
 
 def _denials(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
-    yield from _of_logs(
-        record, "acl-denials", "ACL denials", "kafka_network_request_errors_total *AUTHORIZATION_FAILED"
-    )
+    query, what = "acl-denials", "kafka_network_request_errors_total *AUTHORIZATION_FAILED"
+    answers = _values(record, query)
+    measured = sum(count / (2 if FORWARDED & set(request) else 1) for request, count in answers.items())
+    yield from _of_logs(record, query, "ACL denials", what, measured)
 
 
-def _of_logs(record: MonitoringRecord, query: str, series: str, what: str) -> Iterator[Comparison]:
+def _of_logs(record: MonitoringRecord, query: str, series: str, what: str, measured: float) -> Iterator[Comparison]:
     """A counter of the brokers against the lines of their logs."""
     counted = sum(_counted(record, query).values())
-    measured = sum(_values(record, query).values())
     if counted or measured:
-        words = "a request on several resources is one line for each, and an answer for each or for all"
         yield _around(
-            record, query, series=series, what=what, measured=measured, counted=counted, words=words, share=_LOGS
+            record,
+            query,
+            series=series,
+            what=what,
+            measured=measured,
+            counted=counted,
+            words="a request on several resources is one line for each, and an answer for each or for all",
+            share=_LOGS,
         )
 
 

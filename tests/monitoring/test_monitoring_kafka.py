@@ -153,7 +153,7 @@ def test_what_was_measured_is_kept_and_right(monitoring: MonitoringRun, run_dir:
     values = {(one["query"], *one["labels"].values()): one["value"] for one in record["values"]}
     counted = {(one["what"], *one["labels"].values()): one["value"] for one in record["counted"]}
     assert values["failed-authentications",] == counted["failed-authentications",] == 20
-    assert values["acl-denials",] == counted["acl-denials",] == 3
+    assert values["acl-denials", "Produce"] == counted["acl-denials",] == 3
     for broker in ("1", "2", "3"):
         assert values["connections", broker] == pytest.approx(counted["connections", broker], abs=3)
     assert all(record["targets"].values())

@@ -78,6 +78,12 @@ def test_refusals_are_those_of_the_logs() -> None:
     }
 
 
+def test_what_the_controller_answers_as_well_is_one_denial() -> None:
+    values = (value("acl-denials", 60, request="Produce"), value("acl-denials", 40, request="CreateTopics"))
+    counted = (count("acl-denials", 80),)
+    assert set(right(record(*values, counted=counted)).values()) == {True}
+
+
 @pytest.mark.parametrize(("secured", "fits"), [(30.0, True), (28.0, True), (20.0, False)])
 def test_where_all_listeners_have_tls_all_connections_have(secured: float, fits: bool) -> None:
     values = (value("connections", 30.0, broker="1"), value("tls-connections", secured, broker="1"))
