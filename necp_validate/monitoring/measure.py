@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -9,8 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-
-import psutil
 
 from necp_validate.history import AlertRule, Counted, SeriesPoint, SeriesValue
 from necp_validate.monitoring.prometheus import Prometheus
@@ -20,6 +19,8 @@ _WINDOW = re.compile(r"\[(\d+)([smh])\]")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DENIED = re.compile(r"is Denied operation = ")
 _FAILED = re.compile(r"Failed authentication with ", re.I)
+
+_ESTABLISHED, _LISTEN = "01", "0A"  # as /proc/net/tcp has them
 
 Sample = tuple[float, float]
 
@@ -191,13 +192,28 @@ def open_connections(stack: Stack) -> list[Counted]:
         if broker.pid is None:
             continue
         try:
-            sockets = psutil.Process(broker.pid).net_connections("tcp")
-        except psutil.Error:
+            sockets = sockets_of(broker.pid)
+        except OSError:
             continue
-        listening = {one.laddr.port for one in sockets if one.status == psutil.CONN_LISTEN} - exported
-        count = sum(one.status == psutil.CONN_ESTABLISHED and one.laddr.port in listening for one in sockets)
+        listening = {port for port, state in sockets if state == _LISTEN} - exported
+        count = sum(state == _ESTABLISHED and port in listening for port, state in sockets)
         found.append(Counted(what="connections", labels={"broker": str(broker.id)}, value=count))
     return found
+
+
+def sockets_of(pid: int) -> list[tuple[int, str]]:
+    """Local port and state of a process' TCP sockets, also of one in another network namespace.
+
+    Raises:
+        OSError: there is no such process, or it is not ours to look at.
+    """
+    process = Path(f"/proc/{pid}")
+    own = set()
+    for entry in (process / "fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            own.add(str(entry.readlink()))
+    rows = [line.split() for name in ("tcp", "tcp6") for line in (process / "net" / name).read_text().splitlines()[1:]]
+    return [(int(row[1].rpartition(":")[2], 16), row[3]) for row in rows if f"socket:[{row[9]}]" in own]
 
 
 def disk_use() -> list[Counted]:

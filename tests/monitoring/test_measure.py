@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 
 from necp_validate.clients.broker_state import protocols_of, read_disks
 from necp_validate.clients.connection import Fields
-from necp_validate.monitoring.measure import LogCount, increase, log_growth, values_over_the_run, window_s
+from necp_validate.monitoring.measure import LogCount, increase, log_growth, sockets_of, values_over_the_run, window_s
 
 DISKS = bytes.fromhex("00000000" "0000" "02" "0000" "06") + b"/data" + bytes.fromhex(
     "01" "00000000000003e8" "0000000000000096" "00" "00"
@@ -92,3 +94,13 @@ def test_a_counter_that_appears_under_way_counts_from_nothing() -> None:
 
 def _over(prometheus: Any, *, since_s: float) -> list[Any]:
     return list(values_over_the_run(prometheus, 60.0, since_s))
+
+
+def test_sockets_are_those_of_the_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
+            found = [state for local, state in sockets_of(os.getpid()) if local == port]
+    assert sorted(found) == ["01", "0A"]
+    with pytest.raises(OSError, match="No such file"):
+        sockets_of(2**22 + 1)
