@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -85,11 +85,11 @@ def values_over_the_run(prometheus: Prometheus, elapsed_s: float, since_s: float
     """
     found = []
     for query, (selector, kept) in OVER_THE_RUN.items():
-        grown: Counter[tuple[str, ...]] = Counter()
+        grown: defaultdict[tuple[str, ...], float] = defaultdict(float)
         resets: dict[str, int] = {}
         for labels, samples in prometheus.samples(f"{selector}[{round(elapsed_s)}s]"):
             growth, begun = increase(samples, from_zero=query in _BEGIN_AT_NOTHING or samples[0][0] > since_s)
-            grown[tuple(labels.get(name, "") for name in kept)] += growth  # type: ignore[assignment]
+            grown[tuple(labels.get(name, "") for name in kept)] += growth
             # All counters of a process begin anew together; some of them may not have grown since.
             resets[labels["instance"]] = max(begun, resets.get(labels["instance"], 0))
         found += [
