@@ -54,7 +54,7 @@ def test_a_defect_that_is_not_caught_fails_the_self_test(monkeypatch: pytest.Mon
     assert exit_code(missed) == 1
     assert (
         "NO (not failed: CHAOS-ALL, DUR-ACKED, FT-BROKER, FT-CONSUMER, FT-PARTITION, OPS-ROLLBACK, "
-        "SEC-BREAKER, SEC-RATE, lost-write)" in table(missed)
+        "SEC-BREAKER, SEC-CERTS, SEC-RATE, SEC-SECRETS, lost-write)" in table(missed)
     )
 
 
@@ -64,7 +64,7 @@ def test_a_check_that_fires_as_well_is_no_catch(monkeypatch: pytest.MonkeyPatch)
     (result,) = run_selftest()
     assert result.problem == (
         "failed as well: CHAOS-ALL, DUR-ACKED, FT-BROKER, FT-CONSUMER, FT-PARTITION, OPS-ROLLBACK, "
-        "SEC-BREAKER, SEC-RATE"
+        "SEC-BREAKER, SEC-CERTS, SEC-RATE, SEC-SECRETS"
     )
 
 
