@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import nox
 
@@ -76,6 +78,32 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Look the dependencies up among known vulnerabilities: 1 if one has any, 3 if none could be looked up."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "audit"))
+    out = Path(session.create_tmp()) / "audit.json"
+    out.unlink(missing_ok=True)
+    # 1: there are vulnerabilities, or there was no answer at all; what was written tells the two apart.
+    arguments = ("--skip-editable", "--progress-spinner", "off", "--format", "json", "--output", str(out))
+    session.run("pip-audit", *arguments, success_codes=[0, 1], silent=True)
+    if not out.exists():
+        session.warn("not audited: the database of vulnerabilities does not answer")
+        sys.exit(3)
+    found = json.loads(out.read_text(encoding="utf-8"))["dependencies"]
+    skipped = [one for one in found if "skip_reason" in one and one["name"] != PROJECT["project"]["name"]]
+    audited = [one for one in found if "vulns" in one]
+    for one in audited:
+        for flaw in one["vulns"]:
+            session.warn(f"{one['name']} {one['version']}: {flaw['id']}, fixed in {flaw['fix_versions'] or 'none yet'}")
+    if any(one["vulns"] for one in audited):
+        session.error("dependencies with known vulnerabilities")
+    if skipped:
+        session.warn(f"not audited: {len(skipped)} of {len(skipped) + len(audited)}, e.g. {skipped[0]['skip_reason']}")
+        sys.exit(3)
+    session.log(f"{len(audited)} dependencies, no known vulnerability")
 
 
 @nox.session

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from necp_validate import __version__
 from necp_validate.report import plots, text
+from necp_validate.report.compliance import compliance_rows
 from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures
 from necp_validate.report.frames import RunFrames, percentile_rows, records, throughput_rows
@@ -74,6 +75,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         faults=fault_rows(run.history),
         lost=losses(run.history),
         security=security_tables(run.history),
+        compliance=compliance_rows(verdict.claims) if verdict and run.history.security else [],
         missing=run.missing,
         not_judged=[id_ for id_ in CLAIMS if verdict and id_ not in {claim.id for claim in verdict.claims}],
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},

@@ -130,7 +130,7 @@ class FaultyStack(RotatingStack[Broker]):
         if self._layout is not None and not self._why_no_links():
             found += self._known_links().remaining() + self._known_player_links().remaining()
         if self._layout is not None and not self._why_no_disks():
-            disks = ((broker, self._disk(broker).fault()) for broker in self._brokers if self._reachable(broker))
+            disks = ((broker, self._disk_fault(broker)) for broker in self._brokers)
             found += [f"broker {broker}'s disk is {fault}" for broker, fault in disks if fault]
         return found
 
@@ -221,13 +221,26 @@ class FaultyStack(RotatingStack[Broker]):
         fault(disk)
 
     def _mend_disk(self, broker: int) -> None:
-        if self._why_no_disks() or not self._reachable(broker):
+        if self._why_no_disks() or not self._disk_fault(broker):
             return
-        disk = self._disk(broker)
-        if disk.fault():
-            disk.clear()
-            if self._broker(broker).alive():
-                self._ended.discard(broker)
+        try:
+            self._disk(broker).clear()
+        except StackError:
+            if self._reachable(broker):
+                raise
+        if self._broker(broker).alive():
+            self._ended.discard(broker)
+
+    def _disk_fault(self, broker: int) -> str:
+        """What a broker's disk is; nothing where it cannot be looked at, or cannot be any more: brokers end by it."""
+        if not self._reachable(broker):
+            return ""
+        try:
+            return self._disk(broker).fault()
+        except StackError:
+            if self._reachable(broker):
+                raise
+            return ""
 
     def _watch(self) -> None:
         """See that the faults are undone if this process is killed."""

@@ -1,17 +1,19 @@
 """A transaction whose producer is not to be trusted any more is given up, and the producer replaced.
 
-The producers are stand-ins: a real one hangs only by a race in the client library, which no test can bring about.
+Most producers are stand-ins: a real one hangs only by a race in the client library, which no test can bring about.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from necp_validate.clients.rdkafka import library
 from necp_validate.reference.eventcore import transactions
 from necp_validate.reference.eventcore.handling import Output
 from necp_validate.reference.eventcore.transactions import Transactions
@@ -76,10 +78,13 @@ def test_an_error_of_the_call_is_the_transactions(monkeypatch: pytest.MonkeyPatc
     def fail() -> None:
         raise KafkaException(KafkaError(KafkaError.ILLEGAL_GENERATION))
 
-    producer = Standin(fail)
-    loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
+    failing, sound = Standin(fail), Standin()
+    made = iter([failing, sound])
+    loop = Transactions(lambda: next(made), threading.Event())  # type: ignore[arg-type, return-value]
     assert not loop.commit([], OFFSETS, lambda: None)
-    assert producer.calls == ["init", "begin", "offsets", "abort"]
+    assert failing.calls == ["init", "begin", "offsets"]
+    assert loop.open()
+    assert sound.calls == ["init"], "its successor settles what it left open"
 
 
 OUTPUTS = [
@@ -90,10 +95,21 @@ OUTPUTS = [
 
 @pytest.mark.parametrize("producer", [Standin(purges=1), Standin(silent=1)], ids=["purged", "not acknowledged"])
 def test_a_transaction_without_one_of_its_records_is_not_committed(producer: Standin) -> None:
-    """librdkafka may purge records with the abort of the transaction before, and commit what is left."""
     loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
     assert not loop.commit(OUTPUTS, OFFSETS, lambda: None)
-    assert producer.calls == ["init", "begin", "offsets", "abort"]
+    assert producer.calls == ["init", "begin", "offsets"]
+
+
+@pytest.mark.parametrize("failing", [Standin(purges=1), Standin(silent=1)], ids=["purged", "not acknowledged"])
+def test_no_producer_is_used_again_after_a_transaction_that_was_not_committed(failing: Standin) -> None:
+    """Its sequence numbers may be the partition's already: then the broker drops records and acknowledges them."""
+    sound = Standin()
+    made = iter([failing, sound])
+    loop = Transactions(lambda: next(made), threading.Event())  # type: ignore[arg-type, return-value]
+    assert not loop.commit(OUTPUTS, OFFSETS, lambda: None)
+    assert loop.commit(OUTPUTS, OFFSETS, lambda: None)
+    assert failing.calls == ["init", "begin", "offsets"]
+    assert sound.calls == ["init", "begin", "offsets", "commit"]
 
 
 def test_a_whole_transaction_is_committed() -> None:
@@ -101,3 +117,38 @@ def test_a_whole_transaction_is_committed() -> None:
     loop = Transactions(lambda: producer, threading.Event())  # type: ignore[arg-type, return-value]
     assert loop.commit(OUTPUTS, OFFSETS, lambda: None)
     assert producer.calls == ["init", "begin", "offsets", "commit"]
+
+
+def _fail_for_good(producer: Producer) -> None:
+    """Raise a fatal error in a real client, as a broker does whose sequence numbers are not the client's."""
+    raise_fatal = library().rd_kafka_test_fatal_error
+    raise_fatal.argtypes, raise_fatal.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p], ctypes.c_int
+    handle = ctypes.c_void_p.from_address(id(producer) + object.__basicsize__)  # its first field
+    assert raise_fatal(handle, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, b"sequence desynchronization") == 0
+
+
+class FailsOnce(Producer):
+    """A real producer that fails for good while its first records are under way."""
+
+    failing = True
+
+    def flush(self, timeout: float = -1) -> int:
+        if FailsOnce.failing:
+            FailsOnce.failing = False
+            _fail_for_good(self)
+        return int(super().flush(timeout))
+
+
+def test_a_fatal_error_of_the_client_costs_one_transaction() -> None:
+    """The client is real; the broker is the client library's own mock, which needs nobody to be desynchronised."""
+    made: list[Producer] = []
+    config = {"test.mock.num.brokers": 1, "bootstrap.servers": "mock", "transactional.id": "core", "acks": "all"}
+
+    def make() -> Producer:
+        made.append(FailsOnce(config))
+        return made[-1]
+
+    loop = Transactions(make, threading.Event())
+    assert not loop.commit(OUTPUTS, [], lambda: None)
+    assert loop.commit(OUTPUTS, [], lambda: None)
+    assert len(made) == 2

@@ -141,6 +141,8 @@ class ExactlyOnceLoop:
         """Go back to what the ledger says, for all partitions."""
         self._handler.discard()
         self._receipts.discard()
+        if not self._transactions.open():  # only then is it settled what became of the last one
+            return
         partitions = sorted(self.intake.partitions)
         starts = self._adopt(partitions)
         missing = [partition for partition in partitions if partition not in starts]

@@ -61,8 +61,32 @@ def _within(limit_s: float, call: Callable[[], None]) -> None:
         raise outcome[0]
 
 
+def _unmixed(serve: Callable[[], int]) -> None:
+    """Serve delivery reports; a fatal error of the client is raised as what it is.
+
+    The client raises one (a broker's sequence numbers and its own do not meet any more) before it calls for the reports
+    that are waiting. The first thing done in these then fails with a ``SystemError`` that has the error as its cause.
+
+    Raises:
+        KafkaException: the fatal error.
+    """
+    try:
+        serve()
+    except SystemError as mixed:
+        if isinstance(mixed.__cause__, KafkaException):
+            raise mixed.__cause__ from mixed
+        raise
+
+
 class Transactions:
-    """A transactional producer that is replaced when it has failed for good.
+    """A transactional producer that is replaced after every transaction that was not committed.
+
+    It must not be used again, even where librdkafka has aborted the transaction in an orderly way. A record that was
+    appended to a partition whose leader was then cut off is never acknowledged; after the abort librdkafka counts on
+    from the sequence number before it, with the same producer epoch. So the first record of the next transaction has
+    a number that the partition has already: the broker takes it for a repetition, acknowledges it and does not append
+    it, and the transaction is committed without it (seen in a log: number 45, abort marker, commit marker, number
+    46). The successor gets a new epoch, in which numbers begin anew, and whatever the old one left open is aborted.
 
     Args:
         make: makes a producer with the transactional id; a newer one fences the older.
@@ -83,8 +107,8 @@ class Transactions:
             group: gives the consumer's group metadata, by which a member that was expelled is fenced.
 
         Returns:
-            Whether it is known to be committed. If not, it was aborted, or its outcome is unknown: then what
-            was written, read back with ``read_committed``, has the answer.
+            Whether it is known to be committed. If not, it will be aborted, or its outcome is unknown: then what
+            was written, read back with ``read_committed`` once the successor is ready, has the answer.
         """
         producer = self._ready()
         if producer is None:
@@ -103,19 +127,19 @@ class Transactions:
                         lambda: producer.send_offsets_to_transaction(positions, metadata, CALL_TIMEOUT_S),
                     )
                 )
-            producer.flush(RETRY_FOR_S)
+            _unmixed(lambda: producer.flush(RETRY_FOR_S))
             if reason := deliveries.missing():
                 log.warning("economy: transaction not committed: %s", reason)
-                self._abandon(producer)
+                self._producer = None
                 return False
             self._retried(lambda: producer.commit_transaction(CALL_TIMEOUT_S))
         except KafkaException as exception:
             log.warning("economy: transaction not committed: %s", error_of(exception).str())
-            self._abandon(producer, exception)
+            self._producer = None
             return False
         except Hung:
             log.warning("economy: sending offsets never came back; the producer is replaced")
-            self._producer = None  # its successor fences it
+            self._producer = None
             return False
         return True
 
@@ -137,7 +161,7 @@ class Transactions:
         return self._producer
 
     def open(self) -> bool:
-        """Fence older producers of the same id, and abort what they left open; False if stopped before."""
+        """Fence older producers of the same id, and settle what they left open; False if stopped before."""
         return self._ready() is not None
 
     def _retried(self, call: Callable[[], None]) -> None:
@@ -152,25 +176,9 @@ class Transactions:
                     raise
                 self._stop.wait(_PAUSE_S)
 
-    def _abandon(self, producer: Producer, cause: KafkaException | None = None) -> None:
-        if cause is None or not error_of(cause).fatal():
-            try:
-                self._retried(lambda: producer.abort_transaction(CALL_TIMEOUT_S))
-            except KafkaException as exception:
-                log.warning("economy: transaction not aborted: %s", error_of(exception).str())
-            else:
-                return
-        # Its successor fences it, which aborts whatever it left open.
-        self._producer = None
-
 
 class _Deliveries:
-    """What became of each record of a transaction.
-
-    A commit alone does not tell: after a leader had been cut off from its clients for 10 s and a transaction was
-    aborted, librdkafka committed the next one without some of its records. They had never left the client, most likely
-    because the purge of the abort came late: receipts were committed, and the ledger of the same events was not there.
-    """
+    """What became of each record of a transaction: a commit alone does not tell."""
 
     def __init__(self) -> None:
         self._awaited = 0
@@ -205,7 +213,7 @@ def _produce(producer: Producer, output: Output, deliveries: _Deliveries) -> Non
                 on_delivery=deliveries.report,
             )
         except BufferError:  # the local queue is full: make room
-            producer.poll(0.05)
+            _unmixed(lambda: producer.poll(0.05))
         else:
             deliveries.expect()
             return
