@@ -35,15 +35,17 @@ def log_in(address: str, config: Mapping[str, str], password: str) -> int | None
         return connection.session_ms
 
 
-def let_in(stack: Stack, principal: str, password: str) -> dict[str, int | None] | None:
-    """Log in at every listener that wants it, by its name and broker; None if one does not answer."""
+def let_in(stack: Stack, principal: str, password: str) -> dict[int, int | None] | None:
+    """Log in at one listener of every broker; None if one does not answer.
+
+    A broker has one password for a user, whatever the listener.
+    """
     config = stack.client_config(principal)
+    listeners = {one.broker: one for one in stack.listeners() if not one.mutual}
     found = {}
-    for one in stack.listeners():
-        if one.mutual:
-            continue
+    for broker, one in listeners.items():
         try:
-            found[f"{one.name} of broker {one.broker}"] = log_in(one.address, config, password)
+            found[broker] = log_in(one.address, config, password)
         except OSError:
             return None
     return found

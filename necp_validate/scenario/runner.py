@@ -89,7 +89,7 @@ def run_scenario(
     played = list(experiments_of(scenario) if experiments is None else experiments)
     scenario = with_experiments(scenario, played)
     policy = policy_of(scenario)
-    label = f"{scenario.name}-{played[0].name}" if len(played) == 1 else scenario.name
+    label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
     run_dir = _new_run_dir(out, label)
     run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
     on_event(

@@ -21,6 +21,8 @@ RENEW_AFTER_DAYS = 30
 """How old a broker's certificate becomes before it is renewed."""
 VALIDITY_DAYS = 3 * RENEW_AFTER_DAYS
 """So long that one which is due for renewal is still far from the 30 days before its end at which alerts begin."""
+AUTHORITY_DAYS = 3 * 365
+"""How long an authority is valid: longer than what it issues, whenever that is."""
 
 
 BACKDATED = timedelta(minutes=5)
@@ -49,7 +51,7 @@ class Authority:
 
     Args:
         directory: where everything goes; made if it is not there.
-        validity_days: of every certificate.
+        validity_days: of every certificate that it issues.
         name: common name of the authority.
     """
 
@@ -64,7 +66,7 @@ class Authority:
         self._name = _name(name)
         usage = _key_usage(ca=True)
         self._cert = (
-            self._builder(self._name, self._key.public_key(), validity_days)
+            self._builder(self._name, self._key.public_key(), AUTHORITY_DAYS)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(usage, critical=True)
             .sign(self._key, hashes.SHA256())

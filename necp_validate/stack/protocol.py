@@ -303,7 +303,8 @@ class Stack(Protocol):
 
         Kafka reloads the key stores of its listeners, and of the connections that brokers make to each other. The one
         thing that it does not reload are the connections that a controller makes to the other controllers: they show
-        the old certificate until the broker's next start. It is accepted there as long as its authority is.
+        the old certificate until the broker's next start. It is accepted there as long as it is valid and its authority
+        is trusted, so a broker has to be started again some time before the certificate ends that it began with.
 
         Args:
             broker: node id.

@@ -102,6 +102,12 @@ def longest_silence_s(history: History, from_us: int, until_us: int) -> float:
     return max((min(stop, until_us) - max(start, from_us) for start, stop in spans), default=0.0) / 1e6
 
 
+def longest_unhandled_s(history: History, domain: str, from_us: int, until_us: int) -> float:
+    """The longest part of a time in which events of a domain were acked and none ended, in seconds; from 2.5 s on."""
+    spans = _unhandled(history, domain)
+    return max((min(stop, until_us) - max(start, from_us) for start, stop in spans), default=0.0) / 1e6
+
+
 def _span(gap: PartitionGap) -> Span:
     return gap.from_us, math.inf if gap.to_us is None else gap.to_us
 

@@ -10,7 +10,7 @@ from necp_validate.results import Verdict
 from necp_validate.verify.claims import Evidence, Ruling, judges
 from necp_validate.verify.failover import Problem, losses, ruling
 from necp_validate.verify.faults import faults_for, not_in_effect, seconds
-from necp_validate.verify.recovery import recovery, span_of
+from necp_validate.verify.recovery import longest_silence_s, longest_unhandled_s, span_of
 from necp_validate.verify.registry import NoEvidence
 
 DOWNTIME_S = 5.0
@@ -18,6 +18,8 @@ DOWNTIME_S = 5.0
 
 LEAST_VALID_DAYS = 30
 """A certificate that ends sooner is one that should have been renewed."""
+
+_NOT_RELOADED = "what controllers show each other as clients changes with a broker's next start only"
 
 PASSWORD_KIND = "password-rotation"
 CERTIFICATE_KINDS = ("certificate-reload", "certificate-expiring", "ca-rollover")
@@ -132,7 +134,7 @@ def certificates(evidence: Evidence) -> Ruling:
     others = [
         _latency_words(history, history.domains, fault.begin_us, span_of(history, fault)[1]) for fault in faults[:1]
     ]
-    note = "; ".join(filter(None, [schedule, *(f"{f.id}: {f.evidence}" for f in faults), *others]))
+    note = "; ".join(filter(None, [schedule, _NOT_RELOADED, *(f"{f.id}: {f.evidence}" for f in faults), *others]))
     brokers = {swap.broker for swap in swaps}
     return ruling(problems, f"{len(swaps)} certificates swapped on {len(brokers)} brokers; {lost}", note)
 
@@ -155,11 +157,25 @@ def _swap_problems(swap: CertificateSwap) -> Iterable[Problem]:
 
 
 def _downtime(history: History, fault: FaultRecord, until_us: int) -> list[Problem]:
-    """Silences from when a change was asked for until it is in use."""
-    who, took_s = recovery(history, fault.begin_us, max(until_us, fault.begin_us + 1)).slowest
-    if took_s < DOWNTIME_S:
-        return []
-    return [(Verdict.FAIL, f"{fault.id}: {who} was without success for {seconds(took_s)}")]
+    """Silences from when a change was asked for until it is in use.
+
+    Raises:
+        NoEvidence: the load workers did not record silences by partition.
+    """
+    if not history.loads or any(load.gaps is None for load in history.loads):
+        raise NoEvidence("the load workers did not record the silences of single partitions")
+    silences = {
+        "a partition": longest_silence_s(history, fault.begin_us, until_us),
+        **{
+            f"the event core, {domain}": longest_unhandled_s(history, domain, fault.begin_us, until_us)
+            for domain in history.domains
+        },
+    }
+    return [
+        (Verdict.FAIL, f"{fault.id}: {who} was without success for {seconds(took_s)}")
+        for who, took_s in silences.items()
+        if took_s >= DOWNTIME_S
+    ]
 
 
 def _latency_words(history: History, domains: Iterable[str], from_us: int, until_us: int) -> str:

@@ -85,3 +85,35 @@ def test_what_was_held_when_the_client_closes_was_never_sent(producer: EventProd
     assert row["sent"] == 2 * EVENTS
     assert row["acked"] == [[0, EVENTS - 1]]
     assert row["unknown"] == [[EVENTS, 2 * EVENTS - 1]]
+
+
+def test_a_client_that_is_denied_gives_way_to_another_and_what_is_due_meanwhile_waits(
+    producer: EventProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a service would restart: one that was denied goes on refusing by itself, one that failed for good for ever."""
+    monkeypatch.setattr("necp_validate.clients.producer._REST_S", 0.0)
+    stream, flush = producer.book.open_stream("0a1b2c3d", "match-0001"), template()
+    producer.send(stream, flush, 1)
+    settle(producer)
+    denied = producer._client
+    denied.failed = True
+    producer.send(stream, flush, 2)
+    assert (producer.queued, stream.next_seq) == (EVENTS, EVENTS), "it waits"
+    producer.poll()
+    assert producer._client is not denied
+    settle(producer)
+    assert stream.acked.to_list() == [[0, 2 * EVENTS - 1]]
+    assert stream.failed.to_list() == []
+
+
+def test_what_a_client_holds_when_it_fails_is_counted_as_failed(producer: EventProducer) -> None:
+    stream, flush = producer.book.open_stream("0a1b2c3d", "match-0001"), template()
+    producer.send(stream, flush, 1)
+    producer._client.failed = True
+    deadline = time.monotonic() + 30
+    while producer._client.failed:
+        assert time.monotonic() < deadline
+        producer.poll()
+        time.sleep(0.001)
+    settle(producer)
+    assert stream.failed.count + stream.acked.count == EVENTS

@@ -108,9 +108,13 @@ def roll_authority(within_s: float = 40.0) -> FaultRecord:
             issued.update(session.stack.roll_authority())
 
         def refused() -> str:
-            ca = Path(session.stack.internal_client_config()["ssl.ca.location"])
-            taken = [address for address in internal if admitted(address, ca, *old)]
-            return "" if taken else f"; {len(internal)} brokers refuse a certificate of the old authority"
+            now = session.stack.internal_client_config()
+            ca = Path(now["ssl.ca.location"])
+            new = Path(now["ssl.certificate.location"]), Path(now["ssl.key.location"])
+            for address in internal:
+                if admitted(address, ca, *old) or not admitted(address, ca, *new):
+                    return ""
+            return f"; {len(internal)} brokers refuse a certificate of the old authority, and take one of the new"
 
         return _changed(
             session, "ca-rollover", "every broker", "rollover", before, issued, do, refused, within_s=within_s
