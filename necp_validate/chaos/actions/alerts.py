@@ -75,19 +75,26 @@ def open_plaintext_listener(role: str = "follower", clients: int = 2) -> FaultRe
     """
     session = current()
     target = resolve(session, role)
-    listener = PlaintextListener(session.stack, target.broker)
+    listener: PlaintextListener | None = None
     answered = False
 
     def do() -> None:
-        nonlocal answered
+        nonlocal listener, answered
+        listener = PlaintextListener(session.stack, target.broker)
         with contextlib.suppress(OSError):  # nobody answered: then it is never seen to be open
             listener.open(clients)
             answered = True
 
     def seen() -> str:
-        return f"{clients} clients were answered in the clear at {listener.host}:{listener.port}" if answered else ""
+        if listener is None or not answered:
+            return ""
+        return f"{clients} clients were answered in the clear at {listener.host}:{listener.port}"
 
-    return session.inject("plaintext-listener", target.words, do=do, seen=seen, undo=listener.close)
+    def undo() -> None:
+        if listener is not None:
+            listener.close()
+
+    return session.inject("plaintext-listener", target.words, do=do, seen=seen, undo=undo)
 
 
 @healing
