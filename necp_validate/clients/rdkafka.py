@@ -131,6 +131,7 @@ def library() -> ctypes.CDLL:
         "rd_kafka_event_message_array": (size, [pointer, pointer, size]),
         "rd_kafka_event_error": (ctypes.c_int, [pointer]),
         "rd_kafka_event_error_string": (text, [pointer]),
+        "rd_kafka_event_error_is_fatal": (ctypes.c_int, [pointer]),
         "rd_kafka_event_stats": (text, [pointer]),
         "rd_kafka_event_destroy": (None, [pointer]),
         "rd_kafka_topic_partition_list_new": (pointer, [ctypes.c_int]),
@@ -223,11 +224,12 @@ class BatchProducer:
             messages: dtype ``MESSAGE``, contiguous; ``payload``, ``len``, ``key``, ``key_len`` and ``private``
                 (handed back with the delivery report) are set. ``err`` of those not taken is set afterwards.
         """
-        return int(
-            self._lib.rd_kafka_produce_batch(
-                self._topic, PARTITION_UNASSIGNED, _COPY_PAYLOAD, messages.ctypes.data, len(messages)
-            )
+        taken = self._lib.rd_kafka_produce_batch(
+            self._topic, PARTITION_UNASSIGNED, _COPY_PAYLOAD, messages.ctypes.data, len(messages)
         )
+        if taken < len(messages):
+            self.failed |= bool(np.isin(messages["err"], (_FATAL, _DENIED)).any())
+        return int(taken)
 
     def poll(self, events: ClientEvents, *, timeout_ms: int = 0) -> Deliveries | None:
         """Take one batch of delivery reports, or None when there is none; errors and statistics go to ``events``."""
@@ -242,9 +244,8 @@ class BatchProducer:
                     return self._deliveries(event)
                 if kind == _EVENT_ERROR:
                     text = lib.rd_kafka_event_error_string(event) or b""
-                    code = lib.rd_kafka_event_error(event)
-                    self.failed |= code == _FATAL
-                    name = error_name(code)
+                    self.failed |= bool(lib.rd_kafka_event_error_is_fatal(event))
+                    name = error_name(lib.rd_kafka_event_error(event))
                     events.errors.append(f"{name}: {text.decode(errors='replace')}")
                 elif kind == _EVENT_STATS:
                     events.stats = lib.rd_kafka_event_stats(event)

@@ -37,6 +37,8 @@ class TrailRead:
         unopened: those that do not open and must.
         nonces_repeated: nonces that came back under the same key.
         chain_breaks: records that were altered, removed, added or moved.
+        unnoted: records behind the last that the keyring notes of their chain, whose removal would not show: of event
+            cores that were killed.
         by_key: opened records by the id of the key-encryption key.
         examples: of what must not be.
     """
@@ -50,6 +52,7 @@ class TrailRead:
     unopened: int = 0
     nonces_repeated: int = 0
     chain_breaks: int = 0
+    unnoted: int = 0
     by_key: dict[str, int] = field(default_factory=dict)
     examples: tuple[TrailSighting, ...] = ()
 

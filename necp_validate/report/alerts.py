@@ -1,16 +1,17 @@
-"""Alerts of a run, as a report shows them: when each fired, under which fault, how soon, and when it was over."""
+"""Alerts of a run, as a report shows them: when each fired, what had raised it, how soon, and when it was over."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from necp_validate.history import FIRING, RESOLVED, AlertTransition, FaultRecord, History
+from necp_validate.history import FIRING, RESOLVED, AlertTransition, History
 from necp_validate.report import text
+from necp_validate.verify.alerts import firing_spans
+from necp_validate.verify.causes import CAUSES
 from necp_validate.verify.recovery import end_of_run_us
 
-_LASTS_US = 60_000_000
-"""A fault explains what fires until so long after its end: rules look back over a minute."""
+_EARLY_US = 3_000_000
+"""A fault is felt before it is recorded, by so much at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,12 @@ class AlertSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRow:
-    """One alert that fired, or one rule that did not; all in words.
+    """One time that an alert fired, or a rule that never did; all in words.
 
     Args:
         fired: whether it fired.
-        under: the fault that was in force, or had just ended.
-        detected: from the fault's being seen to the alert.
+        under: the last thing done before it that may raise it.
+        detected: how soon after that.
         lasted: until it was resolved.
     """
 
@@ -49,7 +50,7 @@ class AlertRow:
 
 
 def alert_spans(history: History, begin_s: float) -> tuple[AlertSpan, ...]:
-    """Where the chart shows alerts, in the order in which they began.
+    """Where the chart shows alerts, in the order in which they began; none begins before the chart does.
 
     Args:
         history: of the run.
@@ -57,22 +58,10 @@ def alert_spans(history: History, begin_s: float) -> tuple[AlertSpan, ...]:
     """
     spans = []
     for alert, until_us in _stretches(history):
-        start_s, end_s = alert.t_us / 1e6 - begin_s, until_us / 1e6 - begin_s
-        spans.append(AlertSpan(name=alert.name, start_s=start_s, end_s=end_s, firing=alert.state == FIRING))
+        start_s, end_s = max(alert.t_us / 1e6 - begin_s, 0.0), until_us / 1e6 - begin_s
+        if end_s > 0:
+            spans.append(AlertSpan(name=alert.name, start_s=start_s, end_s=end_s, firing=alert.state == FIRING))
     return tuple(spans)
-
-
-def alert_rows(history: History) -> list[AlertRow]:
-    """Every alert that fired in the order of time, then every rule that stayed silent."""
-    begin_us = history.phases[0].start_us if history.phases else history.run.started_us
-    rows = [
-        _row(alert, until_us, begin_us, history.faults)
-        for alert, until_us in _stretches(history)
-        if alert.state == FIRING
-    ]
-    fired = {row.name for row in rows}
-    rules = history.monitoring.rules if history.monitoring else ()
-    return rows + [AlertRow(name=r.name, severity=r.severity, fired=False) for r in rules if r.name not in fired]
 
 
 def _stretches(history: History) -> list[tuple[AlertTransition, int]]:
@@ -87,26 +76,41 @@ def _stretches(history: History) -> list[tuple[AlertTransition, int]]:
     return sorted(found, key=lambda stretch: stretch[0].t_us)
 
 
-def _row(alert: AlertTransition, until_us: int, begin_us: int, faults: Sequence[FaultRecord]) -> AlertRow:
-    seen = [
-        fault
-        for fault in faults
-        if fault.effective_us is not None
-        and fault.begin_us <= alert.t_us
-        and (fault.end_us is None or alert.t_us <= fault.end_us + _LASTS_US)
-    ]
-    cause = seen[-1] if seen else None
-    detected = "" if cause is None else text.seconds(max(alert.t_us - _seen_us(cause), 0) / 1e6)
+def alert_rows(history: History) -> list[AlertRow]:
+    """Every time that an alert fired in the order of time, then every rule that stayed silent."""
+    rules = history.monitoring.rules if history.monitoring else ()
+    severities = {rule.name: rule.severity for rule in rules}
+    spans = [(start, end, name) for name, found in firing_spans(history).items() for start, end in found]
+    rows = [_row(history, name, severities.get(name, ""), start, end) for start, end, name in sorted(spans)]
+    fired = {row.name for row in rows}
+    return rows + [AlertRow(name=r.name, severity=r.severity, fired=False) for r in rules if r.name not in fired]
+
+
+def _row(history: History, name: str, severity: str, start_us: float, end_us: float) -> AlertRow:
+    begin_us = history.phases[0].start_us if history.phases else history.run.started_us
+    before_s = (begin_us - start_us) / 1e6
+    cause = _cause(history, name, start_us)
     return AlertRow(
-        name=alert.name,
-        severity=alert.labels.get("severity", ""),
+        name=name,
+        severity=severity,
         fired=True,
-        at=text.seconds((alert.t_us - begin_us) / 1e6),
-        under=cause.id if cause else "",
-        detected=detected,
-        lasted=text.seconds((until_us - alert.t_us) / 1e6),
+        at=f"{text.seconds(before_s)} before" if before_s > 0 else text.seconds(-before_s),
+        under=cause[0] if cause else "",
+        detected=text.seconds(max(start_us - cause[1], 0) / 1e6) if cause else "",
+        lasted="still firing" if end_us == float("inf") else text.seconds((end_us - start_us) / 1e6),
     )
 
 
-def _seen_us(fault: FaultRecord) -> int:
-    return fault.begin_us if fault.effective_us is None else fault.effective_us
+def _cause(history: History, name: str, start_us: float) -> tuple[str, int] | None:
+    """What was last done that explains an alert, in words, and when it was seen."""
+    known = CAUSES.get(name)
+    if known is None:
+        return None
+    done = [
+        (fault.id, fault.begin_us if fault.effective_us is None else fault.effective_us)
+        for fault in history.faults
+        if known.explains(fault.kind) and fault.begin_us - _EARLY_US <= start_us
+    ]
+    if known.rounds:
+        done += [(f"attempts at the {one.when}", one.begin_us) for one in history.security if one.begin_us <= start_us]
+    return max(done, key=lambda found: found[1], default=None)

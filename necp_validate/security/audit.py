@@ -129,7 +129,7 @@ def judge_rotation(trail: Trail, rotation: Rotation) -> AuditDrill:
 def tampering_drills(records: Sequence[StoredRecord], keys: Keys, sound: Trail) -> list[AuditDrill]:
     """Tamper with copies of the records; each must show more than the records themselves do."""
     drills = []
-    for name, copy in tamperings(records).items():
+    for name, copy in tamperings(records, keys).items():
         found = read_trail(copy, keys)
         more = found.faults - sound.faults
         new = [one.detail for one in found.examples if one not in sound.examples]

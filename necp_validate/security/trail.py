@@ -79,6 +79,7 @@ class Trail:
     repeated: int = 0
     erased: int = 0
     chains: int = 0
+    unnoted: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     examples: list[TrailSighting] = field(default_factory=list)
 
@@ -110,6 +111,7 @@ class Trail:
             unopened=self.faults["unopened"],
             nonces_repeated=self.faults["nonce"],
             chain_breaks=self.faults["chain"],
+            unnoted=self.unnoted,
             by_key=self.by_key(),
             examples=tuple(self.examples),
         )
@@ -215,6 +217,8 @@ class _Reading:
             for seq, (before, _) in links.items():
                 if seq - 1 in links and links[seq - 1][1] != before:
                     self.found.note("chain", where, f"number {seq} does not follow number {seq - 1}")
+        noted = {(end.writer, end.partition): end.seq for end in self._keys.chain_ends()}
+        self.found.unnoted = sum(max(max(links) - noted.get(chain, -1), 0) for chain, links in self._links.items())
         for end in self._keys.chain_ends():
             links = self._links.get((end.writer, end.partition), {})
             where = f"chain {end.writer.hex()[:8]} ({end.instance}) in partition {end.partition}"
@@ -249,23 +253,26 @@ def _what_is_clear(value: bytes) -> str:
     return f"JSON in clear, with the fields {', '.join(sorted(known))}" if known else "JSON in clear"
 
 
-def tamperings(records: Sequence[StoredRecord]) -> dict[str, list[StoredRecord]]:
+def tamperings(records: Sequence[StoredRecord], keys: Keys) -> dict[str, list[StoredRecord]]:
     """Make copies of what was read, each tampered with in one way: in the middle of the longest chain.
 
     Args:
         records: as they were read.
+        keys: the keys; of the chain's end, what they note is cut off, and whatever follows that.
 
     Returns:
         By what was done; nothing if no chain has three records that lie one after the other.
     """
     chains: dict[_Chain, list[int]] = {}
+    noted = {(end.writer, end.partition): end.seq for end in keys.chain_ends()}
     for at, record in enumerate(records):
         if (header := _header(record.value)) is not None:
             chains.setdefault((header.writer, header.partition), []).append(at)
-    longest = max(chains.values(), key=len, default=[])
+    chain, longest = max(chains.items(), key=lambda one: len(one[1]), default=((b"", 0), []))
     if len(longest) < 3:
         return {}
-    middle, last = longest[len(longest) // 2], longest[-1]
+    middle = longest[len(longest) // 2]
+    end = set(longest[noted.get(chain, len(longest) - 1) :])
     after = longest[len(longest) // 2 + 1]
     made = {
         f"one byte of the {part} altered": _replaced(records, middle, _flipped(records[middle].value, at))
@@ -278,7 +285,7 @@ def tamperings(records: Sequence[StoredRecord]) -> dict[str, list[StoredRecord]]
     swapped = _replaced(records, middle, records[after].value)
     made["two records swapped"] = _replaced(swapped, after, records[middle].value)
     made["one record removed"] = [*records[:middle], *records[middle + 1 :]]
-    made["the last record removed"] = [*records[:last], *records[last + 1 :]]
+    made["the end of a chain removed"] = [record for at, record in enumerate(records) if at not in end]
     made["a whole chain removed"] = [record for at, record in enumerate(records) if at not in set(longest)]
     return made
 

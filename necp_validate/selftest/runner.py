@@ -97,7 +97,7 @@ def _judge(simulation: Simulation, run_dir: Path) -> tuple[dict[str, Verdict], d
     summaries = {finding.name: finding.summary for finding in findings}
     for claim in claims:
         verdicts[claim.id] = claim.verdict
-        summaries[claim.id] = f"{claim.measured}, claimed {claim.threshold}; {claim.evidence}"
+        summaries[claim.id] = f"{claim.measured or 'nothing measured'}, claimed {claim.threshold}; {claim.evidence}"
     return verdicts, summaries
 
 

@@ -74,6 +74,8 @@ def audit(evidence: Evidence) -> Ruling:
         f"{record.provoked.due:,} provoked violations, {days} days, {detected} of {len(record.tampering)} tamperings"
     )
     told = "; ".join([*wrong, *gaps] or [finding.summary, *(one.evidence for one in _drills(record)[:2])])
+    if record.trail.unnoted:
+        told += f"; the removal of {record.trail.unnoted:,} records of cores that were killed would not show"
     verdict = Verdict.FAIL if wrong else Verdict.UNKNOWN if gaps else Verdict.PASS
     return Ruling(verdict=verdict, measured=measured, evidence=told)
 
