@@ -94,6 +94,11 @@ def unknown(value: str, known: Sequence[str]) -> str:
     return f"unknown {value!r}; known: {', '.join(known)}.{hint}"
 
 
+def listen_host(env: Mapping[str, str]) -> str:
+    """Read ``LISTEN_HOST``: where HTTP endpoint and metrics listen; all interfaces by default, as in a container."""
+    return env.get("LISTEN_HOST") or "0.0.0.0"
+
+
 def integer(env: Mapping[str, str], variable: str, default: int, *, low: int, high: int) -> int:
     """Read a whole number.
 

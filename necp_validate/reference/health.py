@@ -71,15 +71,21 @@ class HealthServer:
         port: port to listen on; 0 takes a free one.
         report: says how the service is.
         handler: makes the handler of a report, for a service that answers more than ``/health``.
+        host: address to listen at; empty for all interfaces.
 
     Raises:
         OSError: the port is not to be had.
     """
 
     def __init__(
-        self, port: int, report: Report, handler: Callable[[Report], type[JsonHandler]] = health_handler
+        self,
+        port: int,
+        report: Report,
+        handler: Callable[[Report], type[JsonHandler]] = health_handler,
+        *,
+        host: str = "",
     ) -> None:
-        self._server = _Server(("", port), handler(report))
+        self._server = _Server((host, port), handler(report))
         self._thread = Thread(target=self._server.serve_forever, name="health", daemon=True)
         self._thread.start()
 

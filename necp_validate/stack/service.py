@@ -22,7 +22,8 @@ from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.waiting import wait_until
 
-_SET_FOR_ALL = ("KAFKA_", "HTTP_PORT", "METRICS_PORT")
+_SET_FOR_ALL = ("KAFKA_", "HTTP_PORT", "METRICS_PORT", "LISTEN_HOST")
+_HERE = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,7 +287,8 @@ def start_process(
     settings = kind.environment(
         instance, client, http_port=http_port, metrics_port=metrics_port, password_file=password_file
     )
-    full = {**kind.inherited(os.environ), **settings, **env, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
+    own = {"LISTEN_HOST": _HERE, "PYTHONPATH": python_path(), "PYTHONUNBUFFERED": "1"}
+    full = {**kind.inherited(os.environ), **settings, **own, **env}
     try:
         process = ManagedProcess.spawn(command or kind.command, log=log, env=full, detached=detached)
     except OSError as error:

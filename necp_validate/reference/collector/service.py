@@ -25,7 +25,14 @@ from necp_validate.events.topics import Domain
 from necp_validate.reference.clients import Clients
 from necp_validate.reference.collector.following import Following
 from necp_validate.reference.collector.lines import Noted, read_line
-from necp_validate.reference.environment import ConfigError, integer, kafka_properties, password_file, seconds
+from necp_validate.reference.environment import (
+    ConfigError,
+    integer,
+    kafka_properties,
+    listen_host,
+    password_file,
+    seconds,
+)
 from necp_validate.reference.health import HealthServer
 
 log: Final = logging.getLogger(__name__)
@@ -59,6 +66,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
         password_file: where the password is when it has been changed; None for one that stays.
         http_port: port of ``/health``; 0 takes a free one.
         metrics_port: port of ``/metrics``; 0 takes a free one.
+        listen_host: address that both listen at.
         shutdown_timeout_s: how long a graceful shutdown may take.
     """
 
@@ -69,6 +77,7 @@ class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
     password_file: Path | None
     http_port: int
     metrics_port: int
+    listen_host: str
     shutdown_timeout_s: float
 
 
@@ -93,6 +102,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CollectorConfig:
         password_file=password_file(env),
         http_port=integer(env, "HTTP_PORT", 8082, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9092, low=0, high=65_535),
+        listen_host=listen_host(env),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
     )
 
@@ -127,8 +137,8 @@ class Collector:
 
     def run(self) -> int:
         """Follow the logs until stopped; give the exit code: 0, or 1 if events are left that no broker took."""
-        health = HealthServer(self._config.http_port, self.health)
-        metrics, _ = start_http_server(self._config.metrics_port, registry=self._registry)
+        health = HealthServer(self._config.http_port, self.health, host=self._config.listen_host)
+        metrics, _ = start_http_server(self._config.metrics_port, self._config.listen_host, self._registry)
         log.info("health on port %d, metrics on port %d", health.port, metrics.server_port)
         self._clients.start()
         while not self._stop.is_set():

@@ -16,6 +16,7 @@ from necp_validate.reference.environment import (
     file,
     integer,
     kafka_properties,
+    listen_host,
     password_file,
     seconds,
     share,
@@ -50,6 +51,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
         password_file: where the password is when it has been changed; None for one that stays.
         http_port: port of ``/health``; 0 takes a free one.
         metrics_port: port of ``/metrics``; 0 takes a free one.
+        listen_host: address that both listen at.
         shutdown_timeout_s: how long a graceful shutdown may take.
         audit_keyring: the keys of the audit trail; None where the system domain is not served.
     """
@@ -64,6 +66,7 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     password_file: Path | None
     http_port: int
     metrics_port: int
+    listen_host: str
     shutdown_timeout_s: float
     audit_keyring: Path | None
 
@@ -93,6 +96,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
         password_file=password_file(env),
         http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
+        listen_host=listen_host(env),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
         audit_keyring=_audit_keyring(env) if Domain.SYSTEM in domains else None,
     )

@@ -99,8 +99,8 @@ class Service:
 
     def run(self) -> int:
         """Serve until stopped; give the exit code: 0, or 1 if a loop failed or did not end in time."""
-        health = HealthServer(self._config.http_port, self.health)
-        metrics, _ = start_http_server(self._config.metrics_port, registry=self._metrics.registry)
+        health = HealthServer(self._config.http_port, self.health, host=self._config.listen_host)
+        metrics, _ = start_http_server(self._config.metrics_port, self._config.listen_host, self._metrics.registry)
         log.info("health on port %d, metrics on port %d", health.port, metrics.server_port)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()

@@ -16,6 +16,7 @@ from necp_validate.reference.environment import (
     flag,
     integer,
     kafka_properties,
+    listen_host,
     password_file,
     seconds,
 )
@@ -48,6 +49,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         websocket: host and port for WebSockets.
         http_port: port of ``/health``.
         metrics_port: port of ``/metrics``.
+        listen_host: address that both listen at.
         tls: files for TLS, which is never off.
         grid: width of a cell, in world units.
         cells: number of cells in a row, and of rows.
@@ -67,6 +69,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     websocket: tuple[str, int]
     http_port: int
     metrics_port: int
+    listen_host: str
     tls: Tls
     grid: int
     cells: int
@@ -99,6 +102,7 @@ def load_config(env: Mapping[str, str] | None = None) -> GatewayConfig:
         websocket=address(env, "WEBSOCKET_ADDR", ":8080"),
         http_port=integer(env, "HTTP_PORT", 8081, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9091, low=0, high=65_535),
+        listen_host=listen_host(env),
         tls=_tls(env),
         grid=grid,
         # Coordinates are 32 bits wide, and cell numbers 16.

@@ -67,8 +67,8 @@ class Service:
         gateway.udp_port = udp.port
         await self._sockets.start(config.websocket)
         self._backbone.start(gateway)
-        health = HealthServer(config.http_port, self.health)
-        metrics, _ = start_http_server(config.metrics_port, registry=self._metrics.registry)
+        health = HealthServer(config.http_port, self.health, host=config.listen_host)
+        metrics, _ = start_http_server(config.metrics_port, config.listen_host, self._metrics.registry)
         self.http_port, self.metrics_port = health.port, metrics.server_port
         log.info(
             "datagrams on port %d, WebSockets on %d, health on %d, metrics on %d",

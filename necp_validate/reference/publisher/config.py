@@ -10,7 +10,15 @@ from pathlib import Path
 import msgspec
 
 from necp_validate.events.topics import Domain
-from necp_validate.reference.environment import ConfigError, integer, kafka_properties, password_file, seconds, unknown
+from necp_validate.reference.environment import (
+    ConfigError,
+    integer,
+    kafka_properties,
+    listen_host,
+    password_file,
+    seconds,
+    unknown,
+)
 
 __all__ = ["ConfigError", "PublisherConfig", "load_config"]
 
@@ -32,6 +40,7 @@ class PublisherConfig(msgspec.Struct, frozen=True, kw_only=True):
         token: what those who publish must show; whoever has it writes with the principal's rights.
         http_port: port of events and ``/health``; 0 takes a free one.
         metrics_port: port of ``/metrics``; 0 takes a free one.
+        listen_host: address that both listen at.
         shutdown_timeout_s: how long a graceful shutdown may take.
     """
 
@@ -46,6 +55,7 @@ class PublisherConfig(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     http_port: int
     metrics_port: int
+    listen_host: str
     shutdown_timeout_s: float
 
 
@@ -71,6 +81,7 @@ def load_config(env: Mapping[str, str] | None = None) -> PublisherConfig:
         token=_token(env),
         http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
         metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
+        listen_host=listen_host(env),
         shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
     )
 

@@ -58,8 +58,8 @@ class Service:
         """
         config = self._config
         handler = partial(publishing_handler, token=config.token, publish=self.publish)
-        server = HealthServer(config.http_port, self.health, handler)
-        metrics, _ = start_http_server(config.metrics_port, registry=self._metrics.registry)
+        server = HealthServer(config.http_port, self.health, handler, host=config.listen_host)
+        metrics, _ = start_http_server(config.metrics_port, config.listen_host, self._metrics.registry)
         log.info("events and health on port %d, metrics on port %d", server.port, metrics.server_port)
         self._clients.start()
         self._sending.start()
