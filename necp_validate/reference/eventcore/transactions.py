@@ -62,10 +62,11 @@ def _within(limit_s: float, call: Callable[[], None]) -> None:
 
 
 def _unmixed(serve: Callable[[], int]) -> None:
-    """Serve delivery reports; a fatal error of the client is raised as what it is.
+    """Serve delivery reports; a fatal error of the client is raised as one.
 
     The client raises one (a broker's sequence numbers and its own do not meet any more) before it calls for the reports
-    that are waiting. The first thing done in these then fails with a ``SystemError`` that has the error as its cause.
+    that are waiting. With an error raised already, the first thing done in these fails with a ``SystemError``; or it
+    takes the error away, and the client fails with a ``SystemError`` in the end, for want of one.
 
     Raises:
         KafkaException: the fatal error.
@@ -73,9 +74,12 @@ def _unmixed(serve: Callable[[], int]) -> None:
     try:
         serve()
     except SystemError as mixed:
-        if isinstance(mixed.__cause__, KafkaException):
-            raise mixed.__cause__ from mixed
-        raise
+        cause: BaseException = mixed
+        while isinstance(cause, SystemError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if isinstance(cause, KafkaException):
+            raise cause from None
+        raise KafkaException(KafkaError(KafkaError._FATAL, str(mixed))) from mixed
 
 
 class Transactions:
