@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,37 @@ def test_every_client_that_lives_is_told_and_later_ones_begin_with_it(
     }
     assert clients._with_login(KAFKA)["sasl.password"] == "new"
     assert not clients.look()
+    consumer.close()
+
+
+def test_a_consumer_that_reads_all_the_time_takes_it_between_two_reads(
+    tmp_path: Path, told: list[tuple[object, str]]
+) -> None:
+    """The library would have whoever tells it from another thread wait for as long as the reading goes on."""
+    path = tmp_path / "password"
+    path.write_text("old")
+    clients = Clients(KAFKA, path)
+    consumer = clients.consumer({**KAFKA, "group.id": "g"})
+    consumer.subscribe(["t"])
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            consumer.consume(10, 0.05)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    path.write_text("new")
+    look = threading.Thread(target=clients.look)
+    look.start()
+    look.join(60.0)
+    in_time = not look.is_alive()
+    stop.set()
+    reader.join()
+    look.join()
+    assert in_time
+    assert told == [(consumer, "new")]
+    assert clients.taken_us is not None
     consumer.close()
 
 
