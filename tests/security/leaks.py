@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
 import psutil
@@ -76,6 +76,13 @@ def open_to_other_hosts(pid: int) -> list[str]:
             continue
         for one in sockets:
             waits = one.status == psutil.CONN_LISTEN or (one.status == psutil.CONN_NONE and not one.raddr)
-            if waits and one.laddr and not ip_address(one.laddr.ip).is_loopback:
+            if waits and one.laddr and not _is_loopback(one.laddr.ip):
                 found.append(f"{' '.join(process.cmdline())[:120]} at {one.laddr.ip}:{one.laddr.port}")
     return found
+
+
+def _is_loopback(address: str) -> bool:
+    """Whether only this host is heard there; Java names it by IPv6."""
+    ip = ip_address(address)
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return (mapped or ip).is_loopback
