@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -29,7 +30,7 @@ from necp_validate.results import StackError
 from necp_validate.stack.aot import AotCache
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.local import LocalStack
-from necp_validate.stack.ports import free_ports
+from necp_validate.stack.ports import free_ports, require_free
 from necp_validate.stack.protocol import Stack
 from necp_validate.stack.provision import SILENT, acl_bindings, admin_client
 from necp_validate.stack.runtime import load_runtime
@@ -183,8 +184,17 @@ def test_a_broker_that_dies_while_starting_ends_the_start_and_leaves_nothing(tmp
     assert not _running_below(tmp_path)
 
 
+def _free_base() -> int:
+    """A base port with nobody at any of the ports that go with it."""
+    while True:
+        base = free_ports(1)[0]
+        with contextlib.suppress(StackError):
+            require_free([base + 10 * number + offset for number in range(3) for offset in (2, 3, 4)])
+            return base
+
+
 def test_a_fixed_port_in_use_is_one_clear_error(tmp_path: Path) -> None:
-    base = free_ports(1)[0]
+    base = _free_base()
     with socket.socket() as held:
         held.bind(("127.0.0.1", base + 13))
         held.listen()
