@@ -47,7 +47,8 @@ class BrokerStack(ABC, Generic[Broker]):
 
     def __init__(self, **options: Unpack[StackOptions]) -> None:
         self._parent = options.get("parent")
-        self._log_dir = options.get("log_dir")
+        log_dir = options.get("log_dir")
+        self._log_dir = log_dir.resolve() if log_dir else None  # an engine takes a relative path for a volume's name
         self._base_port = options.get("base_port")
         self._jvm = options.get("jvm") or JvmSettings()
         self._overrides = dict(options.get("overrides") or {})
