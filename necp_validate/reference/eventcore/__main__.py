@@ -8,51 +8,25 @@ configuration.
 
 from __future__ import annotations
 
-import logging
-import os
 import signal
-import sys
-
-from confluent_kafka import KafkaException
 
 from necp_validate.reference.audit import KeyringError
 from necp_validate.reference.eventcore.config import ConfigError, load_config
 from necp_validate.reference.eventcore.service import Service
+from necp_validate.reference.process import leave, run_service
 
 
 def main() -> int:
     """Run the service; give its exit code."""
-    logging.basicConfig(
-        level=os.environ.get("LOG_LEVEL", "INFO").upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(threadName)s %(message)s",
+    return run_service(
+        "event core", load_config, Service, wrong=(ConfigError, KeyringError), on_ready=_heed_pause_and_resume
     )
-    try:
-        config = load_config()
-        service = Service(config)
-    except (ConfigError, KeyringError) as error:
-        print(f"event core: {error}", file=sys.stderr)
-        return 2
-    except KafkaException as error:
-        print(f"event core: the Kafka client refuses its configuration: {error}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: service.stop())
-    signal.signal(signal.SIGINT, lambda *_: service.stop())
+
+
+def _heed_pause_and_resume(service: Service) -> None:
     signal.signal(signal.SIGUSR1, lambda *_: service.hold())
     signal.signal(signal.SIGUSR2, lambda *_: service.release())
-    try:
-        return service.run()
-    except OSError as error:
-        print(
-            f"event core: HTTP_PORT {config.http_port}, METRICS_PORT {config.metrics_port}: {error}",
-            file=sys.stderr,
-        )
-        return 2
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Threads of the Kafka client may still wait for brokers that are gone; they must not keep the process.
-    os._exit(code)
+    leave(main())

@@ -7,38 +7,25 @@ configuration.
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import signal
 import sys
 
 import uvloop
-from confluent_kafka import KafkaException
 
 from necp_validate.reference.clients import Clients
-from necp_validate.reference.gateway.config import ConfigError, GatewayConfig, load_config
+from necp_validate.reference.gateway.config import GatewayConfig, load_config
 from necp_validate.reference.gateway.kafka import KafkaBackbone
 from necp_validate.reference.gateway.service import Service
+from necp_validate.reference.process import WRONG_CONFIGURATION, configured, leave, start_log
 
 
 def main() -> int:
     """Run the service; give its exit code."""
-    logging.basicConfig(
-        level=os.environ.get("LOG_LEVEL", "INFO").upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(threadName)s %(message)s",
-    )
-    try:
-        config = load_config()
-        clients = Clients(config.kafka, config.password_file)
-        backbone = KafkaBackbone(clients, config.kafka, config.instance)
-        clients.start()
-    except ConfigError as error:
-        print(f"gateway: {error}", file=sys.stderr)
-        return 2
-    except KafkaException as error:
-        print(f"gateway: the Kafka client refuses its configuration: {error}", file=sys.stderr)
-        return 2
+    start_log()
+    made = configured("gateway", _make)
+    if made is None:
+        return WRONG_CONFIGURATION
+    config, backbone = made
     try:
         return uvloop.run(_serve(config, backbone))
     except OSError as error:
@@ -47,7 +34,15 @@ def main() -> int:
             f"METRICS_PORT {config.metrics_port}, TLS_* {config.tls.cert}, {config.tls.key}: {error}",
             file=sys.stderr,
         )
-        return 2
+        return WRONG_CONFIGURATION
+
+
+def _make() -> tuple[GatewayConfig, KafkaBackbone]:
+    config = load_config()
+    clients = Clients(config.kafka, config.password_file)
+    backbone = KafkaBackbone(clients, config.kafka, config.instance)
+    clients.start()
+    return config, backbone
 
 
 async def _serve(config: GatewayConfig, backbone: KafkaBackbone) -> int:
@@ -59,8 +54,4 @@ async def _serve(config: GatewayConfig, backbone: KafkaBackbone) -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Threads of the Kafka client may still wait for brokers that are gone; they must not keep the process.
-    os._exit(code)
+    leave(main())
