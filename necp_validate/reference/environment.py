@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
+
+import msgspec
 
 SECURITY_PROTOCOLS: Final = ("SASL_SSL", "SSL", "SASL_PLAINTEXT", "PLAINTEXT")
 SASL_MECHANISMS: Final = ("SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN")
@@ -17,6 +19,60 @@ _FLAGS: Final = {"true": True, "1": True, "yes": True, "false": False, "0": Fals
 
 class ConfigError(Exception):
     """A variable of the environment is missing or wrong; the message names it and what it may be."""
+
+
+class ServiceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What every service is told.
+
+    Args:
+        kafka: librdkafka's connection properties.
+        password_file: where the password is when it has been changed; None for one that stays.
+        http_port: port of ``/health``; 0 takes a free one.
+        metrics_port: port of ``/metrics``; 0 takes a free one.
+        listen_host: address that both listen at.
+        shutdown_timeout_s: how long a graceful shutdown may take.
+    """
+
+    kafka: dict[str, str]
+    password_file: Path | None
+    http_port: int
+    metrics_port: int
+    listen_host: str
+    shutdown_timeout_s: float
+
+
+class Common(TypedDict):
+    """The fields of :class:`ServiceConfig`."""
+
+    kafka: dict[str, str]
+    password_file: Path | None
+    http_port: int
+    metrics_port: int
+    listen_host: str
+    shutdown_timeout_s: float
+
+
+def common(env: Mapping[str, str], *, http_port: int, metrics_port: int) -> Common:
+    """Read what every service is told: ``KAFKA_*``, ``HTTP_PORT``, ``METRICS_PORT``, ``LISTEN_HOST`` and
+    ``GRACEFUL_SHUTDOWN_TIMEOUT``.
+
+    Args:
+        env: the environment.
+        http_port: the service's own, where none is set.
+        metrics_port: likewise.
+
+    Raises:
+        ConfigError: a variable is missing or wrong.
+    """
+    return Common(
+        kafka=kafka_properties(env),
+        password_file=password_file(env),
+        http_port=integer(env, "HTTP_PORT", http_port, low=0, high=65_535),
+        metrics_port=integer(env, "METRICS_PORT", metrics_port, low=0, high=65_535),
+        # All interfaces, as in a container, where nothing else is said.
+        listen_host=env.get("LISTEN_HOST") or "0.0.0.0",
+        shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
+    )
 
 
 def kafka_properties(env: Mapping[str, str]) -> dict[str, str]:
@@ -92,11 +148,6 @@ def unknown(value: str, known: Sequence[str]) -> str:
     close = get_close_matches(value, known, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"unknown {value!r}; known: {', '.join(known)}.{hint}"
-
-
-def listen_host(env: Mapping[str, str]) -> str:
-    """Read ``LISTEN_HOST``: where HTTP endpoint and metrics listen; all interfaces by default, as in a container."""
-    return env.get("LISTEN_HOST") or "0.0.0.0"
 
 
 def integer(env: Mapping[str, str], variable: str, default: int, *, low: int, high: int) -> int:

@@ -11,21 +11,9 @@ from typing import NoReturn, Protocol, TypeVar
 
 from confluent_kafka import KafkaException
 
-from necp_validate.reference.environment import ConfigError
+from necp_validate.reference.environment import ConfigError, ServiceConfig
 
 WRONG_CONFIGURATION = 2
-
-
-class Config(Protocol):
-    """What every service is told."""
-
-    @property
-    def http_port(self) -> int:
-        """Port of its HTTP endpoint."""
-
-    @property
-    def metrics_port(self) -> int:
-        """Port of its metrics."""
 
 
 class Service(Protocol):
@@ -38,7 +26,7 @@ class Service(Protocol):
         """Ask for a graceful end; may be called in a signal handler."""
 
 
-C = TypeVar("C", bound=Config)
+C = TypeVar("C", bound=ServiceConfig)
 S = TypeVar("S", bound=Service)
 T = TypeVar("T")
 

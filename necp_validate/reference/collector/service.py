@@ -16,24 +16,16 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Any, Final
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message
-from prometheus_client import CollectorRegistry, Counter, start_http_server
+from prometheus_client import CollectorRegistry, Counter
 
 from necp_validate.events.envelope import encode
 from necp_validate.events.topics import Domain
 from necp_validate.reference.clients import Clients
 from necp_validate.reference.collector.following import Following
 from necp_validate.reference.collector.lines import Noted, read_line
-from necp_validate.reference.environment import (
-    ConfigError,
-    integer,
-    kafka_properties,
-    listen_host,
-    password_file,
-    seconds,
-)
-from necp_validate.reference.health import HealthServer
+from necp_validate.reference.endpoints import Endpoints
+from necp_validate.reference.environment import ConfigError, ServiceConfig, common
 
 log: Final = logging.getLogger(__name__)
 
@@ -55,30 +47,18 @@ _PRODUCER: Final[Mapping[str, Any]] = {
 }
 
 
-class CollectorConfig(msgspec.Struct, frozen=True, kw_only=True):
+class CollectorConfig(ServiceConfig, frozen=True, kw_only=True):
     """The configuration, resolved.
 
     Args:
         instance: name of this instance; the key of its events.
         log_dir: folder of the brokers' logs.
         log_pattern: names of the logs.
-        kafka: librdkafka's connection properties.
-        password_file: where the password is when it has been changed; None for one that stays.
-        http_port: port of ``/health``; 0 takes a free one.
-        metrics_port: port of ``/metrics``; 0 takes a free one.
-        listen_host: address that both listen at.
-        shutdown_timeout_s: how long a graceful shutdown may take.
     """
 
     instance: str
     log_dir: Path
     log_pattern: str
-    kafka: dict[str, str]
-    password_file: Path | None
-    http_port: int
-    metrics_port: int
-    listen_host: str
-    shutdown_timeout_s: float
 
 
 def load_config(env: Mapping[str, str] | None = None) -> CollectorConfig:
@@ -98,12 +78,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CollectorConfig:
         instance=(env.get("COLLECTOR_INSTANCE") or socket.gethostname())[:64],
         log_dir=Path(folder),
         log_pattern=env.get("COLLECTOR_LOG_PATTERN") or "broker-*.log",
-        kafka=kafka_properties(env),
-        password_file=password_file(env),
-        http_port=integer(env, "HTTP_PORT", 8082, low=0, high=65_535),
-        metrics_port=integer(env, "METRICS_PORT", 9092, low=0, high=65_535),
-        listen_host=listen_host(env),
-        shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
+        **common(env, http_port=8082, metrics_port=9092),
     )
 
 
@@ -137,9 +112,8 @@ class Collector:
 
     def run(self) -> int:
         """Follow the logs until stopped; give the exit code: 0, or 1 if events are left that no broker took."""
-        health = HealthServer(self._config.http_port, self.health, host=self._config.listen_host)
-        metrics, _ = start_http_server(self._config.metrics_port, self._config.listen_host, self._registry)
-        log.info("health on port %d, metrics on port %d", health.port, metrics.server_port)
+        endpoints = Endpoints(self._config, self.health, self._registry)
+        log.info("health on port %d, metrics on port %d", endpoints.http_port, endpoints.metrics_port)
         self._clients.start()
         while not self._stop.is_set():
             if not self._connected:
@@ -148,8 +122,7 @@ class Collector:
             self._stop.wait(LOOK_S)
         self._finish()
         self._clients.close()
-        health.close()
-        metrics.shutdown()
+        endpoints.close()
         log.info("stopped; %d events sent, %d acknowledged", self._sent, self._acked)
         return 1 if self._acked < self._sent else 0
 

@@ -8,16 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from necp_validate.events.topics import Domain
 from necp_validate.reference.environment import (
     ConfigError,
+    ServiceConfig,
+    common,
     file,
     integer,
-    kafka_properties,
-    listen_host,
-    password_file,
     seconds,
     share,
     unknown,
@@ -37,7 +34,7 @@ DEFAULT_WORKERS: Final[Mapping[Domain, int]] = {
 }
 
 
-class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
+class CoreConfig(ServiceConfig, frozen=True, kw_only=True):
     """The configuration, resolved.
 
     Args:
@@ -47,12 +44,6 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
         domains: domains to serve.
         workers: threads that handle partitions, by domain.
         breaker: when a domain's consumer stops reading because too much of it is poison.
-        kafka: librdkafka's connection properties.
-        password_file: where the password is when it has been changed; None for one that stays.
-        http_port: port of ``/health``; 0 takes a free one.
-        metrics_port: port of ``/metrics``; 0 takes a free one.
-        listen_host: address that both listen at.
-        shutdown_timeout_s: how long a graceful shutdown may take.
         audit_keyring: the keys of the audit trail; None where the system domain is not served.
     """
 
@@ -62,12 +53,6 @@ class CoreConfig(msgspec.Struct, frozen=True, kw_only=True):
     domains: tuple[Domain, ...]
     workers: dict[Domain, int]
     breaker: BreakerSettings
-    kafka: dict[str, str]
-    password_file: Path | None
-    http_port: int
-    metrics_port: int
-    listen_host: str
-    shutdown_timeout_s: float
     audit_keyring: Path | None
 
 
@@ -92,12 +77,7 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
             for domain, default in DEFAULT_WORKERS.items()
         },
         breaker=_breaker(env),
-        kafka=kafka_properties(env),
-        password_file=password_file(env),
-        http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
-        metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
-        listen_host=listen_host(env),
-        shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
+        **common(env, http_port=8080, metrics_port=9090),
         audit_keyring=_audit_keyring(env) if Domain.SYSTEM in domains else None,
     )
 

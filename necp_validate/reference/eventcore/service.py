@@ -12,11 +12,10 @@ from threading import Thread
 from typing import Any, Final, Protocol
 from zlib import crc32
 
-from prometheus_client import start_http_server
-
 from necp_validate.events.topics import TOPICS, Domain
 from necp_validate.reference.audit import Keyring, Trail
 from necp_validate.reference.clients import Clients
+from necp_validate.reference.endpoints import Endpoints
 from necp_validate.reference.eventcore.at_least_once import AtLeastOnceLoop
 from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.combat import CombatHandler
@@ -27,7 +26,6 @@ from necp_validate.reference.eventcore.metrics import CoreMetrics
 from necp_validate.reference.eventcore.social import SocialHandler
 from necp_validate.reference.eventcore.system import SystemHandler
 from necp_validate.reference.eventcore.tuning import producer_config
-from necp_validate.reference.health import HealthServer
 
 log: Final = logging.getLogger(__name__)
 
@@ -99,9 +97,8 @@ class Service:
 
     def run(self) -> int:
         """Serve until stopped; give the exit code: 0, or 1 if a loop failed or did not end in time."""
-        health = HealthServer(self._config.http_port, self.health, host=self._config.listen_host)
-        metrics, _ = start_http_server(self._config.metrics_port, self._config.listen_host, self._metrics.registry)
-        log.info("health on port %d, metrics on port %d", health.port, metrics.server_port)
+        endpoints = Endpoints(self._config, self.health, self._metrics.registry)
+        log.info("health on port %d, metrics on port %d", endpoints.http_port, endpoints.metrics_port)
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()
@@ -122,8 +119,7 @@ class Service:
         self._producer.flush(max(0.0, deadline - time.monotonic()))
         if self._trail is not None:
             self._trail.close()
-        health.close()
-        metrics.shutdown()
+        endpoints.close()
         log.info("stopped")
         return 1 if self._failure else 0
 

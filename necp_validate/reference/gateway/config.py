@@ -5,21 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 
-from necp_validate.reference.environment import (
-    ConfigError,
-    address,
-    file,
-    flag,
-    integer,
-    kafka_properties,
-    listen_host,
-    password_file,
-    seconds,
-)
+from necp_validate.reference.environment import ConfigError, ServiceConfig, address, common, file, flag, integer
 
 __all__ = ["ConfigError", "GatewayConfig", "Tls", "load_config"]
 
@@ -38,18 +27,13 @@ class Tls(msgspec.Struct, frozen=True, kw_only=True):
     client_ca: str | None
 
 
-class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
+class GatewayConfig(ServiceConfig, frozen=True, kw_only=True):
     """The configuration, resolved.
 
     Args:
         instance: name of this instance.
-        kafka: librdkafka's connection properties.
-        password_file: where the password is when it has been changed; None for one that stays.
         udp: host and port for datagrams; port 0 takes a free one, as with every port here.
         websocket: host and port for WebSockets.
-        http_port: port of ``/health``.
-        metrics_port: port of ``/metrics``.
-        listen_host: address that both listen at.
         tls: files for TLS, which is never off.
         grid: width of a cell, in world units.
         cells: number of cells in a row, and of rows.
@@ -59,17 +43,11 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
         delta: whether clients get deltas, or full state only.
         batch: most entity changes in one datagram.
         requests_per_min: requests that a player may make in a minute.
-        shutdown_timeout_s: how long a graceful shutdown may take.
     """
 
     instance: str
-    kafka: dict[str, str]
-    password_file: Path | None
     udp: tuple[str, int]
     websocket: tuple[str, int]
-    http_port: int
-    metrics_port: int
-    listen_host: str
     tls: Tls
     grid: int
     cells: int
@@ -79,7 +57,6 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     delta: bool
     batch: int
     requests_per_min: int
-    shutdown_timeout_s: float
 
 
 def load_config(env: Mapping[str, str] | None = None) -> GatewayConfig:
@@ -96,13 +73,9 @@ def load_config(env: Mapping[str, str] | None = None) -> GatewayConfig:
     grid = integer(env, "SPATIAL_GRID_SIZE", 1_000, low=10, high=1_000_000)
     return GatewayConfig(
         instance=env.get("GATEWAY_INSTANCE") or socket.gethostname(),
-        kafka=kafka_properties(env),
-        password_file=password_file(env),
+        **common(env, http_port=8081, metrics_port=9091),
         udp=address(env, "UDP_LISTEN_ADDR", ":7777"),
         websocket=address(env, "WEBSOCKET_ADDR", ":8080"),
-        http_port=integer(env, "HTTP_PORT", 8081, low=0, high=65_535),
-        metrics_port=integer(env, "METRICS_PORT", 9091, low=0, high=65_535),
-        listen_host=listen_host(env),
         tls=_tls(env),
         grid=grid,
         # Coordinates are 32 bits wide, and cell numbers 16.
@@ -113,7 +86,6 @@ def load_config(env: Mapping[str, str] | None = None) -> GatewayConfig:
         delta=flag(env, "DELTA_COMPRESSION_ENABLED", True),
         batch=integer(env, "BATCH_UPDATE_SIZE", 100, low=1, high=10_000),
         requests_per_min=integer(env, "RATE_LIMIT_REQUESTS_PER_MINUTE", 1_000, low=1, high=1_000_000),
-        shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
     )
 
 

@@ -8,8 +8,7 @@ import logging
 import time
 from typing import Any, Final
 
-from prometheus_client import start_http_server
-
+from necp_validate.reference.endpoints import Endpoints
 from necp_validate.reference.gateway.backbone import Backbone
 from necp_validate.reference.gateway.config import GatewayConfig
 from necp_validate.reference.gateway.datagrams import Datagrams
@@ -18,7 +17,6 @@ from necp_validate.reference.gateway.metrics import GatewayMetrics
 from necp_validate.reference.gateway.udp import UdpSocket
 from necp_validate.reference.gateway.updates import Updates
 from necp_validate.reference.gateway.websocket import CLOSE_TIMEOUT_S, WebSockets
-from necp_validate.reference.health import HealthServer
 
 log: Final = logging.getLogger(__name__)
 
@@ -67,9 +65,8 @@ class Service:
         gateway.udp_port = udp.port
         await self._sockets.start(config.websocket)
         self._backbone.start(gateway)
-        health = HealthServer(config.http_port, self.health, host=config.listen_host)
-        metrics, _ = start_http_server(config.metrics_port, config.listen_host, self._metrics.registry)
-        self.http_port, self.metrics_port = health.port, metrics.server_port
+        endpoints = Endpoints(config, self.health, self._metrics.registry)
+        self.http_port, self.metrics_port = endpoints.http_port, endpoints.metrics_port
         log.info(
             "datagrams on port %d, WebSockets on %d, health on %d, metrics on %d",
             *(udp.port, self.websocket_port, self.http_port, self.metrics_port),
@@ -90,9 +87,7 @@ class Service:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         udp.close()
-        health.close()
-        metrics.shutdown()
-        metrics.server_close()
+        endpoints.close()
         log.info("stopped")
         return 0 if in_time and self._failure is None else 1
 

@@ -5,58 +5,35 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from pathlib import Path
-
-import msgspec
 
 from necp_validate.events.topics import Domain
-from necp_validate.reference.environment import (
-    ConfigError,
-    integer,
-    kafka_properties,
-    listen_host,
-    password_file,
-    seconds,
-    unknown,
-)
+from necp_validate.reference.environment import ConfigError, ServiceConfig, common, integer, seconds, unknown
 
 __all__ = ["ConfigError", "PublisherConfig", "load_config"]
 
 _TOKEN_LENGTH = 16
 
 
-class PublisherConfig(msgspec.Struct, frozen=True, kw_only=True):
+class PublisherConfig(ServiceConfig, frozen=True, kw_only=True):
     """The configuration, resolved.
 
     Args:
         instance: name of this instance.
         domain: the domain whose events it takes; ``kafka`` is the login of that domain's principal.
-        kafka: librdkafka's connection properties.
-        password_file: where the password is when it has been changed; None for one that stays.
         rate_per_s: events that it passes on in a second, in the long run.
         burst: events that it passes on at once.
         backoff_base_s: how long who is refused for the first time is asked to stay away, at most.
         backoff_max_s: the longest that anybody is asked to stay away.
         token: what those who publish must show; whoever has it writes with the principal's rights.
-        http_port: port of events and ``/health``; 0 takes a free one.
-        metrics_port: port of ``/metrics``; 0 takes a free one.
-        listen_host: address that both listen at.
-        shutdown_timeout_s: how long a graceful shutdown may take.
     """
 
     instance: str
     domain: Domain
-    kafka: dict[str, str]
-    password_file: Path | None
     rate_per_s: int
     burst: int
     backoff_base_s: float
     backoff_max_s: float
     token: str
-    http_port: int
-    metrics_port: int
-    listen_host: str
-    shutdown_timeout_s: float
 
 
 def load_config(env: Mapping[str, str] | None = None) -> PublisherConfig:
@@ -72,17 +49,12 @@ def load_config(env: Mapping[str, str] | None = None) -> PublisherConfig:
     return PublisherConfig(
         instance=env.get("PUBLISHER_INSTANCE") or socket.gethostname(),
         domain=_domain(env.get("PUBLISHER_DOMAIN") or ""),
-        kafka=kafka_properties(env),
-        password_file=password_file(env),
+        **common(env, http_port=8080, metrics_port=9090),
         rate_per_s=integer(env, "PRODUCER_MAX_RATE_PER_SECOND", 20_000, low=1, high=10**9),
         burst=integer(env, "PRODUCER_BURST_LIMIT", 10_000, low=1, high=10**9),
         backoff_base_s=seconds(env, "PRODUCER_BACKOFF_BASE", "100ms", low=0.001),
         backoff_max_s=seconds(env, "PRODUCER_BACKOFF_MAX", "5s", low=0.001),
         token=_token(env),
-        http_port=integer(env, "HTTP_PORT", 8080, low=0, high=65_535),
-        metrics_port=integer(env, "METRICS_PORT", 9090, low=0, high=65_535),
-        listen_host=listen_host(env),
-        shutdown_timeout_s=seconds(env, "GRACEFUL_SHUTDOWN_TIMEOUT", "30s"),
     )
 
 

@@ -12,10 +12,8 @@ from threading import Condition
 from threading import Event as Flag
 from typing import Any, Final
 
-from prometheus_client import start_http_server
-
 from necp_validate.reference.clients import Clients
-from necp_validate.reference.health import HealthServer
+from necp_validate.reference.endpoints import Endpoints
 from necp_validate.reference.publisher.config import PublisherConfig
 from necp_validate.reference.publisher.http import Reply, publishing_handler
 from necp_validate.reference.publisher.limit import Backoff, TopicLimit
@@ -58,9 +56,8 @@ class Service:
         """
         config = self._config
         handler = partial(publishing_handler, token=config.token, publish=self.publish)
-        server = HealthServer(config.http_port, self.health, handler, host=config.listen_host)
-        metrics, _ = start_http_server(config.metrics_port, config.listen_host, self._metrics.registry)
-        log.info("events and health on port %d, metrics on port %d", server.port, metrics.server_port)
+        endpoints = Endpoints(config, self.health, self._metrics.registry, handler)
+        log.info("events and health on port %d, metrics on port %d", endpoints.http_port, endpoints.metrics_port)
         self._clients.start()
         self._sending.start()
         self._stop.wait()
@@ -69,8 +66,7 @@ class Service:
         with self._busy:
             answered = self._busy.wait_for(lambda: not self._under_way, max(0.0, deadline - time.monotonic()))
         written = self._sending.close(max(0.0, deadline - time.monotonic()))
-        server.close()
-        metrics.shutdown()
+        endpoints.close()
         if not (answered and written):
             log.error("not finished within %.0f s", config.shutdown_timeout_s)
             return 1
