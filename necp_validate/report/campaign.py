@@ -14,8 +14,9 @@ from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import RunVerdict, sentence
 from necp_validate.results import SuiteError, Verdict, worst
 from necp_validate.scenario.events import OnEvent, StageFinished, StageStarted, ignore
+from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.model import Scenario
-from necp_validate.scenario.runner import run_scenario, sigterm_interrupts
+from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack import Stack
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.select import open_stack

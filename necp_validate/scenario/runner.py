@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import secrets
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
-import psutil
-
-from necp_validate import __version__
 from necp_validate.chaos.experiment import Experiment
 from necp_validate.chaos.session import Session, wait_healthy
 from necp_validate.clients.readback import ReadTask
@@ -44,11 +35,13 @@ from necp_validate.scenario.events import (
     ignore,
 )
 from necp_validate.scenario.faults import During, FaultPhases
+from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.monitor import Monitor
 from necp_validate.scenario.planning import experiments_of, with_experiments
 from necp_validate.scenario.playing import PlayersRun, players_plan
+from necp_validate.scenario.provenance import host, plain_description, versions
 from necp_validate.scenario.reading import read_back
 from necp_validate.security.policy import Policy, load_policy
 from necp_validate.security.probing import try_everything
@@ -159,8 +152,8 @@ class _Run:
                 scale=self.scenario.scale,
                 seed=self.scenario.seed,
                 stack=self.stack_info,
-                versions=_versions(),
-                host=_host(),
+                versions=versions(),
+                host=host(),
                 config=self.scenario.to_config(),
                 started_us=self.started_us,
                 finished_us=None if status == "running" else time.time_ns() // 1000,
@@ -190,7 +183,7 @@ class _Run:
                 begun = time.monotonic()
                 stack = given or self._start_stack(undo)
                 described = stack.describe()
-                self.stack_info = to_plain(_plain_description(described))
+                self.stack_info = to_plain(plain_description(described))
                 self.stages["stack_ready_s"] = round(time.monotonic() - begun, 3)
                 if given is not None and self.experiments:
                     wait_healthy(stack)  # whatever it was used for before
@@ -407,46 +400,3 @@ def _new_run_dir(out: Path, name: str) -> Path:
             f"cannot make the run directory {run_dir}: {error.strerror}", hint="choose another one with --out"
         ) from error
     return run_dir
-
-
-@contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP undo everything, as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _plain_description(described: Any) -> dict[str, Any]:
-    plain: dict[str, Any] = to_plain(described)
-    plain["faults"] = sorted(described.faults)
-    return plain
-
-
-def _versions() -> dict[str, str]:
-    names = ("confluent-kafka", "locust", "msgspec", "numpy", "pandas")
-    return {
-        "necp-validate": __version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
-    }
-
-
-def _host() -> dict[str, Any]:
-    return {
-        "platform": platform.platform(),
-        "cpus": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "disk_free_bytes": psutil.disk_usage(".").free,
-        "load_average": psutil.getloadavg()[0],
-    }
