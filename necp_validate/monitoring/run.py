@@ -36,6 +36,8 @@ BROKERS_JOB, EXPORTER_JOB = "kafka", "exporter"
 SERVICE_JOBS = ("eventcore", "gateway", "publisher")
 _READY_S = 30.0
 _STOP_S = 5.0
+_SETTLES_IN = 10.0
+"""Intervals within which every target is scraped again."""
 
 Services = Callable[[], Iterable[tuple[str, ServiceHandle]]]
 """Yields the job (one of ``SERVICE_JOBS``) and the handle of every service that runs."""
@@ -176,7 +178,7 @@ class MonitoringRun:
         """Take the last values, once nothing is under way any more, and write the record."""
         if self.prometheus is None or self.watch is None:
             return
-        time.sleep(2.5 * self._interval_s)  # what happened last has been scraped, and alerts evaluated on it
+        self._settle()
         counted = [*self._logs.counted(), *measure.open_connections(self._stack), *measure.disk_use()]
         elapsed_s = time.time() - self._begun + 60.0
         self.watch.stop()
@@ -191,6 +193,22 @@ class MonitoringRun:
         with contextlib.suppress(StackError):  # a Prometheus that has gone leaves what it had told: alerts, no values
             record = self._measured(record, elapsed_s, [*counted, *measure.log_growth(self._begin_ends, self._ends())])
         self._save(record)
+
+    def _settle(self) -> None:
+        """Wait until what happened last has been scraped, and rules evaluated on it: that is, an interval later."""
+        since_s = time.time() + self._interval_s
+
+        def scraped() -> bool:
+            assert self.prometheus is not None
+            return all(scraped_s >= since_s for _, scraped_s in self.prometheus.query("timestamp(up)"))
+
+        with contextlib.suppress(StackError):  # one that answers no more has told what it will
+            wait_until(
+                scraped,
+                timeout_s=_SETTLES_IN * self._interval_s,
+                backoff_s=self._interval_s / 10,
+                message="not every target was scraped again",
+            )
 
     def _measured(self, record: MonitoringRecord, elapsed_s: float, counted: Sequence[Counted]) -> MonitoringRecord:
         assert self.prometheus is not None

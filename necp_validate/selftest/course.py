@@ -26,7 +26,7 @@ BREAK = (START_US + 6_000_000, START_US + 12_000_000)
 _END_S = 42
 
 
-def _fault(kind: str, target: str, evidence: str, begin_s: float, end_s: float) -> FaultRecord:
+def _fault(kind: str, target: str, evidence: str, begin_s: float, end_s: float, *claims: str) -> FaultRecord:
     begin_us = START_US + round(begin_s * _S)
     return FaultRecord(
         id=f"{kind}-1",
@@ -37,38 +37,33 @@ def _fault(kind: str, target: str, evidence: str, begin_s: float, end_s: float) 
         effective_us=begin_us + 100_000,
         evidence=evidence,
         end_us=START_US + round(end_s * _S),
+        claims=claims,
     )
 
 
 KILL = _fault("broker-kill", "broker-1 (leader of game.combat.events-0)", "pid 123 gone", 22.0, 25.0)
 CORE_KILL = _fault("core-kill", "core-1", "pid 456 gone", 25.4, 28.5)
-DRILL = replace(
-    _fault("consumers-paused", "every group", "2 instances say so; none handled for 2 s", 29.0, 29.8),
-    claims=("OPS-ROLLBACK",),
+DRILL = _fault(
+    "consumers-paused", "every group", "2 instances say so; none handled for 2 s", 29.0, 29.8, "OPS-ROLLBACK"
 )
 CUT = _fault("cut", "broker-2 from the other brokers", "connect broker-2 -> broker-3 times out", 28.6, 29.8)
 
-POISON = replace(
-    _fault("poison-breaker", "system events of one producer", "the breaker of core-0 opened at 53.0%", 5.0, 18.0),
-    claims=("SEC-BREAKER",),
+POISON = _fault(
+    "poison-breaker", "system events of one producer", "the breaker of core-0 opened at 53.0%", 5.0, 18.0, "SEC-BREAKER"
 )
-FLOOD = replace(
-    _fault("publisher-flood", "game.social.events, 1.5 times 8 events/s", "33 events refused", 0.0, 30.0),
-    claims=("SEC-RATE",),
+FLOOD = _fault(
+    "publisher-flood", "game.social.events, 1.5 times 8 events/s", "33 events refused", 0.0, 30.0, "SEC-RATE"
 )
 
 
-ROTATION = replace(
-    _fault("password-rotation", "combat-service", "every broker refuses the old password", 29.82, 29.95),
-    claims=("SEC-SECRETS",),
+ROTATION = _fault(
+    "password-rotation", "combat-service", "every broker refuses the old password", 29.82, 29.95, "SEC-SECRETS"
 )
-RELOAD = replace(
-    _fault("certificate-reload", "every broker", "6 listeners of 3 brokers serve new certificates", 29.82, 29.95),
-    claims=("SEC-CERTS",),
+RELOAD = _fault(
+    "certificate-reload", "every broker", "6 listeners of 3 brokers serve new certificates", 29.82, 29.95, "SEC-CERTS"
 )
-RENEWAL = replace(
-    _fault("certificate-expiring", "broker-2", "a certificate of 24 s was renewed by itself", 29.82, 29.95),
-    claims=("SEC-CERTS",),
+RENEWAL = _fault(
+    "certificate-expiring", "broker-2", "a certificate of 24 s was renewed by itself", 29.82, 29.95, "SEC-CERTS"
 )
 _VALID_US = 90 * 86_400 * _S
 

@@ -9,7 +9,7 @@ from necp_validate.chaos.certificates import served_at
 from necp_validate.chaos.plaintext import PlaintextListener
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
-from necp_validate.chaos.session import Evidence, Session, current
+from necp_validate.chaos.session import Session, current
 from necp_validate.clients.broker_state import disks
 from necp_validate.clients.wire import WireClient
 from necp_validate.history.faults import FaultRecord
@@ -26,16 +26,13 @@ def fail_to_log_in(times: int = 20) -> FaultRecord:
         times: how often.
     """
     session = current()
-    refused = 0
-
-    def do() -> None:
-        nonlocal refused
-        refused = fail_logins(session.stack, times)
-
-    def seen() -> str:
-        return f"{refused} of {times} logins refused" if refused else ""
-
-    return _at_once(session, "failed-logins", "every listener with a login", do, seen)
+    return _repeated(
+        session,
+        "failed-logins",
+        "every listener with a login",
+        lambda: fail_logins(session.stack, times),
+        f"of {times} logins refused",
+    )
 
 
 @fault(rollback=None)
@@ -46,20 +43,26 @@ def ask_for_denied(times: int = 80) -> FaultRecord:
         times: how often.
     """
     session = current()
-    denied = 0
+    return _repeated(
+        session,
+        "denied-requests",
+        f"{_PRINCIPAL}: {_OPERATION} {_RESOURCE}",
+        lambda: be_denied(session.stack, _PRINCIPAL, _RESOURCE, _OPERATION, times),
+        f"of {times} requests denied",
+    )
+
+
+def _repeated(session: Session, kind: str, target: str, attempt: Callable[[], int], words: str) -> FaultRecord:
+    """A fault that is over as soon as it is done: attempts, of which ``attempt`` tells how many were refused."""
+    refused = 0
 
     def do() -> None:
-        nonlocal denied
-        denied = be_denied(session.stack, _PRINCIPAL, _RESOURCE, _OPERATION, times)
+        nonlocal refused
+        refused = attempt()
 
     def seen() -> str:
-        return f"{denied} of {times} requests denied" if denied else ""
+        return f"{refused} {words}" if refused else ""
 
-    return _at_once(session, "denied-requests", f"{_PRINCIPAL}: {_OPERATION} {_RESOURCE}", do, seen)
-
-
-def _at_once(session: Session, kind: str, target: str, do: Callable[[], None], seen: Evidence) -> FaultRecord:
-    """A fault that is over as soon as it is done."""
     record = session.inject(kind, target, do=do, seen=seen, undo=lambda: None)
     session.undo(kind)
     return record
