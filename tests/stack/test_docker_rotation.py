@@ -6,25 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 from rotation_cases import RotationCases
+from running import NEEDS_DOCKER, running
 
 from necp_validate.stack.docker import DockerStack
-from necp_validate.stack.docker_engine import why_not_docker
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.slow,
-    pytest.mark.skipif(why_not_docker() is not None, reason=f"needs Docker: {why_not_docker()}"),
-]
+pytestmark = NEEDS_DOCKER
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerStack]:
-    stack = DockerStack(log_dir=tmp_path_factory.mktemp("logs"))
-    try:
-        stack.start(print)
+    with running(DockerStack(log_dir=tmp_path_factory.mktemp("logs"))) as stack:
         yield stack
-    finally:
-        stack.stop()
     assert not stack.layout.directory.exists()
 
 

@@ -15,32 +15,24 @@ import docker
 import msgspec
 import psutil
 import pytest
+from running import NEEDS_DOCKER, running
 
 from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack.docker import DockerStack
-from necp_validate.stack.docker_engine import why_not_docker
 from necp_validate.stack.docker_guard import LABEL
 from necp_validate.stack.protocol import Stack
 from necp_validate.stack.provision import admin_client
 from necp_validate.stack.state import attach, down
 from necp_validate.stack.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.slow,
-    pytest.mark.skipif(why_not_docker() is not None, reason=f"needs Docker: {why_not_docker()}"),
-]
+pytestmark = NEEDS_DOCKER
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerStack]:
-    stack = DockerStack(log_dir=tmp_path_factory.mktemp("logs"))
-    try:
-        stack.start(print)
+    with running(DockerStack(log_dir=tmp_path_factory.mktemp("logs"))) as stack:
         yield stack
-    finally:
-        stack.stop()
     assert _left(stack._id) == []
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 from gateway_cases import GatewayCases
+from running import running
 
 from necp_validate.stack.local import LocalStack
 from necp_validate.stack.local_links import host_program
@@ -21,12 +22,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    stack = LocalStack(parent=tmp_path_factory.mktemp("stack"), log_dir=tmp_path_factory.mktemp("logs"))
-    try:
-        stack.start(print)
+    with running(LocalStack(parent=tmp_path_factory.mktemp("stack"), log_dir=tmp_path_factory.mktemp("logs"))) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 class TestLocalGateway(GatewayCases):

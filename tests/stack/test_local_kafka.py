@@ -24,6 +24,7 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
+from running import running
 
 from necp_validate.events.topics import TOPICS
 from necp_validate.results import StackError
@@ -42,12 +43,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    stack = LocalStack(parent=tmp_path_factory.mktemp("stack"), log_dir=tmp_path_factory.mktemp("logs"))
-    try:
-        stack.start(print)
+    with running(LocalStack(parent=tmp_path_factory.mktemp("stack"), log_dir=tmp_path_factory.mktemp("logs"))) as stack:
         yield stack
-    finally:
-        stack.stop()
 
 
 @pytest.fixture(scope="module")

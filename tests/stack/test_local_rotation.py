@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from rotation_cases import RotationCases
+from running import running
 
 from necp_validate.stack.local import LocalStack
 
@@ -14,12 +15,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    stack = LocalStack(parent=tmp_path_factory.mktemp("stack"), log_dir=tmp_path_factory.mktemp("logs"))
-    try:
-        stack.start(print)
+    with running(LocalStack(parent=tmp_path_factory.mktemp("stack"), log_dir=tmp_path_factory.mktemp("logs"))) as stack:
         yield stack
-    finally:
-        stack.stop()
     assert not stack.layout.directory.exists()
 
 
