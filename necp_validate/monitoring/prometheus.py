@@ -166,10 +166,7 @@ class Prometheus:
             targets: labels by ``host:port``.
         """
         groups = [{"targets": [address], "labels": dict(labels)} for address, labels in targets.items()]
-        path = self._targets_file(job)
-        temporary = path.with_suffix(".new")
-        write_private(temporary, json.dumps(groups).encode())
-        temporary.replace(path)
+        write_private(self._targets_file(job), json.dumps(groups).encode())
 
     def get(self, path: str, **parameters: str) -> bytes:
         """Ask by HTTP.

@@ -9,6 +9,7 @@ import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from necp_validate.stack.private import write_private
 from necp_validate.stack.runtime import load_jmx_agent
 
 USER = "prometheus"
@@ -52,8 +53,7 @@ class JmxAgent:
     def write(self, home: Path) -> Path:
         """Write the configuration of one broker's agent into its folder; only its owner can read it."""
         path = home / CONFIG_FILE
-        path.touch(mode=0o600)
-        path.write_text(self.rules + _HTTP.format(user=USER, password=self.password), encoding="utf-8")
+        write_private(path, (self.rules + _HTTP.format(user=USER, password=self.password)).encode())
         return path
 
     @staticmethod

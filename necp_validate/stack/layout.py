@@ -21,6 +21,7 @@ from necp_validate.stack.config import (
 )
 from necp_validate.stack.keyring import make_keyring
 from necp_validate.stack.pki import AdminPki, PlayersPki
+from necp_validate.stack.private import write_private
 from necp_validate.stack.protocol import ADMIN, FaultUnavailable, ListenerInfo
 from necp_validate.stack.runtime import KafkaRuntime
 from necp_validate.stack.storage import bootstrap_snapshot, format_directory, new_cluster_id
@@ -144,10 +145,7 @@ class ClusterLayout:
         self.passwords[principal] = password
         path = self.password_file(principal)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
-        new.touch(mode=0o600)
-        new.write_text(password, encoding="utf-8")
-        new.replace(path)
+        write_private(path, password.encode())
 
     def certificate(self, broker: int) -> Path:
         """Return the file of a broker's certificate, its chain included."""

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from necp_validate.results import StackError
+from necp_validate.stack.private import write_private, write_whole
 from necp_validate.stack.protocol import ADMIN, ClientVariant, PlayerTls, PlayerVariant
 
 ORGANIZATION = "necp-validate"
@@ -180,10 +181,9 @@ class Authority:
             store=directory / f"{name}.store.pem",
             serial=cert.serial_number,
         )
-        files.cert.write_bytes(chain)
-        for path, content in ((files.key, secret), (files.store, secret + chain)):
-            path.touch(mode=0o600)
-            path.write_bytes(content)
+        write_whole(files.cert, chain, mode=0o644)  # a renewal may be looked for at any time
+        write_private(files.key, secret)
+        write_private(files.store, secret + chain)
         return files
 
 

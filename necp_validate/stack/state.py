@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from necp_validate.results import StackError
+from necp_validate.stack.private import write_private
 from necp_validate.stack.protocol import Progress, Stack
 
 _FORMAT = 1
@@ -49,11 +50,8 @@ def save_state(stack: DetachableStack, backend: str, path: Path, *, ready: bool)
         ready: whether it was completely brought up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.touch(mode=0o600)
     content = {"format": _FORMAT, "backend": backend, "ready": ready, "stack": stack.state()}
-    temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    temporary.replace(path)
+    write_private(path, json.dumps(content, indent=1).encode())
 
 
 def _restorers() -> dict[str, Restore]:

@@ -16,6 +16,7 @@ from necp_validate.chaos.session import Session, current, now_us
 from necp_validate.history.drills import CertificateSwap, append_swaps
 from necp_validate.history.faults import FaultRecord
 from necp_validate.results import StackError
+from necp_validate.stack.private import write_private
 
 _DAY_S = 86_400.0
 _KINDS = ("certificate-reload", "certificate-expiring", "ca-rollover")
@@ -101,8 +102,7 @@ def roll_authority(within_s: float = 40.0) -> FaultRecord:
         config = session.stack.internal_client_config()
         old = [Path(folder) / "cert.pem", Path(folder) / "key.pem"]
         for path, key in zip(old, ("ssl.certificate.location", "ssl.key.location"), strict=True):
-            path.touch(mode=0o600)
-            path.write_bytes(Path(config[key]).read_bytes())
+            write_private(path, Path(config[key]).read_bytes())
 
         def do() -> None:
             issued.update(session.stack.roll_authority())
