@@ -86,6 +86,7 @@ def samples_of(core: ServiceHandle) -> Iterable[BreakerSample]:
                 state=breaker["state"],
                 openings=breaker["openings"],
                 trials=breaker["trials"],
+                tried_events=breaker["tried_events"],
                 window_events=breaker["window_events"],
                 window_failures=breaker["window_failures"],
                 ratio_at_opening=breaker["ratio_at_opening"],

@@ -86,6 +86,7 @@ class BreakerSample:
         state: ``closed``, ``open`` or ``half-open``.
         openings: how often it has opened.
         trials: how often it has gone half-open.
+        tried_events: events of its latest trial so far.
         window_events: events in its window.
         window_failures: failures among them.
         ratio_at_opening: share of failures at which it opened last.
@@ -100,6 +101,7 @@ class BreakerSample:
     state: str
     openings: int
     trials: int
+    tried_events: int
     window_events: int
     window_failures: int
     ratio_at_opening: float | None

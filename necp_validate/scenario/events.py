@@ -14,6 +14,7 @@ STAGES: Mapping[str, str] = {
     "load": "loading",
     "recover": "waiting until the cluster is whole",
     "security_end": "trying it again",
+    "monitoring_end": "waiting for the last scrape and alerts",
     "drain": "waiting for the backlog",
     "readback": "reading everything back",
     "teardown": "taking the stack down",

@@ -58,6 +58,7 @@ def breaker_samples(
                 state="half-open" if tried and state == "open" else state,
                 openings=int(opened),
                 trials=int(tried),
+                tried_events=100 if tried else 0,
                 window_events=400,
                 window_failures=200,
                 ratio_at_opening=ratio if opened else None,

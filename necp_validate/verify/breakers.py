@@ -164,7 +164,10 @@ def _went_well(history: History, samples: Sequence[BreakerSample], found: Sequen
     if last.state != "closed" and tried is not None:
         watched_s = (last.t_us - tried.t_us) / 1e6
         over = watched_s > history.threshold("breaker_closes_s", _CLOSES_WITHIN_S)
-        yield (Verdict.FAIL if over else Verdict.UNKNOWN), f"{last.state} {watched_s:.1f} s after its trial began"
+        # A trial is decided by events: an instance to which none came is neither right nor wrong.
+        failed = over and last.tried_events > 0
+        words = f"{last.state} {watched_s:.1f} s after its trial began, {last.tried_events:,} events came for it"
+        yield (Verdict.FAIL if failed else Verdict.UNKNOWN), words
 
 
 def _meanwhile(history: History, domain: str, found: Sequence[Opening], *, alone: bool) -> Iterator[Problem]:

@@ -165,6 +165,7 @@ def sample(at_s: float, state: str, openings: int = 0, trials: int = 0, **change
         state=state,
         openings=openings,
         trials=trials,
+        tried_events=100 * trials,
         window_events=1_000,
         window_failures=500,
         ratio_at_opening=0.52 if openings else None,
@@ -249,6 +250,16 @@ def test_a_bad_trial_opens_it_again() -> None:
 )
 def test_what_is_wrong_with_a_breaker_is_told(samples: tuple[BreakerSample, ...], verdict: Verdict, words: str) -> None:
     found, said = judged(broken(*samples), "SEC-BREAKER")
+    assert (found, words in said) == (verdict, True), said
+
+
+@pytest.mark.parametrize(("tried_events", "verdict"), [(0, Verdict.UNKNOWN), (100, Verdict.FAIL)])
+def test_a_trial_for_which_no_event_came_decides_nothing(tried_events: int, verdict: Verdict) -> None:
+    stuck = (sample(at_s, "half-open", 1, 1, tried_events=tried_events) for at_s in (70.1, 98))
+    history = broken(*SOUND[:4], *stuck)
+    history = replace(history, faults=tuple(replace(one, end_us=START_US + 99_000_000) for one in history.faults))
+    found, said = judged(history, "SEC-BREAKER")
+    words = f"half-open 27.9 s after its trial began, {tried_events} events came for it"
     assert (found, words in said) == (verdict, True), said
 
 

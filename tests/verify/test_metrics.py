@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from necp_validate.history import (
 )
 from necp_validate.results import Verdict
 from necp_validate.verify import CHECKS, judge_claims
-from necp_validate.verify.metrics import bucket_of, comparisons
+from necp_validate.verify.metrics import bounds_of, comparisons
 
 TOPIC = "game.combat.events"
 OPS = [op for seq in range(1000) for op in (ack(seq), read(seq))]
@@ -116,9 +117,13 @@ def test_a_quantile_lies_in_the_histograms_bucket() -> None:
     assert set(right(record(*bad), latency=own).values()) == {False}
 
 
-def test_the_bucket_of_a_quantile() -> None:
-    assert bucket_of([(1, 50), (2, 99), (3, 100)], 0.5) == (0.0, 1)
-    assert bucket_of([(1, 50), (2, 99), (3, 100)], 0.99) == (1, 2)
+def test_the_buckets_that_may_hold_an_event() -> None:
+    cumulative = [(1.0, 50.0), (2.0, 99.0), (3.0, 100.0)]
+    assert bounds_of(cumulative, 50, 100) == (0.0, 1.0)
+    assert bounds_of(cumulative, 99, 100) == (1.0, 2.0)
+    assert bounds_of(cumulative, 45, 90) == (0.0, 2.0), "ten strangers, which may all have been faster"
+    assert bounds_of(cumulative, 52, 104) == (0.0, 2.0), "four are missing, and may have been the fastest"
+    assert bounds_of(cumulative, 103, 104) == (1.0, math.inf)
 
 
 @pytest.mark.parametrize(("lag", "fits"), [(5_000, True), (50_000, False)])

@@ -158,6 +158,7 @@ class Breaker:
             "window_failures": window.failures,
             "openings": self._openings,
             "trials": self._trials,
+            "tried_events": self._trial[0],
             "ratio_at_opening": self._ratio_at_opening,
             "failure_threshold": settings.failure_threshold,
             "recovery_timeout_s": settings.recovery_timeout_s,
