@@ -38,6 +38,7 @@ class FloodRecord:
         offering_s: from the first batch's offer to the last one's.
         elapsed_s: from the first batch's offer to the last answer.
         due: events that polite senders had to send in this time; one that is told to wait has them all the same.
+        passable: events that an exact limit would have let pass, given when they were offered.
         unanswered: events of batches that got no answer.
         seconds: second by second.
         waits_s: for each polite sender, how long it was told to wait, in order.
@@ -53,6 +54,7 @@ class FloodRecord:
     offering_s: float
     elapsed_s: float
     due: int
+    passable: int
     unanswered: int
     seconds: tuple[FloodSecond, ...]
     waits_s: tuple[tuple[float, ...], ...]

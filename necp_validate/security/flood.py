@@ -150,6 +150,7 @@ class Flood:
         self._lock = threading.Lock()
         self._seconds: list[list[int]] = []
         self._begin_s = self._last_offer_s = self._last_answer_s = 0.0
+        self._passable, self._tokens = 0.0, float(plan.burst)
         self._error: BaseException | None = None
         self.stop = threading.Event()
 
@@ -182,8 +183,7 @@ class Flood:
                 if due_s > now_s:
                     self.stop.wait(min(due_s, plan.seconds) - now_s)
                     continue
-                with self._lock:
-                    self._last_offer_s = max(self._last_offer_s, time.monotonic())
+                self._note_offer()
                 answer = sender.offer()
                 self._count(answer)
                 sent += BATCH if answer is None else answer.accepted
@@ -194,6 +194,16 @@ class Flood:
             self.stop.set()
         finally:
             sender.close()
+
+    def _note_offer(self) -> None:
+        """Work out what an exact limit would let pass: less of a flood that pauses because its answers are late."""
+        with self._lock:
+            now_s = max(self._last_offer_s, time.monotonic())
+            self._tokens = min(self._plan.burst, self._tokens + self._plan.rate_eps * (now_s - self._last_offer_s))
+            self._last_offer_s = now_s
+            taken = min(self._tokens, BATCH)
+            self._tokens -= taken
+            self._passable += taken
 
     def _count(self, answer: _Answer | None) -> None:
         with self._lock:
@@ -228,6 +238,7 @@ class Flood:
                 offering_s=round(self._last_offer_s - self._begin_s, 4),
                 elapsed_s=round(elapsed_s, 4),
                 due=round(plan.rate_eps * plan.factor * (self._last_offer_s - self._begin_s)),
+                passable=int(self._passable),
                 unanswered=sum(sender.unanswered for sender in self._senders),
                 seconds=tuple(FloodSecond(offered=o, accepted=a, refused=r) for o, a, r in self._seconds),
                 waits_s=tuple(tuple(sender.waits_s) for sender in self._senders if sender.polite),

@@ -24,8 +24,8 @@ def _limiter_off(share: float) -> Callable[[Simulation], None]:
 
     def seed(simulation: Simulation) -> None:
         flood = simulation.limiting.flood
-        due = round(1.5 * RATE_EPS * seconds)
-        simulation.limiting.flood = replace(flood, offering_s=seconds, elapsed_s=seconds, due=due)
+        due, passable = round(1.5 * RATE_EPS * seconds), round(RATE_EPS * seconds + BURST)
+        simulation.limiting.flood = replace(flood, offering_s=seconds, elapsed_s=seconds, due=due, passable=passable)
 
     return seed
 

@@ -26,6 +26,7 @@ def sound_flood() -> FloodRecord:
         offering_s=FLOOD_S,
         elapsed_s=FLOOD_S,
         due=round(1.5 * RATE_EPS * FLOOD_S),
+        passable=round(RATE_EPS * FLOOD_S + BURST),
         unanswered=0,
         seconds=seconds,
         waits_s=tuple(tuple(wait * (1 - number / 100) for wait in _WAITS_S) for number in range(8)),

@@ -86,7 +86,7 @@ def _held(history: History, flood: FloodRecord, read: int) -> Iterator[Problem]:
     if read > most * OVER:
         yield Verdict.FAIL, f"{read:,} events passed, the limit allows {most:,.0f} in {flood.elapsed_s:.1f} s"
     elif read < least * UNDER:
-        loose = _not_pressed(flood)
+        loose = _not_pressed(flood, read)
         words = f"{read:,} events passed where {least:,.0f} had to"
         yield (Verdict.UNKNOWN, f"{words}, but {loose}") if loose else (Verdict.FAIL, words)
     elif flood.due < FACTOR * flood.rate_eps * flood.offering_s:
@@ -95,7 +95,7 @@ def _held(history: History, flood: FloodRecord, read: int) -> Iterator[Problem]:
         yield Verdict.FAIL, f"the publisher's metric has {flood.hits:,} events refused, {flood.refused:,} were"
 
 
-def _not_pressed(flood: FloodRecord) -> str:
+def _not_pressed(flood: FloodRecord, read: int) -> str:
     """Why it may not have been the limiter that let so little pass; empty if it was."""
     if flood.unanswered:
         return f"{flood.unanswered:,} events got no answer"
@@ -103,6 +103,10 @@ def _not_pressed(flood: FloodRecord) -> str:
     calm = sum(not second.refused for second in pressing)
     if calm or not pressing:
         return f"nothing was refused in {calm} seconds: this host does not carry the flood"
+    if read >= flood.passable * UNDER:
+        return (
+            f"an exact limit would have let {flood.passable:,} of the offers pass: this host does not carry the flood"
+        )
     return ""
 
 
