@@ -77,6 +77,7 @@ JUDGED = (
     "SEC-MTLS",
     "SEC-SASL",
     "SEC-ACL",
+    "SEC-UNDER-CHAOS",
     "SEC-AUDIT",
     "SEC-RATE",
     "SEC-BREAKER",
@@ -122,7 +123,8 @@ def write_run(simulation: Simulation, run_dir: Path) -> None:
         append_fault(run_dir, fault)
     for outcome in simulation.course.outcomes:
         append_outcome(run_dir, outcome)
-    append_round(run_dir, simulation.attempts)
+    for attempts in (simulation.attempts, *simulation.attempts_under_fault):
+        append_round(run_dir, attempts)
     writer.save_audit(audit_record(simulation))
     append_flood(run_dir, simulation.limiting.flood)
     with JsonLines(run_dir / layout.BREAKERS) as breakers:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from necp_validate.history import ACCEPTED, REFUSED, AccessProbe, ListenerProbe, SecurityRound
 from necp_validate.security.listeners import LOGIN_ATTEMPTS, MUTUAL_ATTEMPTS
 from necp_validate.security.policy import OPERATIONS, load_policy
+from necp_validate.selftest.course import KILL
 
 LISTENERS = {"internal": MUTUAL_ATTEMPTS, "controller": MUTUAL_ATTEMPTS, "external": LOGIN_ATTEMPTS}
 
@@ -52,3 +55,12 @@ def sound_round() -> SecurityRound:
                     )
                 )
     return SecurityRound(when="start", begin_us=1, end_us=2, listeners=tuple(listeners), access=tuple(access))
+
+
+def rounds_under_fault() -> tuple[SecurityRound, ...]:
+    """The listeners' attempts again, while a broker is down and afterwards."""
+    assert KILL.effective_us is not None
+    assert KILL.end_us is not None
+    one = replace(sound_round(), access=())
+    during = replace(one, when="fault", begin_us=KILL.effective_us + 1, end_us=KILL.end_us - 1)
+    return during, replace(one, when="after the fault", begin_us=KILL.end_us + 1, end_us=KILL.end_us + 2)

@@ -25,6 +25,17 @@ def _ends(listener: str, attempt: str, outcome: str) -> Callable[[Simulation], N
     return seed
 
 
+def _opens_under_fault(simulation: Simulation) -> None:
+    """While a broker is down, the others let in who does not log in."""
+    during, after = simulation.attempts_under_fault
+    opened = tuple(
+        replace(one, outcome=ACCEPTED) if (one.listener, one.attempt) == ("external", "no-login") else one
+        for one in during.listeners
+    )
+    assert opened != during.listeners, "no-login is not tried"
+    simulation.attempts_under_fault = replace(during, listeners=opened), after
+
+
 def _access(outcome: str, principal: str, resource: str, operation: str) -> Callable[[Simulation], None]:
     def seed(simulation: Simulation) -> None:
         before = simulation.attempts
@@ -52,6 +63,12 @@ SECURITY_DEFECTS: tuple[Defect, ...] = tuple(
             _MUTUAL,
         ),
         ("wrong password taken", "listener-refusal", _ends("external", "wrong-password", ACCEPTED), _LOGIN),
+        (
+            "door that opens while a broker is down",
+            "SEC-UNDER-CHAOS",
+            _opens_under_fault,
+            frozenset({"listener-refusal", "SEC-SASL"}),
+        ),
         ("right login refused", "listener-refusal", _ends("external", "valid-login", REFUSED), _LOGIN),
         ("ACL too wide", "access-matrix", _access(ACCEPTED, _PRINCIPAL, _RESOURCE, _OPERATION), _ACCESS),
         (

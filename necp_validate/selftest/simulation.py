@@ -21,7 +21,7 @@ from necp_validate.events.receipts import Outcome
 from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.history import BrokerSample, CoreShutdown, Drain, SecurityRound
-from necp_validate.selftest.attempts import sound_round
+from necp_validate.selftest.attempts import rounds_under_fault, sound_round
 from necp_validate.selftest.auditing import Audited
 from necp_validate.selftest.course import BREAK, STALL, START_US, Course
 from necp_validate.selftest.ledger import ledger_of
@@ -155,6 +155,7 @@ class Simulation:
         course: faults, and what became of groups and leaders under them.
         played: what the players saw of the gateway.
         attempts: what was tried that must be refused.
+        attempts_under_fault: the same, while a broker was down and afterwards.
         audited: the audit trail.
         limiting: what limits and circuit breakers did.
         monitored: what a Prometheus saw of it.
@@ -174,6 +175,7 @@ class Simulation:
     course: Course = field(default_factory=Course)
     played: Played = field(default_factory=played)
     attempts: SecurityRound = field(default_factory=sound_round)
+    attempts_under_fault: tuple[SecurityRound, ...] = field(default_factory=rounds_under_fault)
     audited: Audited = field(default_factory=Audited)
     limiting: Limiting = field(default_factory=Limiting)
     monitored: Monitored = field(default_factory=Monitored)
