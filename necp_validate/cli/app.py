@@ -31,6 +31,13 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help='a run directory
 StackOption = Annotated[
     str | None, typer.Option(metavar="KIND", help="auto, local, docker or external; the scenario's own by default")
 ]
+ClaimsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML file of your own claims, judged beside the suite's")
+]
+RepeatsOption = Annotated[
+    list[str] | None,
+    typer.Option("--repeat-of", metavar="RUN", help="an earlier run of the same, for claims that hold in N of M"),
+]
 
 
 class SchemaFormat(StrEnum):
@@ -75,6 +82,8 @@ def run(
     web: Annotated[int | None, typer.Option(metavar="PORT", help="serve Locust's web page here meanwhile")] = None,
     attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
+    claims: ClaimsOption = None,
+    repeats: RepeatsOption = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
     import json
@@ -82,6 +91,7 @@ def run(
     from necp_validate.cli.live import RunProgress
     from necp_validate.cli.tables import show, verdict_table
     from necp_validate.report.pipeline import judge_and_report
+    from necp_validate.report.runs import find_run
     from necp_validate.report.verdict import sentence
     from necp_validate.scenario.files import load_scenario
     from necp_validate.scenario.runner import run_scenario
@@ -92,12 +102,15 @@ def run(
         overrides += [f"target={json.dumps(target)}", f"stack={stack or 'external'}"]
     elif stack:
         overrides.append(f"stack={stack}")
+    if claims:
+        overrides.append(f"claims={json.dumps(str(claims))}")
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
+    earlier = [find_run(one) for one in repeats or ()]
     running = attached_stack() if attach else None
     with RunProgress() as progress:
         try:
             run_dir = run_scenario(resolved, stack=running, out=out, web_port=web, on_event=progress)
-            verdict = judge_and_report(run_dir, on_event=progress)
+            verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
         except KeyboardInterrupt as error:
             kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None
             raise SuiteError("interrupted, everything stopped", hint=kept) from error
@@ -159,28 +172,32 @@ def chaos(
     raise typer.Exit(worst_of(trials).exit_code)
 
 
-@app.command(epilog="Example:  necp-validate verify last")
+@app.command(epilog="Examples:  necp-validate verify last  ·  necp-validate verify last --claims claims.toml")
 @guarded
-def verify(run: RunArgument) -> None:
+def verify(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption = None) -> None:
     """Judge a stored run again, offline; writes verdict.json."""
     from necp_validate.cli.tables import show, verdict_table
     from necp_validate.report.pipeline import judge
     from necp_validate.report.runs import find_run
     from necp_validate.report.verdict import sentence
 
-    verdict = judge(find_run(run))
+    verdict = judge(find_run(run), claims=claims, repeats=[find_run(one) for one in repeats or ()])
     show(verdict_table(verdict, sentence(verdict)))
     raise typer.Exit(verdict.verdict.exit_code)
 
 
 @app.command(epilog="Example:  necp-validate report reports/runs/20261123-161500-smoke")
 @guarded
-def report(run: RunArgument) -> None:
-    """Write report.html, summary.md and junit.xml of a stored run again, offline."""
+def report(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption = None) -> None:
+    """Write report.html, summary.md and junit.xml of a stored run again, offline; with claims, judge it by them."""
+    from necp_validate.report.pipeline import judge
     from necp_validate.report.pipeline import report as write_reports
     from necp_validate.report.runs import find_run
 
-    reports = write_reports(find_run(run))
+    run_dir = find_run(run)
+    if claims or repeats:
+        judge(run_dir, claims=claims, repeats=[find_run(one) for one in repeats or ()])
+    reports = write_reports(run_dir)
     for path in (reports.html, reports.markdown, reports.junit):
         if path is not None:
             typer.echo(path)
@@ -188,13 +205,16 @@ def report(run: RunArgument) -> None:
 
 @app.command(epilog="Example:  necp-validate gate last || exit $?")
 @guarded
-def gate(run: RunArgument) -> None:
-    """End with the exit code of a stored verdict: 0 pass, 1 fail, 3 unknown."""
+def gate(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption = None) -> None:
+    """End with the exit code of a stored verdict: 0 pass, 1 fail, 3 unknown; with claims, judge by them first."""
     from necp_validate.report.gate import gate as stored_exit_code
+    from necp_validate.report.pipeline import judge
     from necp_validate.report.runs import find_run
     from necp_validate.report.verdict import read_verdict, sentence
 
     run_dir = find_run(run)
+    if claims or repeats:
+        judge(run_dir, claims=claims, repeats=[find_run(one) for one in repeats or ()])
     code = stored_exit_code(run_dir)
     verdict = read_verdict(run_dir)
     typer.echo(f"{verdict.verdict}: {sentence(verdict)}")
