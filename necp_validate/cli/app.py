@@ -221,17 +221,59 @@ def gate(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption =
     raise typer.Exit(code)
 
 
-@app.command(epilog="Example:  necp-validate compare 20261101-120000-peak-200 last")
+@app.command(
+    epilog="Examples:  necp-validate compare 20261101-120000-peak-200 last  ·  "
+    "necp-validate compare --baseline baseline/ reports/runs --html comparison.html"
+)
 @guarded
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="two or more runs; the first is the base")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="two or more runs, the first is the base; with --baseline one or more"),
+    ],
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="a run, or a folder of runs, of the baseline; may be repeated"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="compare this metric instead of the usual ones; may be repeated")
+    ] = None,
+    by_domain: Annotated[bool, typer.Option("--by-domain", help="compare each domain by itself, too")] = False,
+    confidence: Annotated[float, typer.Option(help="of the intervals")] = 0.95,
+    tolerance: Annotated[
+        float, typer.Option(help="share of the baseline's median that a difference must exceed")
+    ] = 0.05,
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write the comparison here")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="write a page with it here")] = None,
 ) -> None:
-    """Put stored runs side by side: rates, percentiles, CPU, and verdicts that changed."""
-    from necp_validate.cli.tables import comparison_table, show
+    """Put runs side by side; with --baseline, judge them against repeated runs: 1 worse, 3 too few runs, else 0."""
+    from necp_validate.cli.tables import baseline_table, comparison_table, show
+    from necp_validate.report import baseline as against
     from necp_validate.report.compare import compare as compare_runs
     from necp_validate.report.runs import find_run
+    from necp_validate.results.errors import UsageError
 
-    show(comparison_table(compare_runs([find_run(run) for run in runs])))
+    if not baseline:
+        if json_ or html or metric or by_domain:
+            raise UsageError("--json, --html, --metric and --by-domain go with --baseline", hint="name a baseline")
+        show(comparison_table(compare_runs([find_run(run) for run in runs])))
+        return
+    found = against.compare_with_baseline(
+        against.find_runs(baseline),
+        against.find_runs(runs),
+        metrics=tuple(metric or against.COMPARED),
+        by_domain=by_domain,
+        confidence=confidence,
+        tolerance=tolerance,
+    )
+    show(baseline_table(found))
+    if json_:
+        against.write_json(json_, found)
+    if html:
+        from necp_validate.report.baseline_page import render
+
+        against.write_text(html, render(found))
+    raise typer.Exit(found.verdict.exit_code)
 
 
 @app.command(
