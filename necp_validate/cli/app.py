@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from necp_validate import __version__
+from necp_validate.cli.capacity import capacity
 from necp_validate.cli.failures import guarded
 from necp_validate.results.errors import SuiteError
 
@@ -24,6 +25,10 @@ app = typer.Typer(
     ),
     epilog="Exit codes: 0 pass · 1 fail · 2 wrong usage · 3 unknown · 4 the suite could not do its work",
 )
+app.command(
+    epilog="Examples:  necp-validate capacity  ·  necp-validate capacity --low 0.1 --high 1 --at-least 0.3  ·  "
+    "necp-validate capacity smoke --claims claims.toml --repeats 3"
+)(capacity)
 schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
 app.add_typer(schema_app, name="schema")
 

@@ -12,6 +12,7 @@ import msgspec
 
 from necp_validate.history import History, Phase, layout, read_history
 from necp_validate.report.compare import caveats
+from necp_validate.report.files import write_text
 from necp_validate.report.runs import find_run
 from necp_validate.report.shift import Shift, fewest_runs, median, shift
 from necp_validate.results import Verdict
@@ -188,9 +189,10 @@ def compare_with_baseline(
     for metric in (MEASURES[name] for name in metrics):
         for place in _places(metric, before):
             for domain in _domains(metric, before, by_domain):
-                figures = [_figures(metric, place, domain, histories) for histories in (before, after)]
-                if all(figures):
-                    differences.append(_difference(metric, place, domain, *figures, confidence, tolerance))
+                old, new = _figures(metric, place, domain, before), _figures(metric, place, domain, after)
+                if old and new:
+                    found = shift(old, new, confidence)
+                    differences.append(_difference(metric, place, domain, old, new, found, tolerance))
     return BaselineComparison(
         baseline=tuple(one.run.id for one in before),
         runs=tuple(one.run.id for one in after),
@@ -254,10 +256,9 @@ def _difference(
     domain: str | None,
     before: list[float],
     after: list[float],
-    confidence: float,
+    found: Shift,
     tolerance: float,
 ) -> Difference:
-    found = shift(before, after, confidence)
     return Difference(
         metric=metric.name,
         place=place or "run",
@@ -298,21 +299,6 @@ def write_json(path: Path, comparison: BaselineComparison) -> None:
     """
     data = {"verdict": comparison.verdict, "sentence": comparison.sentence, **msgspec.to_builtins(comparison)}
     write_text(path, msgspec.json.format(msgspec.json.encode(data), indent=1).decode() + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a whole file in one step.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f"{path.suffix}.tmp")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error.strerror}", hint="choose another place") from error
 
 
 def show_change(one: Difference, value: float | None) -> str:
