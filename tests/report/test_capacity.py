@@ -13,6 +13,7 @@ from fabricate import Recipe, fabricate
 from necp_validate.report import capacity
 from necp_validate.report.capacity import Capacity, Probe, ProbeRun, check_range, find_capacity, search
 from necp_validate.report.capacity_page import render, rows
+from necp_validate.report.pipeline import judge
 from necp_validate.results import SuiteError, UsageError, Verdict
 from necp_validate.scenario import load_scenario
 
@@ -115,6 +116,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     monkeypatch.setattr(capacity, "bring_up", bring_up)
     monkeypatch.setattr(capacity, "run_scenario", run_scenario)
+    monkeypatch.setattr(capacity, "judge_and_report", lambda run_dir, on_event: judge(run_dir))
     return told
 
 

@@ -20,7 +20,7 @@ from necp_validate.history import (
     PartitionGap,
 )
 from necp_validate.results import ClaimResult, Verdict
-from necp_validate.verify.own import MEASURES, OwnClaim, Repeats, can_end_early, cannot_be_met, judge_own
+from necp_validate.verify.own import MEASURES, OwnClaim, Repeats, judge_own
 from necp_validate.verify.own.measures import Measure, add
 from necp_validate.verify.own.windows import Second, bounds_ms
 
@@ -379,45 +379,3 @@ def test_phases_of_one_kind_are_repeats_too() -> None:
     assert judged(history, "e2e_p99", "<", 20, phase="steady", repeats=Repeats(hold=2, of=2)).verdict is FAIL
     assert judged(history, "e2e_p99", "<", 20, phase="steady").verdict is FAIL
     assert judged(history, "e2e_p99", "<", 20, phase="two").verdict is FAIL
-
-
-# Ending early -----------------------------------------------------------------------------------------------
-
-
-def going_on(**changes: Any) -> History:
-    """What there is of a run in its middle: rows, and no final account."""
-    return replace(combat(**changes), loads=(), latency={}, readback=None, run=run_info(status="running"))
-
-
-def test_only_what_can_get_no_better_ends_a_run_early() -> None:
-    assert can_end_early(claim("failed", "<=", 0))
-    assert can_end_early(claim("lag_max", "<", 5))
-    assert can_end_early(claim("throughput", ">=", 5, window_s=5))
-    assert not can_end_early(claim("throughput", ">=", 5)), "the rest of the phase may make up for it"
-    assert not can_end_early(claim("e2e_p99", "<", 5))
-    assert not can_end_early(claim("lag_max", ">", 5)), "it may still come"
-    assert not can_end_early(claim("lost", "==", 0)), "nobody knows before everything is read back"
-    assert not can_end_early(claim("failed", "<=", 0, repeats=Repeats(hold=1, of=2)))
-
-
-def test_a_claim_that_cannot_be_met_any_more_is_found_out_while_the_run_goes_on() -> None:
-    failed = [claim("failed", "<=", 2, phase="steady")]
-    assert cannot_be_met(going_on(), failed) == ""
-    assert cannot_be_met(with_rows(going_on(), 3, failed=2), failed) == ""
-    assert "mine (failed <= 2 events, in steady) cannot be met any more: 3 events" in cannot_be_met(
-        with_rows(going_on(), 3, failed=3), failed
-    )
-
-
-def test_a_slow_stretch_ends_a_run_unless_the_host_may_be_to_blame() -> None:
-    windows = [claim("throughput", ">=", 1_700, window_s=5)]
-    slow = going_on(acked_eps={"combat": 1_000.0})
-    assert cannot_be_met(going_on(), windows) == ""
-    assert cannot_be_met(slow, windows) != ""
-    late = replace(slow, timeline=tuple(replace(row, late_p99_ms=50.0) for row in slow.timeline))
-    assert cannot_be_met(late, windows) == ""
-
-
-def test_what_has_not_happened_yet_is_no_slow_stretch() -> None:
-    rows = tuple(row for row in going_on().timeline if row.t <= START_S + 12)
-    assert cannot_be_met(replace(going_on(), timeline=rows), [claim("throughput", ">=", 1_999, window_s=5)]) == ""

@@ -16,7 +16,6 @@ from necp_validate.verify.own import resources, traffic, whole  # noqa: F401  # 
 from necp_validate.verify.own.measures import MEASURES, Measure, Measurement, Question, Scope
 from necp_validate.verify.own.model import OwnClaim, Repeats
 from necp_validate.verify.registry import NoEvidence, crash_summary
-from necp_validate.verify.witness import LATE_P99_MS
 
 SOURCE = "claims.toml"
 _WARMUP = "warmup"
@@ -144,37 +143,3 @@ def _decide(claim: OwnClaim, measure: Measure, found: Measurement) -> tuple[Verd
     if found.excuses:
         return Verdict.UNKNOWN, f"missed, but {'; '.join(found.excuses)}, so it may be the host's"
     return Verdict.FAIL, ""
-
-
-def can_end_early(claim: OwnClaim) -> bool:
-    """Whether what a run has shown so far can decide that a claim will not be met: later figures only make it worse.
-
-    That is so for counts and maxima that must stay below something, and for the worst window of a phase.
-    """
-    measure = MEASURES[claim.metric]
-    worse_above = claim.comparison in ("<", "<=") and not measure.higher_is_better
-    worse_below = claim.comparison in (">", ">=") and measure.higher_is_better
-    by_window = claim.window_s is not None or not measure.windows
-    return measure.grows and by_window and (worse_above or worse_below) and claim.repeats is None
-
-
-def cannot_be_met(history: History, claims: Iterable[OwnClaim]) -> str:
-    """Why a run that is still going on cannot meet a claim any more; empty while it can.
-
-    Args:
-        history: what there is so far.
-        claims: those that cannot end a run early are left out.
-    """
-    for claim in claims:
-        if not can_end_early(claim):
-            continue
-        for trial in _trials(claim, history, named=False):
-            if trial.verdict is Verdict.FAIL and not _late(history, trial.place):
-                return f"{claim.id} ({claim}) cannot be met any more: {trial.measured} in {trial.place}"
-    return ""
-
-
-def _late(history: History, phase: str) -> bool:
-    """Whether the generator was late in a phase: then the verdict will be unknown, which ends nothing early."""
-    limit_ms = history.threshold("late_p99_ms", LATE_P99_MS)
-    return any(row.phase == phase and (row.late_p99_ms or 0.0) > limit_ms for row in history.timeline)

@@ -87,7 +87,6 @@ class Measure:
         higher_is_better: which way is worse, for windows and baselines.
         by_domain: whether a domain can be asked for.
         windows: whether the worst window can be asked for.
-        grows: whether what was measured of a part of a run can only get worse by what follows.
         measure: raises `NoEvidence` where the history cannot say.
     """
 
@@ -99,7 +98,6 @@ class Measure:
     higher_is_better: bool = False
     by_domain: bool = True
     windows: bool = False
-    grows: bool = False
 
 
 MEASURES: dict[str, Measure] = {}

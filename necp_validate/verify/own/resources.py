@@ -74,7 +74,7 @@ def _isr(field: str, asked: Question) -> Measurement:
 
 
 def _add(name: str, about: str, dimension: Dimension, measure: Callable[[Question], Measurement], **more: Any) -> None:
-    more = {"by_domain": False, "grows": name.endswith("_max"), **more}
+    more = {"by_domain": False, **more}
     add(Measure(name=name, about=about, dimension=dimension, scope=Scope.EITHER, measure=measure, **more))
 
 

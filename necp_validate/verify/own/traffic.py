@@ -87,7 +87,6 @@ for _name, _about in (
             dimension=RATE,
             higher_is_better=True,
             windows=True,
-            grows=True,
             measure=partial(_rate, _name),
         )
     )
@@ -170,7 +169,6 @@ for _kind, _words in _KINDS.items():
                 about=f"P{_q:g} {_words}",
                 dimension=TIME,
                 windows=_q == 99.0 or (_q == 50.0 and _kind != "late"),
-                grows=_q in (50.0, 99.0),
                 measure=partial(_latency, _kind, _q),
             )
         )
@@ -180,13 +178,8 @@ for _kind, _words in _KINDS.items():
 
 
 def _failed(asked: Question) -> Measurement:
-    """Sends that certainly failed: by the final account, or while there is none by the timeline."""
-    history, phase = asked.history, asked.of_phase
-    if history.loads:
-        counts = history.counts(phase.name, asked.domains)
-        return Measurement.exact(counts.failed, counts.sent, "events sent")
-    rows = [row for row in history.timeline if row.phase == phase.name and row.domain in asked.domains]
-    return Measurement.exact(sum(row.failed for row in rows), sum(row.sent for row in rows), "events sent so far")
+    counts = asked.history.counts(asked.of_phase.name, asked.domains)
+    return Measurement.exact(counts.failed, counts.sent, "events sent")
 
 
 def _share(part: str, whole: str, asked: Question) -> Measurement:
@@ -212,7 +205,6 @@ add(
         name="failed",
         about="sends of a phase that certainly failed",
         dimension=EVENTS,
-        grows=True,
         measure=_failed,
     )
 )

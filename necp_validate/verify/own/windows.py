@@ -38,16 +38,9 @@ class Window:
 
 
 def span_s(history: History, phase: Phase) -> tuple[float, float]:
-    """The even part of a phase; what has not happened yet is no part of it."""
+    """The even part of a phase, as far as the timeline goes."""
     start_s, end_s = even_part_s(history, phase)
-    last: dict[tuple[str, str], float] = {}
-    for row in history.timeline:
-        last[row.worker, row.domain] = row.t
-    if last:
-        # While it goes on, the slowest writer tells how far it is; afterwards, one that has ended early counts nothing.
-        how_far = min if history.run.status == "running" else max
-        end_s = min(end_s, how_far(last.values()))
-    return start_s, end_s
+    return start_s, min([end_s, *(row.t for row in history.timeline[-1:])])
 
 
 def windows(history: History, phase: Phase, domains: Iterable[str], length_s: float, count: Count) -> list[Window]:
