@@ -40,7 +40,7 @@ class Window:
 def span_s(history: History, phase: Phase) -> tuple[float, float]:
     """The even part of a phase, as far as the timeline goes."""
     start_s, end_s = even_part_s(history, phase)
-    return start_s, min([end_s, *(row.t for row in history.timeline[-1:])])
+    return start_s, min(end_s, max((row.t for row in history.timeline), default=end_s))
 
 
 def windows(history: History, phase: Phase, domains: Iterable[str], length_s: float, count: Count) -> list[Window]:
