@@ -51,7 +51,8 @@ class PoisonProducer:
 
         def delivered(number: int, error: KafkaError | None, message: Message) -> None:
             if error is None:
-                places[number] = (message.partition() or 0, message.offset() or 0)
+                offset = message.offset()
+                places[number] = (message.partition() or 0, -1 if offset is None else offset)
 
         values = stream.batch(time.time_ns() // 1000)
         for number, value in enumerate(values):
