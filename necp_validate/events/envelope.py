@@ -7,6 +7,7 @@ A value is JSON without spaces in exactly this order of fields, with a tail of f
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -94,13 +95,17 @@ class Decoder:
         """
         if b"%08x" % crc32(value[:-18]) != value[-10:-2] or _TAIL.match(value, len(value) - 69) is None:
             raise _damage(value)
-        read = self._by_prefix.get(value.partition(b',"key":"')[0])
-        if read is None:
+        known = self._by_prefix.get(value.partition(b',"key":"')[0])
+        if known is None:
             raise self._stranger(value)
+        read, colons = known
         try:
-            return read(value)
+            event = read(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _defect(value, error) from None
+        if value.count(b":") != colons:
+            _refuse_twice(value)
+        return event
 
     def _stranger(self, value: bytes) -> InvalidEvent:
         """Say why no reader fits: not an envelope, an unknown type, or not in the canonical form."""
@@ -113,12 +118,27 @@ class Decoder:
         return InvalidEvent("unknown-type", f"{event.type[:64]!r} version {event.v}")
 
 
-def _reader(kind: EventType) -> Callable[[bytes], Event[EventData]]:
+def _reader(kind: EventType) -> tuple[Callable[[bytes], Event[EventData]], int]:
+    """Give what reads a value of this type, and how many colons are in it if none is within a text.
+
+    Every field is there (none has a default), so one colon more is a field twice, or within a text.
+    """
     # The class is known at run time only, which the type system cannot follow.
     read: Callable[[bytes], Event[EventData]] = msgspec.json.Decoder(Event[kind.data]).decode  # type: ignore[name-defined]
-    if kind.newest:
-        return read
-    return lambda value: kind.upcast(read(value))
+    colons = len(Event.__struct_fields__) + len(kind.data.__struct_fields__)
+    return (read, colons) if kind.newest else (lambda value: kind.upcast(read(value)), colons)
+
+
+def _refuse_twice(value: bytes) -> None:
+    """Refuse a value with one name twice in an object: parsers differ in which of the two they take (RFC 8259, 4)."""
+
+    def unique(pairs: list[tuple[str, object]]) -> None:
+        if len(dict(pairs)) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidEvent("malformed", f"the field {twice!r} is there twice")
+
+    json.loads(value, object_pairs_hook=unique)
 
 
 def _damage(value: bytes) -> InvalidEvent:

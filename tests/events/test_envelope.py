@@ -66,6 +66,12 @@ def test_a_key_that_needs_escaping_survives() -> None:
     assert decode(encode(HIT, key='a"b\\ü', ts_us=TS_US, stream=STREAM, seq=0)).key == 'a"b\\ü'
 
 
+def test_a_colon_in_a_text_is_no_second_field() -> None:
+    """Names are counted by their colons; a text may have some of its own."""
+    text = 'a":1,"key":"b'
+    assert decode(encode(HIT, key=text, ts_us=TS_US, stream=STREAM, seq=0)).key == text
+
+
 GOOD = encode(HIT, key="match-0001", ts_us=TS_US, stream=STREAM, seq=7)
 FRONT = GOOD[:-69]
 
@@ -83,6 +89,10 @@ FRONT = GOOD[:-69]
         (_value(FRONT.replace(b'"damage":34', b'"damage":"34"')), "invalid-data"),
         (_value(FRONT.replace(b'"damage":34,', b"")), "invalid-data"),
         (_value(FRONT.replace(b'"damage":34', b'"damage":34,"more":1')), "invalid-data"),
+        (_value(FRONT.replace(b'"damage":34', b'"damage":34,"damage":34')), "malformed"),
+        (_value(FRONT.replace(b'"damage":34', b'"damage":1,"damage" : 34')), "malformed"),
+        (_value(FRONT.replace(b'"damage":34', b'"damage":1,"d\\u0061mage":34')), "malformed"),
+        (_value(FRONT.replace(b"match-0001", b'a","key":"b')), "malformed"),
         (_value(FRONT.replace(b'"v":2', b'"v":9')), "unknown-type"),
         (_value(FRONT.replace(b"combat.damage", b"combat.dance")), "unknown-type"),
         (_value(FRONT.replace(b'"v":2', b'"v": 2')), "malformed"),
