@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +15,6 @@ from necp_validate.results.errors import UsageError
 
 if TYPE_CHECKING:
     from necp_validate.fuzz.corpus import Corpus
-    from necp_validate.fuzz.live_topic import LiveTopic
     from necp_validate.fuzz.schema import Schema
     from necp_validate.fuzz.search import Limits
     from necp_validate.results import Verdict
@@ -87,13 +85,14 @@ def _through_a_topic(
     schemas: list[Schema], limits: Limits, corpus: Corpus, source: str, target: Path, topic: str | None
 ) -> Verdict:
     from necp_validate.cli.fuzz_tables import failure_text, live_table, show
-    from necp_validate.fuzz.campaign import fuzz_topic
+    from necp_validate.fuzz.campaign import fuzz_topic, live_topic
     from necp_validate.results import worst
+    from necp_validate.stack.external_config import load_external
 
-    reports = []
+    reports, settings = [], load_external(target)
     with ExitStack() as stack:
         # Every topic is seen before anything is sent to the first.
-        topics = [(schema, stack.enter_context(_live(schema, target, topic))) for schema in schemas]
+        topics = [(schema, stack.enter_context(live_topic(schema, settings, topic))) for schema in schemas]
         for schema, live in topics:
             if limits.over:
                 break
@@ -109,15 +108,16 @@ def _through_a_topic(
 
 def _replay(schemas: list[Schema], corpus: Corpus, name: str, target: Path | None, topic: str | None) -> Verdict:
     from necp_validate.cli.fuzz_tables import case_text, show
-    from necp_validate.fuzz.campaign import replay, schema_of
+    from necp_validate.fuzz.campaign import live_topic, replay, schema_of
     from necp_validate.fuzz.check import Failure
     from necp_validate.results import Verdict, worst
+    from necp_validate.stack.external_config import load_external
 
     case = corpus.find(name).case
     schema = schema_of(schemas, case)
     show(case_text(case))
     with ExitStack() as stack:
-        live = stack.enter_context(_live(schema, target, topic)) if target else None
+        live = stack.enter_context(live_topic(schema, load_external(target), topic)) if target else None
         found = replay(schema, case, live)
     if live is None:
         for failure in found:
@@ -130,24 +130,6 @@ def _replay(schemas: list[Schema], corpus: Corpus, name: str, target: Path | Non
         verdict = worst(check.verdict for check in checks)
     typer.echo(f"{verdict}: case {case.id}")
     return verdict
-
-
-def _live(schema: Schema, target: Path, topic: str | None) -> LiveTopic:
-    """Open the topic of a schema, and see that it is there."""
-    from necp_validate.fuzz.live_topic import LiveTopic, config_of
-    from necp_validate.stack.external_config import load_external
-
-    settings = load_external(target)
-    name = topic or settings.fuzz.topic or schema.topic
-    if name is None:
-        raise UsageError(
-            f"it is not known which topic {schema.name} goes to",
-            hint="name it with --topic, or as fuzz.topic in the target's file",
-        )
-    live = LiveTopic(config_of(settings), name, settings.fuzz)
-    named: Iterable[str | None] = (name, settings.fuzz.dead_letter_topic, *settings.fuzz.output_topics)
-    live.ends([one for one in named if one is not None])
-    return live
 
 
 def _tell(sentence: str) -> None:

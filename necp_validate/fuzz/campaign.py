@@ -15,11 +15,12 @@ from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.check import Failure, SchemaReport, check_schema, retried
 from necp_validate.fuzz.corpus import Corpus
 from necp_validate.fuzz.fates import Checked, Outcome, judge, try_cases
-from necp_validate.fuzz.live_topic import LiveTopic
+from necp_validate.fuzz.live_topic import LiveTopic, config_of
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits, search
 from necp_validate.fuzz.strategies import from_schema
 from necp_validate.results import SuiteError, UsageError, Verdict, worst
+from necp_validate.stack.external_config import ExternalSettings
 
 BATCH: Final = 200
 _SHRINK_EXAMPLES: Final = 20
@@ -125,6 +126,23 @@ def replay(schema: Schema, case: Case, live: LiveTopic | None) -> list[Checked] 
     if live is None:
         return retried(schema, [case])
     return judge(try_cases(live, [case]), live, schema.name)
+
+
+def live_topic(schema: Schema, settings: ExternalSettings, topic: str | None) -> LiveTopic:
+    """Open the topic of a schema, and see that it is there, and the others that the target names.
+
+    Raises:
+        UsageError: nobody says which topic it is, or one cannot be seen.
+    """
+    name = topic or settings.fuzz.topic or schema.topic
+    if name is None:
+        raise UsageError(
+            f"it is not known which topic {schema.name} goes to",
+            hint="name it with --topic, or as fuzz.topic in the target's file",
+        )
+    live = LiveTopic(config_of(settings), name, settings.fuzz)
+    live.ends([one for one in (name, settings.fuzz.dead_letter_topic, *settings.fuzz.output_topics) if one is not None])
+    return live
 
 
 def schema_of(schemas: Sequence[Schema], case: Case) -> Schema:

@@ -8,8 +8,8 @@ from typing import Any, Final
 from necp_validate.fuzz.json_nodes import resolve
 
 _IGNORED: Final = {
-    "title", "description", "examples", "default", "deprecated", "$comment", "$schema", "$defs", "properties", "required",
-    "items", "prefixItems", "x-domain",
+    "title", "description", "examples", "default", "deprecated", "$comment", "$schema", "$defs", "x-domain",
+    "properties", "required", "items", "prefixItems",
 }  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def _compare(
             yield f"{field}: {'required field' if name in must_now else 'field'} added"
         else:
             if (name in must) != (name in must_now):
-                yield f"{field}: {'required' if name in must else 'optional'} became {'required' if name in must_now else 'optional'}"
+                yield f"{field}: {'required became optional' if name in must else 'optional became required'}"
             yield from _compare(old_root, new_root, had[name], has[name], field, seen)
     for keyword in ("items", "prefixItems"):
         before, after = old.get(keyword), new.get(keyword)

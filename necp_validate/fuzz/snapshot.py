@@ -1,4 +1,4 @@
-"""The registry as it was published last, and what is promised of it: ``fuzz/registry/schemas.json`` and ``rules.toml``."""
+"""The registry as it was published last (``registry/schemas.json``), and what is promised of it (``rules.toml``)."""
 
 from __future__ import annotations
 
