@@ -24,8 +24,8 @@ from necp_validate.reference.eventcore.handling import Counts, Handle, Output
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _CHAT_PARTITIONS: Final = TOPICS[CHAT_TOPIC].partitions
-MESSAGES_PER_RECORD: Final = 500
-"""So many messages of the longest kind stay below Kafka's limit of 1 MB for a batch."""
+MESSAGES_PER_RECORD: Final = 250
+"""So many messages of the longest kind, every character escaped, stay below Kafka's limit of 1 MB for a batch."""
 
 
 @dataclass(slots=True)
@@ -114,10 +114,11 @@ def _chat_output(partition: int, region: str, channel: str, messages: list[tuple
 
 
 def _create(region: _Region, event: GuildCreateV1) -> str | None:
-    if region.leaders.setdefault(event.guild, event.leader) != event.leader:
+    if region.leaders.get(event.guild, event.leader) != event.leader:
         return "guild-exists"
     if region.guild_of.setdefault(event.leader, event.guild) != event.guild:
         return "in-another-guild"
+    region.leaders[event.guild] = event.leader
     return None
 
 
