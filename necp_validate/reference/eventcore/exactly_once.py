@@ -40,11 +40,11 @@ log: Final = logging.getLogger(__name__)
 
 
 SHARE_BYTES: Final = 400_000
-"""A ledger record holds at most twice what the events of its batch do (both legs of a trade), and must stay below 1 MB."""
+"""A ledger record holds at most twice what the events of its batch do (a trade has two legs), and must fit 1 MB."""
 
 
 def shares(batches: Batches) -> list[Batches]:
-    """Divide batches into shares, to be handled one after the other, in which no partition has more than a record holds."""
+    """Divide batches into shares to be handled one after the other: of no partition more than a ledger record holds."""
     divided: list[Batches] = []
     for partition, records in batches:
         number, size, start = 0, 0, 0

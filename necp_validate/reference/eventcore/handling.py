@@ -17,7 +17,7 @@ Handle = Callable[[Event[EventData]], str | None]
 
 Headers = list[tuple[str, str | bytes | None]]
 WHOLE_BYTES: Final = 1_000_000
-"""An invalid record of up to so many bytes (librdkafka's own limit for producers) is dead-lettered whole, headers included.
+"""An invalid record of up to so many bytes, librdkafka's own limit for producers, is dead-lettered whole.
 
 Brokers take 48,588 more by default, which leaves room for what is said of it.
 """
