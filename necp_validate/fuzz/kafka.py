@@ -1,10 +1,11 @@
-"""Fuzzed events through real brokers: sent with their delivery reports, and what the event core makes of them read back."""
+"""Fuzzed events through real brokers: sent with delivery reports, and what the event core makes of them read back."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -149,6 +150,12 @@ class OutputReader:
             before, self.observed = self.observed, Observed()
         return before
 
+    @contextmanager
+    def locked(self) -> Iterator[Observed]:
+        """What was read so far, while nothing is added to it."""
+        with self._lock:
+            yield self.observed
+
     def wait(self, done: Callable[[Observed], bool], timeout_s: float) -> bool:
         """Wait until a condition on what was read holds; False if it does not in time."""
         deadline = time.monotonic() + timeout_s
@@ -186,10 +193,11 @@ class OutputReader:
 
     def _take(self, message: Message) -> None:
         topic, number, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-        error = message.error()
+        error, headers = message.error(), message.headers() or []
+        pairs = list(headers.items()) if isinstance(headers, dict) else headers
         with self._lock:
             if error is None:
-                self.observed.take(topic, number, offset, message.key(), message.value(), message.headers() or ())
+                self.observed.take(topic, number, offset, message.key(), message.value(), pairs)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ends[topic, number] = offset
             elif error.fatal() or error.code() in (
