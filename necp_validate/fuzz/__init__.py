@@ -1,0 +1,1 @@
+"""Fuzzing: events that nobody thought of, against the reference system and against foreign schemas."""
