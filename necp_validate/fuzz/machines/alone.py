@@ -6,10 +6,11 @@ what they promise of a transaction, or of handling at least once.
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from zlib import crc32
@@ -117,26 +118,23 @@ class Alone:
             return None
         return self._handler.books(_partition(self.domain, shard)).holding(shard, account, asset)
 
+    def members(self, region: str, guild: str) -> set[str] | None:
+        """See :class:`necp_validate.fuzz.machines.driver.Driver`."""
+        if not isinstance(self._handler, SocialHandler):
+            return None
+        return self._handler.members(_partition(self.domain, region), region, guild)
+
     def settle(self, check: Callable[[], None]) -> None:
         """See :class:`necp_validate.fuzz.machines.driver.Driver`; nothing takes time here."""
         check()
 
     def audit_keys(self) -> Path:
         """See :class:`necp_validate.fuzz.machines.driver.Driver`."""
-        path = Path(self._folder.name) / "keyring"
-        if not path.exists():
-            Keyring.create(path)
-        return path
+        return _keyring()
 
     def close(self) -> None:
         """See :class:`necp_validate.fuzz.machines.driver.Driver`."""
         self._end_handler()
-        if "_folder" in self.__dict__:
-            self._folder.cleanup()
-
-    @cached_property
-    def _folder(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="necp-machine-")
 
     def _own_handler(self) -> Handler:
         match self.domain:
@@ -231,3 +229,13 @@ class Alone:
 
 def _partition(domain: Domain, key: str) -> int:
     return crc32(key.encode()) % TOPICS[domain.topic].partitions
+
+
+@cache
+def _keyring() -> Path:
+    """Make the keys of all audit trails of this process: to make them takes longer than to use them."""
+    folder = tempfile.TemporaryDirectory(prefix="necp-machine-")
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / "keyring"
+    Keyring.create(path)
+    return path

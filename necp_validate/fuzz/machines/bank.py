@@ -1,4 +1,4 @@
-"""A simple model of the economy, written from the rules in ``necp_validate.events.economy``: dictionaries, no batches."""
+"""A simple model of the economy, written from the rules in ``necp_validate.events.economy``; it knows no batches."""
 
 from __future__ import annotations
 

@@ -92,6 +92,9 @@ class Driver(Protocol):
     def holding(self, shard: str, account: str, asset: str) -> int | None:
         """Say what the live books hold; None where one cannot look into them."""
 
+    def members(self, region: str, guild: str) -> set[str] | None:
+        """List the players known to be in a guild; None where one cannot ask."""
+
     def settle(self, check: Callable[[], None]) -> None:
         """Run a check of what is written; where writing takes time, again and again until it passes.
 
