@@ -161,7 +161,7 @@ class ForgetsTheLeader(SocialHandler):
 
 
 class RejectedFoundingCounts(SocialHandler):
-    """Notes the leader before it asks whether they may lead: the event core had this defect until a machine found it."""
+    """Notes the leader before it asks whether they may lead, as the event core did until a machine found it."""
 
     def open(self, partition: int) -> Handle:
         handle = super().open(partition)
