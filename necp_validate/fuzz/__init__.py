@@ -1,1 +1,1 @@
-"""Fuzzing: events that nobody thought of, against the reference system and against foreign schemas."""
+"""Fuzzing: events from schemas, mutations of them, and what must become of each."""

@@ -184,3 +184,14 @@ def test_a_partition_that_is_gone_is_forgotten() -> None:
     handler.open(0)(event(join("a", "g")))
     handler.drop(0)
     assert handler.open(0)(event(join("a", "h"))) is None
+
+
+def test_a_guild_that_was_not_founded_is_free_for_others() -> None:
+    """Who is in a guild founds no other one; the attempt leaves nothing behind."""
+    handle = SocialHandler().open(0)
+    outcomes = [
+        handle(event(GuildCreateV1(guild="a", name="aaa", tag="aa", leader="ann"), 0)),
+        handle(event(GuildCreateV1(guild="b", name="bbb", tag="bb", leader="ann"), 1)),
+        handle(event(GuildCreateV1(guild="b", name="bbb", tag="bb", leader="bob"), 2)),
+    ]
+    assert outcomes == [None, "in-another-guild", None]

@@ -27,6 +27,7 @@ from necp_validate.reference.eventcore.economy import EconomyHandler
 from necp_validate.reference.eventcore.handling import (
     BatchResult,
     Handler,
+    Headers,
     Output,
     dead_letter_outputs,
     handle_batch,
@@ -57,6 +58,9 @@ class _Record:
 
     def value(self) -> bytes:
         return self.sent.value
+
+    def headers(self) -> Headers | None:
+        return None
 
 
 @dataclass(slots=True)
@@ -191,7 +195,7 @@ class Alone:
         for output in transaction.outputs:
             records = self._written.setdefault(output.topic, {}).setdefault(output.partition, [])
             records.append(
-                Written(partition=output.partition, offset=len(records), key=output.key or b"", value=output.value)
+                Written(partition=output.partition, offset=len(records), key=output.key or b"", value=output.value or b"")
             )
         for place, outcome in transaction.outcomes:
             self._outcomes.setdefault(place, []).append(outcome)

@@ -25,8 +25,8 @@ from necp_validate.reference.eventcore.handling import Counts, Handle, Output
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _CHAT_PARTITIONS: Final = TOPICS[CHAT_TOPIC].partitions
-MESSAGES_PER_RECORD: Final = 500
-"""So many messages of the longest kind stay below Kafka's limit of 1 MB for a batch."""
+MESSAGES_PER_RECORD: Final = 250
+"""So many messages of the longest kind, every character escaped, stay below Kafka's limit of 1 MB for a batch."""
 
 
 @dataclass(slots=True)
