@@ -52,7 +52,7 @@ def test_money_in_floating_point() -> None:
     """The first amount that is no such number: 2**53 + 1."""
     found = _find("economy", None, broken.rule_replaced(RewardV1, broken.reward_in_floats))
     (step,) = _steps(found)
-    assert "amount=9_007_199_254_740_993" in step
+    assert "amount=9007199254740993" in step.replace("_", "")
     assert "amount=9007199254740992" in found.error
 
 

@@ -195,7 +195,9 @@ class Alone:
         for output in transaction.outputs:
             records = self._written.setdefault(output.topic, {}).setdefault(output.partition, [])
             records.append(
-                Written(partition=output.partition, offset=len(records), key=output.key or b"", value=output.value or b"")
+                Written(
+                    partition=output.partition, offset=len(records), key=output.key or b"", value=output.value or b""
+                )
             )
         for place, outcome in transaction.outcomes:
             self._outcomes.setdefault(place, []).append(outcome)

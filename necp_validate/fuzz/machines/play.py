@@ -101,6 +101,7 @@ def play_for(
     *,
     max_time_s: float,
     seed: int,
+    examples: int = EXAMPLES,
 ) -> Iterator[Round]:
     """Play one round of each machine after the other, with the next seed each time around, until time is up.
 
@@ -111,6 +112,7 @@ def play_for(
         make_driver: makes a driver of a machine's domain.
         max_time_s: no round begins later than this.
         seed: of the first time around.
+        examples: so many stories in a round.
     """
     left = list(machines)
     first, deadline = seed, time.monotonic() + max_time_s
@@ -119,12 +121,18 @@ def play_for(
             if seed > first and time.monotonic() >= deadline:
                 return
             started = time.monotonic()
-            found = play(machine, lambda machine=machine: make_driver(machine), seed=seed)  # type: ignore[misc]
+            found = _play_one(machine, make_driver, seed, examples)
             if found is not None:
                 left.remove(machine)
             elapsed_s = time.monotonic() - started
             yield Round(machine=machine.domain.value, seed=seed, found=found, elapsed_s=elapsed_s)
         seed += 1
+
+
+def _play_one(
+    machine: type[DomainMachine], make_driver: Callable[[type[DomainMachine]], Driver], seed: int, examples: int
+) -> Found | None:
+    return play(machine, lambda: make_driver(machine), seed=seed, examples=examples)
 
 
 def _steps(error: BaseException) -> list[str]:
