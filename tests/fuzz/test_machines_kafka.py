@@ -1,4 +1,4 @@
-"""The machines on the real event core over real brokers: a few stories each, and a core that is killed in the middle."""
+"""The machines on the real event core over real brokers: a few stories each, and a core that is killed."""
 
 from __future__ import annotations
 

@@ -102,7 +102,6 @@ class Alone:
     def deliver(self, batch: Sequence[Sent], crash: Crash | None = None) -> list[tuple[Outcome, ...]]:
         """See :class:`necp_validate.fuzz.machines.driver.Driver`."""
         places = [self._append(sent) for sent in batch]
-        self._now_s += 10.0  # market data are due with every transaction
         if crash is not None:
             self._crash(crash, self._handle(closed=crash is not Crash.BEFORE_OUTPUT))
         self._commit(self._handle(closed=True))
@@ -165,6 +164,7 @@ class Alone:
     def _handle(self, *, closed: bool) -> _Transaction:
         """Let the handler take everything that waits; unless ``closed``, nothing is collected of it."""
         transaction = _Transaction()
+        self._now_s += 10.0  # market data are due with every transaction
         for partition, records in self._input.items():
             waiting = records[self._positions.get(partition, 0) :]
             if not waiting:
