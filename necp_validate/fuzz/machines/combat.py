@@ -142,7 +142,7 @@ class CombatMachine(DomainMachine):
         weapon=weapons,
         zone=zones,
         over_damage=over,
-        over_range=over | st.just(-(10**6)),
+        over_range=over | st.integers(-150_000, 0),
         armour=st.integers(0, 1_000),
         critical=st.booleans(),
     )

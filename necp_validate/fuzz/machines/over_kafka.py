@@ -112,7 +112,9 @@ class OverKafka:
         self._core = core
         self._crashes_left = most_crashes
         self._reader = _Reader(core.stack, (RECEIPTS_TOPIC, *_OUTPUTS[domain]))
-        self._producer = Producer({**core.stack.client_config(domain.service), "enable.idempotence": True})
+        self._producer: Producer | None = Producer(
+            {**core.stack.client_config(domain.service), "enable.idempotence": True}
+        )
         self._answers: dict[Place, tuple[Outcome, ...]] = {}
 
     @property
@@ -185,9 +187,11 @@ class OverKafka:
     def close(self) -> None:
         """See :class:`necp_validate.fuzz.machines.driver.Driver`."""
         self._reader.close()
+        self._producer = None  # a producer ends when nobody has it any more
 
     def _produce(self, batch: Sequence[Sent]) -> list[Place]:
-        places: dict[int, Place] = {}
+        producer, places = self._producer, dict[int, Place]()
+        assert producer is not None, "the driver is closed"
 
         def noting(index: int) -> Callable[[KafkaError | None, Message], None]:
             def delivered(error: KafkaError | None, message: Message) -> None:
@@ -197,11 +201,13 @@ class OverKafka:
             return delivered
 
         for index, sent in enumerate(batch):
-            self._producer.produce(self.domain.topic, sent.value, sent.key, on_delivery=noting(index))
-        self._producer.flush(OUTCOME_TIMEOUT_S)
+            producer.produce(self.domain.topic, sent.value, sent.key, on_delivery=noting(index))
+        producer.flush(OUTCOME_TIMEOUT_S)
         if len(places) < len(batch):
             raise SuiteError(f"the brokers took {len(places)} of {len(batch)} events", hint="do all brokers run?")
-        return [places[index] for index in range(len(batch))]
+        ordered = [places[index] for index in range(len(batch))]
+        _assert_in_order(batch, ordered)
+        return ordered
 
     def _produce_and_kill(self, batch: Sequence[Sent], crash: Crash) -> list[Place]:
         watch = None
@@ -299,6 +305,16 @@ class _Reader:
     def close(self) -> None:
         """Let go of the connection."""
         self._consumer.close()
+
+
+def _assert_in_order(batch: Sequence[Sent], places: Sequence[Place]) -> None:
+    """The events of one key (a match, a shard, a region, a server) lie in one partition in the order of sending."""
+    last: dict[str, Place] = {}
+    for sent, (partition, offset) in zip(batch, places, strict=True):
+        before = last.get(sent.key, (partition, -1))
+        assert (partition, offset) > before, f"{sent!r} lies at {partition}/{offset}, the one before it at {before}"
+        assert partition == before[0], f"{sent!r} lies in partition {partition}, the one before it in {before[0]}"
+        last[sent.key] = (partition, offset)
 
 
 def _written(message: Message) -> Written:
