@@ -203,19 +203,24 @@ class Oracle:
 
     def _guild_leave(self, event: Data, leaving: Data) -> str:
         region, guild, player = self._regions[event["key"]], leaving["guild"], leaving["player"]
-        if leaving["rank"] == "leader":
-            if leaving["successor"] in (None, player):
+        if leaving["rank"] == "leader" or region.founders.get(guild) == player:
+            successor = leaving["successor"]
+            if successor in (None, player):
                 return "no-successor"
+            if region.member_of.get(successor, guild) != guild:
+                return "in-another-guild"
+            region.member_of[successor] = guild
             if region.founders.get(guild) == player:
-                region.founders[guild] = leaving["successor"]
+                region.founders[guild] = successor
         self._goes(region, guild, player)
         return ""
 
     def _guild_kick(self, event: Data, kick: Data) -> str:
-        rank, by = RANKS[kick["rank"]], RANKS[kick["by_rank"]]
-        if by < RANKS["officer"] or rank >= by:
+        region, guild, player = self._regions[event["key"]], kick["guild"], kick["player"]
+        rank = RANKS["leader" if region.founders.get(guild) == player else kick["rank"]]
+        if RANKS[kick["by_rank"]] < RANKS["officer"] or rank >= RANKS[kick["by_rank"]]:
             return "kick-rank"
-        self._goes(self._regions[event["key"]], kick["guild"], kick["player"])
+        self._goes(region, guild, player)
         return ""
 
     @staticmethod
