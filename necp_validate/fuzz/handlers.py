@@ -121,6 +121,12 @@ class HandlersAlone:
         self.observed.audit.update(entry.id for entry, _, _ in found.entries)
         return judge(self.sent, self.observed)
 
+    def unbalanced(self) -> dict[str, int]:
+        """By asset, the sum over all accounts of the economy where it is not zero: money or goods from nowhere."""
+        handler = self._handlers[Domain.ECONOMY]
+        assert isinstance(handler, EconomyHandler)
+        return {asset: left for asset, left in handler.books(PARTITION).circulation().items() if left}
+
     def _batch(self, domain: Domain, cases: Sequence[Case]) -> None:
         first = self._offsets[domain]
         self._offsets[domain] = first + len(cases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -49,6 +50,10 @@ _CONSUMER: Final[Mapping[str, Any]] = {
     "queued.max.messages.kbytes": 16_384,
     "fetch.message.max.bytes": 1_048_576,
 }
+_LOG: Final = logging.getLogger("necp_validate.fuzz.kafka")
+"""What the clients say of their connections; a broker that goes away at the end is no news for a person."""
+_LOG.addHandler(logging.NullHandler())
+_LOG.propagate = False
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
 _FLUSH_S: Final = 60.0
 
@@ -100,10 +105,14 @@ class CaseSender:
                 elif time.monotonic() > deadline:
                     raise StackError(f"{left} events of {domain.topic} were not acknowledged in {_FLUSH_S:g} s")
 
+    def close(self) -> None:
+        """Let go of the connections; may be called more than once."""
+        self._producers.clear()
+
     def _producer(self, domain: Domain) -> Producer:
         if domain not in self._producers:
             config: dict[str, Any] = dict(self._stack.client_config(domain.service))
-            self._producers[domain] = Producer({**config, **_PRODUCER})
+            self._producers[domain] = Producer({**config, **_PRODUCER, "logger": _LOG})
         return self._producers[domain]
 
     def _reported(self, case: Case, topic: str, error: KafkaError | None, message: Message) -> None:
@@ -135,7 +144,7 @@ class OutputReader:
         self._config: dict[str, str] = dict(stack.client_config(VERIFIER_PRINCIPAL))
         begin = end_offsets(self._config, self._topics)
         self._ends: dict[tuple[str, int], int] = {}
-        self._consumer = Consumer({**self._config, **_CONSUMER})
+        self._consumer = Consumer({**self._config, **_CONSUMER, "logger": _LOG})
         self._consumer.assign(
             [TopicPartition(topic, number, at) for topic, ends in begin.items() for number, at in enumerate(ends)]
         )
