@@ -16,7 +16,7 @@ def test_sound_handlers_are_told_and_pass() -> None:
     assert play_machines("combat", max_time_s=0.0, seed=4, tell=told.append, examples=20) == 0
     (line,) = told
     assert line.startswith("combat   seed 4 ")
-    assert " 20 stories in " in line
+    assert " 20 stories of each length in " in line
     assert line.endswith(": as the model says")
 
 
