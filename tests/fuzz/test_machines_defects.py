@@ -13,7 +13,7 @@ from necp_validate.fuzz.machines import MACHINES, Alone
 from necp_validate.fuzz.machines.play import Found, play
 from necp_validate.reference.eventcore.handling import Handler
 
-FEW = 4
+FEW = 6
 """Hypothesis mostly ends with one to three steps; not always with the fewest that there are."""
 
 
