@@ -17,8 +17,9 @@ from confluent_kafka import Message
 
 from necp_validate.events.base import Event, EventData
 from necp_validate.events.envelope import Decoder
+from necp_validate.events.ledger import LedgerRecord, decode_ledger_record
 from necp_validate.events.registry import event_types
-from necp_validate.events.topics import Domain
+from necp_validate.events.topics import LEDGER_TOPIC, Domain
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.judging import Judged, Sent, judge
 from necp_validate.fuzz.observed import Observed
@@ -33,6 +34,7 @@ from necp_validate.reference.eventcore.handling import (
     dead_letter_outputs,
     handle_batch,
 )
+from necp_validate.reference.eventcore.ledger import Books
 from necp_validate.reference.eventcore.receipting import ReceiptBook
 from necp_validate.reference.eventcore.social import SocialHandler
 from necp_validate.reference.eventcore.system import SystemHandler
@@ -75,10 +77,14 @@ class HandlersAlone:
 
     Args:
         parts: what the event core is made of.
+        abort_every: every so manieth batch of the economy is handled, aborted, and handled again by an instance that
+            has rebuilt the books from the ledger; never by default.
     """
 
-    def __init__(self, parts: Parts | None = None) -> None:
+    def __init__(self, parts: Parts | None = None, *, abort_every: int = 0) -> None:
         self._parts = parts or Parts()
+        self._abort_every = abort_every
+        self._ledger: list[LedgerRecord] = []
         self._folder = TemporaryDirectory(prefix="necp-fuzz-")
         keyring = Path(self._folder.name) / "keyring"
         Keyring.create(keyring).close()
@@ -115,6 +121,12 @@ class HandlersAlone:
         self.observed.audit.update(entry.id for entry, _, _ in found.entries)
         return judge(self.sent, self.observed)
 
+    def unbalanced(self) -> dict[str, int]:
+        """By asset, the sum over all accounts of the economy where it is not zero: money or goods from nowhere."""
+        handler = self._handlers[Domain.ECONOMY]
+        assert isinstance(handler, EconomyHandler)
+        return {asset: left for asset, left in handler.books(PARTITION).circulation().items() if left}
+
     def _batch(self, domain: Domain, cases: Sequence[Case]) -> None:
         first = self._offsets[domain]
         self._offsets[domain] = first + len(cases)
@@ -123,12 +135,24 @@ class HandlersAlone:
             Sent(case=case, topic=domain.topic, partition=PARTITION, offset=first + at) for at, case in enumerate(cases)
         ]
         handler, outputs = self._handlers[domain], []
+        if isinstance(handler, EconomyHandler) and self._abort_every and first // BATCH % self._abort_every == 0:
+            self._abort(handler, records)
         for ((_, share),) in shares([(PARTITION, records)]):
             result = handle_batch(PARTITION, share, self._parts.decoders[domain], handler.open(PARTITION))
             outputs += self._finish(domain, handler, result)
         made, totals = handler.collect()
         for number, output in enumerate([*made, *outputs, *self._receipts[domain].write(totals)]):
             self._observe(output, first + number)
+
+    def _abort(self, handler: EconomyHandler, records: list[Message]) -> None:
+        """Handle a batch whose transaction is not committed, and take the partition over as a successor does."""
+        handler.close(handle_batch(PARTITION, records, self._parts.decoders[Domain.ECONOMY], handler.open(PARTITION)))
+        handler.discard()
+        handler.drop(PARTITION)
+        books = Books()
+        for record in self._ledger:
+            books.apply(record)
+        handler.adopt(PARTITION, books)
 
     def _finish(self, domain: Domain, handler: Handler, result: BatchResult) -> list[Output]:
         if isinstance(handler, EconomyHandler):
@@ -141,6 +165,8 @@ class HandlersAlone:
     def _observe(self, output: Output, offset: int) -> None:
         headers: list[tuple[str, str | bytes | None]] = list(output.headers)
         self.observed.take(output.topic, output.partition, offset, output.key, output.value, headers)
+        if output.topic == LEDGER_TOPIC:
+            self._ledger.append(decode_ledger_record(output.value or b""))
         if output.acknowledged is not None:
             output.acknowledged()
 

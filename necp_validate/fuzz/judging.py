@@ -24,6 +24,9 @@ from necp_validate.history.fuzz import (
     FuzzGroup,
 )
 
+PRODUCER_BYTES = 950_000
+"""A record of up to so many bytes is not too large for a producer, whatever it adds of its own."""
+
 FLAWS_KEPT = 20
 """Of each kind so many are kept with their events."""
 
@@ -128,7 +131,12 @@ def judge(sent: Iterable[Sent], observed: Observed, refused: Sequence[Case] = ()
         if problem := letter_problem(one.case, letters, due=expected is Expected.DEAD_LETTERED):
             _add(judged, Flaw(kind=DEAD_LETTER, detail=problem, sent=one, expected=expected, found=found))
     for case in refused:
-        counts[case.type_name, case.operator, Expected.REFUSED, Expected.REFUSED] += 1
+        small = _bytes_of(case) <= PRODUCER_BYTES
+        expected = oracle.tell(case)[0] if small else Expected.REFUSED
+        counts[case.type_name, case.operator, expected, Expected.REFUSED] += 1
+        if small:
+            detail = f"refused as too large, with {_bytes_of(case):,} bytes"
+            _add(judged, Flaw(kind=OUTCOME, detail=detail, sent=None, expected=expected, found=Expected.REFUSED))
     _strays(judged, observed, known)
     judged.effects = _effects(judged, oracle, observed, ids)
     judged.groups = tuple(
@@ -172,6 +180,10 @@ def _said(letters: Sequence[DeadLetterSeen]) -> str:
     return "; ".join(f"{letter.said.get('reason')}: {letter.said.get('detail')}" for letter in letters)
 
 
+def _bytes_of(case: Case) -> int:
+    return len(case.key or b"") + len(case.value or b"") + sum(len(name) + len(one) for name, one in case.headers)
+
+
 def _id_of(value: bytes) -> str:
     return value[-40:-19].decode(errors="replace")
 
@@ -210,7 +222,8 @@ def _effects(judged: Judged, oracle: Oracle, observed: Observed, ids: Mapping[st
 
     compare("postings", Domain.ECONOMY, due.legs, observed.legs)
     compare("messages", Domain.SOCIAL, _places_in_chat(due.chat), _places_in_chat(observed.chat))
-    compare("audit entries", Domain.SYSTEM, due.audit, observed.audit)
+    if observed.audit_read:
+        compare("audit entries", Domain.SYSTEM, due.audit, observed.audit)
     wrong = abs(due.damage - observed.damage)
     if wrong:
         _add(judged, Flaw(kind=EFFECT, detail=f"{observed.damage:,} damage dealt, {due.damage:,} due", sent=None))

@@ -1,10 +1,12 @@
-"""Fuzzed events through real brokers: sent with their delivery reports, and what the event core makes of them read back."""
+"""Fuzzed events through real brokers: sent with delivery reports, and what the event core makes of them read back."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -48,6 +50,10 @@ _CONSUMER: Final[Mapping[str, Any]] = {
     "queued.max.messages.kbytes": 16_384,
     "fetch.message.max.bytes": 1_048_576,
 }
+_LOG: Final = logging.getLogger("necp_validate.fuzz.kafka")
+"""What the clients say of their connections; a broker that goes away at the end is no news for a person."""
+_LOG.addHandler(logging.NullHandler())
+_LOG.propagate = False
 _TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
 _FLUSH_S: Final = 60.0
 
@@ -99,10 +105,14 @@ class CaseSender:
                 elif time.monotonic() > deadline:
                     raise StackError(f"{left} events of {domain.topic} were not acknowledged in {_FLUSH_S:g} s")
 
+    def close(self) -> None:
+        """Let go of the connections; may be called more than once."""
+        self._producers.clear()
+
     def _producer(self, domain: Domain) -> Producer:
         if domain not in self._producers:
             config: dict[str, Any] = dict(self._stack.client_config(domain.service))
-            self._producers[domain] = Producer({**config, **_PRODUCER})
+            self._producers[domain] = Producer({**config, **_PRODUCER, "logger": _LOG})
         return self._producers[domain]
 
     def _reported(self, case: Case, topic: str, error: KafkaError | None, message: Message) -> None:
@@ -134,7 +144,7 @@ class OutputReader:
         self._config: dict[str, str] = dict(stack.client_config(VERIFIER_PRINCIPAL))
         begin = end_offsets(self._config, self._topics)
         self._ends: dict[tuple[str, int], int] = {}
-        self._consumer = Consumer({**self._config, **_CONSUMER})
+        self._consumer = Consumer({**self._config, **_CONSUMER, "logger": _LOG})
         self._consumer.assign(
             [TopicPartition(topic, number, at) for topic, ends in begin.items() for number, at in enumerate(ends)]
         )
@@ -148,6 +158,12 @@ class OutputReader:
         with self._lock:
             before, self.observed = self.observed, Observed()
         return before
+
+    @contextmanager
+    def locked(self) -> Iterator[Observed]:
+        """What was read so far, while nothing is added to it."""
+        with self._lock:
+            yield self.observed
 
     def wait(self, done: Callable[[Observed], bool], timeout_s: float) -> bool:
         """Wait until a condition on what was read holds; False if it does not in time."""
@@ -186,10 +202,11 @@ class OutputReader:
 
     def _take(self, message: Message) -> None:
         topic, number, offset = message.topic() or "", message.partition() or 0, message.offset() or 0
-        error = message.error()
+        error, headers = message.error(), message.headers() or []
+        pairs = list(headers.items()) if isinstance(headers, dict) else headers
         with self._lock:
             if error is None:
-                self.observed.take(topic, number, offset, message.key(), message.value(), message.headers() or ())
+                self.observed.take(topic, number, offset, message.key(), message.value(), pairs)
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ends[topic, number] = offset
             elif error.fatal() or error.code() in (

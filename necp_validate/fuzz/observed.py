@@ -55,7 +55,12 @@ class DeadLetterSeen:
 
 @dataclass(slots=True)
 class Observed:
-    """Everything the outputs said since it was made."""
+    """Everything the outputs said since it was made.
+
+    Args:
+        audit: ids of the entries of the audit trail, once it was opened.
+        audit_read: whether it can be opened at all.
+    """
 
     outcomes: dict[Place, list[Expected]] = field(default_factory=lambda: defaultdict(list))
     dead_letters: dict[Place, list[DeadLetterSeen]] = field(default_factory=lambda: defaultdict(list))
@@ -63,6 +68,7 @@ class Observed:
     legs: dict[str, list[Leg]] = field(default_factory=lambda: defaultdict(list))
     chat: dict[tuple[str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     audit: Counter[str] = field(default_factory=Counter)
+    audit_read: bool = True
     sealed: list[StoredRecord] = field(default_factory=list)
     ledger: LedgerAccounting = field(default_factory=LedgerAccounting)
     damage: int = 0

@@ -1,7 +1,7 @@
 """What must become of every event, by the documented rules alone: an independent restatement of the event core's.
 
 Written from the descriptions in ``events``, with a JSON parser and arithmetic of its own: no decoder, no handler and no
-books of the event core are used, so a defect there is not repeated here. Events are told in the order of their partition.
+books of the event core are used, so a defect there is not repeated here. Events are told in their partition's order.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ STAGES: Mapping[str, str] = {
     "security_end": "trying it again",
     "drain": "waiting for the backlog",
     "readback": "reading everything back",
+    "judging": "judging event by event",
+    "stopping": "stopping the event core",
     "teardown": "taking the stack down",
     "verify": "checking the history",
     "report": "writing the report",

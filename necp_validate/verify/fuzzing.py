@@ -191,7 +191,7 @@ def social(evidence: Evidence) -> Ruling:
 
 @judges("EVT-SYSTEM", "health and sessions judged right, every audit entry once, topic settings as claimed")
 def system(evidence: Evidence) -> Ruling:
-    """Reports of health and sessions and the audit trail, as fuzzed events prove them; settings as a broker tells them."""
+    """Health, sessions and the audit trail, as fuzzed events prove them; topic settings, as a broker tells them."""
     ruling = _of_campaign(evidence.history, "system")
     settings = need_fuzz(evidence.history).settings
     if ruling.verdict is Verdict.PASS and not settings:

@@ -42,8 +42,8 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """Value."""
 
-    def headers(self) -> Headers | None:
-        """Headers, in their order."""
+    def headers(self) -> Any:
+        """Headers as pairs in their order, if there are any (the library's stubs allow more than it ever gives)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
