@@ -32,34 +32,35 @@ def asyncapi_schemas(document: Mapping[str, Any], *, schema_id: int | None = Non
     if not version.startswith(("2.", "3.")):
         raise UsageError(f"AsyncAPI {version} is not known; known: 2.x and 3.x")
     found: dict[str, Schema] = {}
-    for topic, name, message in _messages(document, modern=version.startswith("3.")):
+    for channel, topic, name, message in _messages(document, modern=version.startswith("3.")):
         whole = _with_traits(document, message)
         if "payload" not in whole:
             continue
         label = str(whole.get("name") or name)
-        label = label if label not in found else f"{label}@{topic}"
+        label = label if label not in found else f"{label}@{channel}"
         found[label] = _schema(document, label, topic, whole, schema_id)
     if not found:
         raise UsageError("the document describes no message with a payload")
     return list(found.values())
 
 
-def _messages(document: Mapping[str, Any], *, modern: bool) -> Iterator[tuple[str | None, str, Mapping[str, Any]]]:
-    """Every message with its topic (None if that is not known) and name; those of no channel last."""
+def _messages(document: Mapping[str, Any], *, modern: bool) -> Iterator[tuple[str, str | None, str, Any]]:
+    """Every message with its channel, topic (None if that is not known) and name; all there are, without channels."""
     for channel_name, reference in document.get("channels", {}).items():
         channel = _followed(document, reference)
         topic = _topic(channel_name, channel)
         if modern:
             for name, message in channel.get("messages", {}).items():
-                yield topic, name, _followed(document, message)
+                yield channel_name, topic, name, _followed(document, message)
             continue
         for operation in (channel[one] for one in _OPERATIONS if one in channel):
             message = _followed(document, operation.get("message", {}))
             for one in message.get("oneOf", [message]):
-                yield topic, _last_name(one, operation.get("operationId", channel_name)), _followed(document, one)
+                name = _last_name(one, operation.get("operationId", channel_name))
+                yield channel_name, topic, name, _followed(document, one)
     if not document.get("channels"):
         for name, message in document.get("components", {}).get("messages", {}).items():
-            yield None, name, _followed(document, message)
+            yield "components", None, name, _followed(document, message)
 
 
 def _last_name(message: Mapping[str, Any], default: str) -> str:

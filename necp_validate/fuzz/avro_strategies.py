@@ -34,6 +34,7 @@ _PLAIN: Final[Mapping[str, st.SearchStrategy[Any]]] = {
     "bytes": st.binary(max_size=64),
     "string": st.text(max_size=64),
 }
+_NAMED: Final = ("record", "error", "enum", "fixed")
 _MAX_ITEMS: Final = 5
 
 
@@ -51,8 +52,8 @@ def from_avro(schema: Any, names: Mapping[str, Any]) -> st.SearchStrategy[Any]:
             return named(node)
         kind = type_of(node)
         if kind == "union":
-            return st.one_of([_tagged(branch, names, build(branch)) for branch in node])
-        if kind in ("record", "error", "enum", "fixed"):
+            return st.one_of([_tagged(branch, build(branch)) for branch in node])
+        if kind in _NAMED:
             return named(node["name"])
         if kind == "array":
             return st.lists(build(node["items"]), max_size=_MAX_ITEMS)
@@ -78,10 +79,10 @@ def _named(node: Mapping[str, Any], build: Callable[[Any], st.SearchStrategy[Any
     return st.fixed_dictionaries({field["name"]: build(field["type"]) for field in node["fields"]})
 
 
-def _tagged(branch: Any, names: Mapping[str, Any], values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+def _tagged(branch: Any, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Say which branch of a union is meant, in fastavro's tuple notation."""
-    node = names.get(branch, branch) if isinstance(branch, str) else branch
-    tag = node["name"] if isinstance(node, Mapping) and node["type"] in ("record", "error") else branch
+    kind = type_of(branch)
+    tag = branch["name"] if kind in _NAMED else kind
     return values.map(lambda value: (tag, value))
 
 

@@ -59,6 +59,11 @@ class Schema(ABC):
     def records(self) -> st.SearchStrategy[Record]:
         """Whole records that should be valid; the oracle is not asked."""
 
+    def round_trip(self, document: Any) -> str:
+        """Say in what a payload differs that was encoded and decoded; "" if it is the same."""
+        back = self.decode(self.encode(document))
+        return "" if back == document else f"came back as {back!r:.300}, was {document!r:.300}"
+
     @abstractmethod
     def at_bounds(self, case: Case, rng: random.Random) -> list[Case]:
         """Variants of a valid case in which one bound of the schema is exactly met and all else still holds."""
