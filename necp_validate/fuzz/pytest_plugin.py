@@ -108,7 +108,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     last = getattr(getattr(item, "obj", None), "fuzz_last", None)
     if last is not None and call.when == "call" and getattr(report, "failed", False) and "case" in last:
         _keep(item, report, last)
-    return report  # noqa: B901 (a wrapper gives on what it got)
+    return report
 
 
 def _keep(item: pytest.Item, report: Any, last: dict[str, Any]) -> None:

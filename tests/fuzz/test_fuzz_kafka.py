@@ -1,4 +1,4 @@
-"""Somebody else's schema through a real topic: sent, read back, and followed through a consumer that is sound or not."""
+"""Somebody else's schema through a real topic: sent, read back, and followed through a consumer, sound or not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from necp_validate.stack.provision import admin_client
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 FOREIGN = Path(__file__).parent / "foreign"
-TOPICS = ("avro", "orders", "orders.dlt", "orders.out")
+GROUPS = ("sound", "lenient", "stuck")
+TOPICS = ("avro", *(f"{group}{end}" for group in GROUPS for end in ("", ".dlt", ".out")))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def _fuzz(folder: Path, *arguments: str | Path) -> tuple[int, str]:
 
 @contextmanager
 def consumer(target: Path, group: str, *, lets_through: bytes = b"", stands_at: str = "") -> Iterator[None]:
-    """A team's own consumer of ``orders``: invalid ones into the dead-letter topic, the others into the output.
+    """A team's own consumer of the topic named as its group: invalid ones become dead letters, the others output.
 
     Args:
         target: where.
@@ -69,9 +70,9 @@ def consumer(target: Path, group: str, *, lets_through: bytes = b"", stands_at: 
 
     (schema,) = [one for one in load_schemas(str(FOREIGN / "streetlights-kafka.yml")) if one.name == "dimLight"]
     config = config_of(load_external(target))
-    reader = Consumer({**config, "group.id": group, "auto.offset.reset": "latest", "enable.auto.commit": False})
+    reader = Consumer({**config, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False})
     joined, stop = threading.Event(), threading.Event()
-    reader.subscribe(["orders"], on_assign=lambda *_: joined.set())
+    reader.subscribe([group], on_assign=lambda *_: joined.set())
 
     def run() -> None:
         writer = Producer(config)
@@ -86,7 +87,7 @@ def consumer(target: Path, group: str, *, lets_through: bytes = b"", stands_at: 
                 break
             invalid = problem and not (lets_through and lets_through in problem.encode())
             all_headers = [*(message.headers() or ()), *([("reason", problem.encode())] if invalid else [])]
-            place = "orders.dlt" if invalid else "orders.out"
+            place = f"{group}.dlt" if invalid else f"{group}.out"
             writer.produce(place, message.value(), message.key(), headers=all_headers)
             writer.flush(10)
             reader.commit(message, asynchronous=False)
@@ -107,9 +108,9 @@ def _described(target: Path, group: str, *, timeout_s: int = 60) -> Path:
     file.write_text(
         target.read_text()
         + f"""[fuzz]
-topic = "orders"
-dead_letter_topic = "orders.dlt"
-output_topics = ["orders.out"]
+topic = "{group}"
+dead_letter_topic = "{group}.dlt"
+output_topics = ["{group}.out"]
 group = "{group}"
 timeout_s = {timeout_s}
 """
@@ -138,7 +139,7 @@ def test_a_consumer_that_lets_one_kind_through_is_caught_with_an_example(target:
     assert code == 1, out
     assert "✗ one-place" in out
     assert "is greater than the maximum of 100), and not dead-lettered" in out
-    assert "went to   orders[" in out
+    assert "went to   lenient[" in out
     assert "--replay" in out
     assert list((tmp_path / "corpus" / "cases").glob("*.json"))
 
