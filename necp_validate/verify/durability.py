@@ -72,6 +72,8 @@ def poison_is_dead_lettered(evidence: Evidence) -> Ruling:
     verdict = Verdict.FAIL if wrong or not lowest <= records <= highest else Verdict.PASS
     measured = f"{ended:,} of {planted:,} dead-lettered, {records:,} records in the dead-letter topics"
     note = f"wrong in {', '.join(wrong)}" if wrong else "from receipts and dead-letter topics, read back"
+    if fuzz := sum(history.planted("fuzz", domain) for domain in history.domains):
+        note += f"; {fuzz:,} of them by mutation operators on what Hypothesis drew"
     return Ruling(verdict=verdict, measured=measured, evidence=note)
 
 
