@@ -44,12 +44,20 @@ def fuzz(
     schema_id: Annotated[
         int | None, typer.Option(min=0, help="Avro: put Confluent's header with this number before every value")
     ] = None,
+    machines: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help='play the state machine of a domain, or "all" of them'),
+    ] = None,
 ) -> None:
     """Fuzz what a schema describes: by itself, or, with a target, through a topic and its consumer."""
     from necp_validate.fuzz.corpus import Corpus
     from necp_validate.fuzz.load import load_schemas
     from necp_validate.fuzz.search import Limits
 
+    if machines is not None:
+        from necp_validate.cli.machines import play_machines
+
+        raise typer.Exit(play_machines(machines, max_time_s=max_time or 0.0, seed=seed, tell=typer.echo))
     if schema is None:
         raise UsageError("--schema is missing", hint="name a JSON Schema, an .avsc or an AsyncAPI document")
     chosen = secrets.randbits(32) if seed is None else seed

@@ -48,7 +48,7 @@ def play_machines(
 def _lines(one: Round, examples: int) -> list[str]:
     head = f"{one.machine:<8} seed {one.seed:<8}"
     if one.found is None:
-        return [f"{head} {examples} stories in {one.elapsed_s:.1f} s: as the model says"]
+        return [f"{head} {examples} stories of each length in {one.elapsed_s:.1f} s: as the model says"]
     return [
         f"{head} goes wrong after {one.elapsed_s:.1f} s; the shortest story:",
         "",

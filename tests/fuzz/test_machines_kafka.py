@@ -47,7 +47,7 @@ def test_stories_of_all_domains(core: KafkaCore) -> None:
             machine,
             lambda domain=domain: OverKafka(core, domain, most_crashes=0),  # type: ignore[misc]
             seed=11,
-            examples=3,
+            examples=2,
             steps=30,
             shrink=False,
         )

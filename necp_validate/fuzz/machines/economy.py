@@ -84,10 +84,11 @@ class EconomyMachine(DomainMachine):
         return self.send(self.make(shard, TransferV1(debit=debit, credit=credit, amount=amount)))
 
     @rule(target=events, shard=shards, debit=accounts, credit=accounts, more=st.sampled_from((0, 1, -1)))
-    def transfer_all(self, shard: str, debit: str, credit: str, more: int) -> Sent | None:
+    def transfer_all(self, shard: str, debit: str, credit: str, more: int) -> Sent:
         """Somebody pays all that they have, or one unit more or less."""
         held = self.bank.holds(self.name(shard), debit, MONEY) + more
-        return self.transfer_v1(shard, debit, credit, min(max(held, 1), _MOST_MONEY))
+        amount = min(max(held, 1), _MOST_MONEY)
+        return self.send(self.make(shard, TransferV1(debit=debit, credit=credit, amount=amount)))
 
     @rule(
         target=trades,

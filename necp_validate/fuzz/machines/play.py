@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from hypothesis import HealthCheck, Phase, settings
@@ -16,8 +17,9 @@ from necp_validate.fuzz.machines.machine import DomainMachine
 from necp_validate.results import SuiteError
 
 EXAMPLES: Final = 50
-"""Stories of one round; a seed means the same stories only together with this number and the next."""
+"""Stories of one length in a round; a seed means the same stories only together with these numbers."""
 STEPS: Final = 40
+SHORT_STEPS: Final = (3, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,30 +63,48 @@ def play(
 ) -> Found | None:
     """Play stories until one goes wrong, and shorten it; None if none does.
 
+    Short stories come first: they cost little, and what they find is told in few steps without much shortening.
+
     Args:
         machine: what tells the stories.
         make_driver: makes a driver for each story.
         seed: the same seed gives the same stories, as long as the drivers do the same.
-        examples: so many stories.
-        steps: so many steps in a story at most.
+        examples: so many stories of each length.
+        steps: so many steps in the longest stories.
         shrink: whether a story is shortened, which plays many more.
 
     Raises:
         SuiteError: the driver itself could not do its work.
     """
-    phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    for length in (*(short for short in SHORT_STEPS if short < steps), steps):
+        found = _play(machine, make_driver, seed=seed, examples=examples, steps=length, shrink=shrink)
+        if found is not None:
+            return found
+    return None
+
+
+def _play(
+    machine: type[DomainMachine],
+    make_driver: Callable[[], Driver],
+    *,
+    seed: int,
+    examples: int,
+    steps: int,
+    shrink: bool,
+) -> Found | None:
     chosen = settings(
         max_examples=examples,
         stateful_step_count=steps,
-        phases=phases,
+        phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
         database=None,
         deadline=None,
         derandomize=False,
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
+    run: Callable[..., None] = run_state_machine_as_test  # the library says nothing of its types
     try:
-        run_state_machine_as_test(seeded(seed)(lambda: machine(make_driver())), settings=chosen)
+        run(seeded(seed)(lambda: machine(make_driver())), settings=chosen)
     except SuiteError:
         raise
     except Exception as error:
@@ -121,18 +141,12 @@ def play_for(
             if seed > first and time.monotonic() >= deadline:
                 return
             started = time.monotonic()
-            found = _play_one(machine, make_driver, seed, examples)
+            found = play(machine, partial(make_driver, machine), seed=seed, examples=examples)
             if found is not None:
                 left.remove(machine)
             elapsed_s = time.monotonic() - started
             yield Round(machine=machine.domain.value, seed=seed, found=found, elapsed_s=elapsed_s)
         seed += 1
-
-
-def _play_one(
-    machine: type[DomainMachine], make_driver: Callable[[type[DomainMachine]], Driver], seed: int, examples: int
-) -> Found | None:
-    return play(machine, lambda: make_driver(machine), seed=seed, examples=examples)
 
 
 def _steps(error: BaseException) -> list[str]:
