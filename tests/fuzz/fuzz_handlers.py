@@ -27,8 +27,8 @@ def round_trips(cases: Iterable[Case]) -> list[Case]:
 def main(events: int, seed: int) -> int:
     """Fuzz; returns 1 and tells the flaws if there are any."""
     changed: list[Case] = []
-    with HandlersAlone(abort_every=3) as handlers:
-        for task in tasks_of(events, seed, "aa", 2):
+    with HandlersAlone(abort_every=2) as handlers:
+        for task in tasks_of(events, seed, "aa", 1):
             cases = make_chunk(task)
             handlers.take(task.domain, cases)
             changed += round_trips(cases)

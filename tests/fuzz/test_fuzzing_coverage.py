@@ -40,7 +40,7 @@ the export of schemas, the samplers, the stakes.
 """
 
 AT_LEAST_PERCENT = 95.0
-EVENTS = 3_000
+EVENTS = 8_000
 PACKAGE = Path(necp_validate.__file__).parent
 
 
