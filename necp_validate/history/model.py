@@ -132,7 +132,7 @@ class LoadRecord:
 
     Args:
         guarantees: producer configuration per domain, e.g. ``{"combat": {"acks": "all"}}``.
-        planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` (to be
+        planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` and ``fuzz`` (to be
             dead-lettered).
         stakes: what all events sent deal and move if they are processed, per domain: damage, money, goods.
         phases: counts by phase name and domain.

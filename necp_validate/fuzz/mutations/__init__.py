@@ -35,6 +35,7 @@ OPERATORS: Final[Mapping[str, Operator]] = MappingProxyType(
                      data.oversized, avro.oversized),
             Operator("empty", "no value, or a value of nothing", values.empty, values.empty),
             Operator("truncated", "the end is missing", values.truncated, values.truncated),
+            Operator("bit-flipped", "one bit is another, as after damage on the way", values.flipped, values.flipped),
             Operator("compressed-bomb", "64 MiB packed into 64 KiB", values.bomb, values.bomb),
             Operator("wrong-key", "a key that the event does not have", records.wrong_key, records.wrong_key),
             Operator("header-abuse", "headers without end, without a name, or of somebody else",

@@ -27,6 +27,15 @@ def truncated(schema: Schema, case: Case, rng: random.Random) -> Record | None:
     return (case.key, value[: rng.randrange(1, len(value))], case.headers) if len(value) > 1 else None
 
 
+def flipped(schema: Schema, case: Case, rng: random.Random) -> Record | None:
+    """Turn one bit over; a checksum stays what it was."""
+    value = bytearray(case.value or b"")
+    if not value:
+        return None
+    value[rng.randrange(len(value))] ^= 1 << rng.randrange(8)
+    return case.key, bytes(value), case.headers
+
+
 def bomb(schema: Schema, case: Case, rng: random.Random) -> Record | None:
     """Send what a reader that unpacks whatever looks packed would choke on."""
     return case.key, _packed(rng.choice((31, 15))), (*case.headers, ("content-encoding", b"gzip"))
