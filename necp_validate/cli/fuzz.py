@@ -1,4 +1,4 @@
-"""``necp-validate fuzz``: other people's schemas and topics."""
+"""``necp-validate fuzz``: the reference system, or other people's schemas and topics."""
 
 from __future__ import annotations
 
@@ -48,8 +48,14 @@ def fuzz(
         str | None,
         typer.Option(metavar="NAME", help='play the state machine of a domain, or "all" of them'),
     ] = None,
+    events: Annotated[int, typer.Option(min=1, help="without --schema: how many events are sent")] = 200_000,
+    stack: Annotated[
+        str | None, typer.Option(metavar="KIND", help="without --schema: auto, local, docker or external")
+    ] = None,
+    attach: Annotated[bool, typer.Option("--attach", help="without --schema: use the stack that `up` left")] = False,
+    out: Annotated[Path, typer.Option(help="without --schema: where the run directory goes")] = Path("reports/runs"),
 ) -> None:
-    """Fuzz what a schema describes: by itself, or, with a target, through a topic and its consumer."""
+    """Fuzz the reference system through real Kafka, or what a schema describes: by itself, or through a topic."""
     from necp_validate.fuzz.corpus import Corpus
     from necp_validate.fuzz.load import load_schemas
     from necp_validate.fuzz.search import Limits
@@ -59,7 +65,21 @@ def fuzz(
 
         raise typer.Exit(play_machines(machines, max_time_s=max_time or 0.0, seed=seed, tell=typer.echo))
     if schema is None:
-        raise UsageError("--schema is missing", hint="name a JSON Schema, an .avsc or an AsyncAPI document")
+        if topic is not None or schema_id is not None:
+            raise UsageError("--topic and --schema-id are about a schema of your own", hint="name it with --schema")
+        from necp_validate.cli.fuzz_reference import fuzz_reference
+
+        code = fuzz_reference(
+            events=events,
+            seed=seed,
+            stack=stack,
+            target=None if target is None else str(target),
+            attach=attach,
+            max_time_s=max_time or 0.0,
+            replay=None if replay is None else Path(replay),
+            out=out,
+        )
+        raise typer.Exit(code)
     chosen = secrets.randbits(32) if seed is None else seed
     limits = Limits(
         max_examples=max_examples, seed=chosen, ends_s=None if max_time is None else time.monotonic() + max_time

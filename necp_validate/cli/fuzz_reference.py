@@ -16,12 +16,10 @@ from necp_validate.results import SuiteError
 from necp_validate.scenario.fuzzing import FuzzPlan, run_fuzz
 from necp_validate.stack import attach as attached_stack
 
-EVENTS = 200_000
-
 
 def fuzz_reference(
     *,
-    events: int = EVENTS,
+    events: int,
     seed: int | None = None,
     stack: str | None = None,
     target: str | None = None,

@@ -81,7 +81,7 @@ class FuzzPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     events: int = 200_000
     seed: int = 1
-    repeats: int = 4
+    repeats: int = 2
     stack: str = "auto"
     target: str | None = None
     max_time_s: float = 0.0
@@ -440,7 +440,7 @@ class _Campaign:
                 scheduled_eps={name: float(new) for name, (new, _) in rates.items()},
                 acked_eps={name: float(new) for name, (new, _) in rates.items()},
                 processed_eps={name: float(done) for name, (_, done) in rates.items()},
-                lag=len(sender.sent) - sum(ended.values()),
+                lag=max(len(sender.sent) - sum(ended.values()), 0),
                 failed=len(sender.failed),
                 host_busy_pct=busy_pct,
             )
