@@ -63,7 +63,7 @@ def unknown(schema: JsonSchema, case: Case, rng: random.Random) -> Record | None
         return None
     path, value = rng.choice(objects)
     name = f"x_{rng.randrange(1000)}"
-    extra = {name: rng.choice((1, None, "text", {}))}
+    extra: dict[str, Any] = {name: rng.choice((1, None, "text", {}))}
     # First or in between: last in our envelope it would only ever damage the tail.
     mixed = {**extra, **value} if rng.random() < 0.3 else {**dict(list(value.items())[:1]), **extra, **value}
     return _changed(schema, case, document, path, mixed)
