@@ -72,12 +72,13 @@ def test_a_batch_without_events_can_crash() -> None:
 
 
 class Lying(Alone):
-    """Says of the third event that it was rejected."""
+    """Says of the first event of each stream that it was dead-lettered."""
 
     def deliver(self, batch: Sequence[Sent], crash: Crash | None = None) -> list[tuple[Outcome, ...]]:
         outcomes = super().deliver(batch, crash)
         return [
-            (Outcome.REJECTED,) if sent.id.endswith("2") else told for sent, told in zip(batch, outcomes, strict=True)
+            (Outcome.DEAD_LETTERED,) if sent.id.endswith("-000000000000") else told
+            for sent, told in zip(batch, outcomes, strict=True)
         ]
 
 
