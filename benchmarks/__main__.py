@@ -23,8 +23,7 @@ from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
 from necp_validate.history.model import RunInfo
 from necp_validate.history.reader import read_history
 from necp_validate.history.writer import HistoryWriter
-from necp_validate.report.pipeline import judge
-from necp_validate.results import Verdict
+from necp_validate.report.capacity import Capacity, Probe, find_capacity
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.scenario.model import Scenario
@@ -32,7 +31,6 @@ from necp_validate.scenario.reading import read_back
 from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack import LocalStack, Stack
 
-_LATENCY_CLAIMS = ("LAT-HEADLINE", "LAT-COMBAT", "LAT-ECONOMY", "LAT-SOCIAL")
 _JAVA_PROPERTIES = {"acks": "all", "enable.idempotence": "true", "compression.type": "lz4", "linger.ms": "5"}
 
 
@@ -121,29 +119,37 @@ def reader() -> bool:
 
 
 def latency() -> bool:
-    """The largest scale of peak-200 at which every latency claim holds in the steady phase, by bisection."""
-    holds, fails = 0.0, 1.28
+    """The largest scale at which every claim of the scenario `capacity` holds, and where a median's time goes there."""
     with tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
-        for _ in range(5):
-            scale = round((holds + fails) / 2, 2)
-            run_dir = run_scenario(_steady(scale), out=Path(folder))
-            claims = {c.id: c for c in judge(run_dir).claims if c.id in _LATENCY_CLAIMS}
-            good = all(claim.verdict is Verdict.PASS for claim in claims.values())
-            say(
-                f"scale {scale:g}: {'holds' if good else 'does not hold'}", **{i: c.measured for i, c in claims.items()}
-            )
-            holds, fails = (scale, fails) if good else (holds, scale)
-        say("largest scale at which all latency claims hold", scale=holds, eps=round(26_500 * holds))
-        if holds:
-            whole = run_scenario(_steady(holds), out=Path(folder))
+        found = find_capacity(
+            load_scenario("capacity", overrides=["stack=local"]),
+            low=0.1,
+            high=1.28,
+            precision=0.04,
+            repeats=1,
+            out=Path(folder),
+            on_probe=_say_probe,
+        )
+        say("largest scale at which all claims hold", **_scale(found))
+        if found.held:
+            whole = run_scenario(_at(found.held.scale), out=Path(folder))
             leader_only = run_scenario(
-                _steady(holds, "load.acks='1'", "load.idempotence=false"),
+                _at(found.held.scale, "load.acks='1'", "load.idempotence=false"),
                 out=Path(folder),
             )
             for domain in Domain:
                 parts = time_by_part(read_history(whole), read_history(leader_only), domain)
                 say(f"median, ms, {domain}", **parts)
-    return holds > 0
+    return found.held is not None
+
+
+def _say_probe(probe: Probe) -> None:
+    figures = {f"p99_{name}": f"{value:.1f} ms" for name, value in probe.runs[-1].p99_ms.items()}
+    say(f"scale {probe.scale:g}: {'holds' if probe.holds else 'does not hold'}", **figures)
+
+
+def _scale(found: Capacity) -> dict[str, float]:
+    return {"scale": found.held.scale, "eps": found.held.eps} if found.held else {"scale": 0.0}
 
 
 def players() -> bool:
@@ -152,18 +158,8 @@ def players() -> bool:
         return compare(stack, Path(folder))
 
 
-def _steady(scale: float, *overrides: str) -> Scenario:
-    return load_scenario(
-        "peak-200",
-        scale=scale,
-        overrides=[
-            "phases.steady.duration_s=30",
-            "phases.surge.duration_s=5",
-            "phases.recovery.duration_s=5",
-            "stack=local",
-            *overrides,
-        ],
-    )
+def _at(scale: float, *overrides: str) -> Scenario:
+    return load_scenario("capacity", scale=scale, overrides=["stack=local", *overrides])
 
 
 def _generate(stack: Stack, run_dir: Path, *, duration_s: float) -> float:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from necp_validate import __version__
+from necp_validate.cli.capacity import capacity
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
 from necp_validate.results.errors import SuiteError
@@ -25,12 +26,23 @@ app = typer.Typer(
     ),
     epilog="Exit codes: 0 pass · 1 fail · 2 wrong usage · 3 unknown · 4 the suite could not do its work",
 )
+app.command(
+    epilog="Examples:  necp-validate capacity  ·  necp-validate capacity --low 0.1 --high 1 --at-least 0.3  ·  "
+    "necp-validate capacity smoke --claims claims.toml --repeats 3"
+)(capacity)
 schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
 app.add_typer(schema_app, name="schema")
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help='a run directory, a run\'s id, or "last"')]
 StackOption = Annotated[
     str | None, typer.Option(metavar="KIND", help="auto, local, docker or external; the scenario's own by default")
+]
+ClaimsOption = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML file of your own claims, judged beside the suite's")
+]
+RepeatsOption = Annotated[
+    list[str] | None,
+    typer.Option("--repeat-of", metavar="RUN", help="an earlier run of the same, for claims that hold in N of M"),
 ]
 
 
@@ -76,6 +88,8 @@ def run(
     web: Annotated[int | None, typer.Option(metavar="PORT", help="serve Locust's web page here meanwhile")] = None,
     attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
+    claims: ClaimsOption = None,
+    repeats: RepeatsOption = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
     import json
@@ -83,6 +97,7 @@ def run(
     from necp_validate.cli.live import RunProgress
     from necp_validate.cli.tables import show, verdict_table
     from necp_validate.report.pipeline import judge_and_report
+    from necp_validate.report.runs import find_run
     from necp_validate.report.verdict import sentence
     from necp_validate.scenario.files import load_scenario
     from necp_validate.scenario.runner import run_scenario
@@ -93,12 +108,15 @@ def run(
         overrides += [f"target={json.dumps(target)}", f"stack={stack or 'external'}"]
     elif stack:
         overrides.append(f"stack={stack}")
+    if claims:
+        overrides.append(f"claims={json.dumps(str(claims))}")
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
+    earlier = [find_run(one) for one in repeats or ()]
     running = attached_stack() if attach else None
     with RunProgress() as progress:
         try:
             run_dir = run_scenario(resolved, stack=running, out=out, web_port=web, on_event=progress)
-            verdict = judge_and_report(run_dir, on_event=progress)
+            verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
         except KeyboardInterrupt as error:
             kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None
             raise SuiteError("interrupted, everything stopped", hint=kept) from error
@@ -160,28 +178,32 @@ def chaos(
     raise typer.Exit(worst_of(trials).exit_code)
 
 
-@app.command(epilog="Example:  necp-validate verify last")
+@app.command(epilog="Examples:  necp-validate verify last  ·  necp-validate verify last --claims claims.toml")
 @guarded
-def verify(run: RunArgument) -> None:
+def verify(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption = None) -> None:
     """Judge a stored run again, offline; writes verdict.json."""
     from necp_validate.cli.tables import show, verdict_table
     from necp_validate.report.pipeline import judge
     from necp_validate.report.runs import find_run
     from necp_validate.report.verdict import sentence
 
-    verdict = judge(find_run(run))
+    verdict = judge(find_run(run), claims=claims, repeats=[find_run(one) for one in repeats or ()])
     show(verdict_table(verdict, sentence(verdict)))
     raise typer.Exit(verdict.verdict.exit_code)
 
 
 @app.command(epilog="Example:  necp-validate report reports/runs/20261123-161500-smoke")
 @guarded
-def report(run: RunArgument) -> None:
-    """Write report.html, summary.md and junit.xml of a stored run again, offline."""
+def report(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption = None) -> None:
+    """Write report.html, summary.md and junit.xml of a stored run again, offline; with claims, judge it by them."""
+    from necp_validate.report.pipeline import judge
     from necp_validate.report.pipeline import report as write_reports
     from necp_validate.report.runs import find_run
 
-    reports = write_reports(find_run(run))
+    run_dir = find_run(run)
+    if claims or repeats:
+        judge(run_dir, claims=claims, repeats=[find_run(one) for one in repeats or ()])
+    reports = write_reports(run_dir)
     for path in (reports.html, reports.markdown, reports.junit):
         if path is not None:
             typer.echo(path)
@@ -189,30 +211,75 @@ def report(run: RunArgument) -> None:
 
 @app.command(epilog="Example:  necp-validate gate last || exit $?")
 @guarded
-def gate(run: RunArgument) -> None:
-    """End with the exit code of a stored verdict: 0 pass, 1 fail, 3 unknown."""
+def gate(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption = None) -> None:
+    """End with the exit code of a stored verdict: 0 pass, 1 fail, 3 unknown; with claims, judge by them first."""
     from necp_validate.report.gate import gate as stored_exit_code
+    from necp_validate.report.pipeline import judge
     from necp_validate.report.runs import find_run
     from necp_validate.report.verdict import read_verdict, sentence
 
     run_dir = find_run(run)
+    if claims or repeats:
+        judge(run_dir, claims=claims, repeats=[find_run(one) for one in repeats or ()])
     code = stored_exit_code(run_dir)
     verdict = read_verdict(run_dir)
     typer.echo(f"{verdict.verdict}: {sentence(verdict)}")
     raise typer.Exit(code)
 
 
-@app.command(epilog="Example:  necp-validate compare 20261101-120000-peak-200 last")
+@app.command(
+    epilog="Examples:  necp-validate compare 20261101-120000-peak-200 last  ·  "
+    "necp-validate compare --baseline baseline/ reports/runs --html comparison.html"
+)
 @guarded
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="two or more runs; the first is the base")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="two or more runs, the first is the base; with --baseline one or more"),
+    ],
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN", help="a run, or a folder of runs, of the baseline; may be repeated"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="compare this metric instead of the usual ones; may be repeated")
+    ] = None,
+    by_domain: Annotated[bool, typer.Option("--by-domain", help="compare each domain by itself, too")] = False,
+    confidence: Annotated[float, typer.Option(help="of the intervals")] = 0.95,
+    tolerance: Annotated[
+        float, typer.Option(help="share of the baseline's median that a difference must exceed")
+    ] = 0.05,
+    json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="write the comparison here")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="write a page with it here")] = None,
 ) -> None:
-    """Put stored runs side by side: rates, percentiles, CPU, and verdicts that changed."""
-    from necp_validate.cli.tables import comparison_table, show
+    """Put runs side by side; with --baseline, judge them against repeated runs: 1 worse, 3 too few runs, else 0."""
+    from necp_validate.cli.tables import baseline_table, comparison_table, show
+    from necp_validate.report import baseline as against
     from necp_validate.report.compare import compare as compare_runs
     from necp_validate.report.runs import find_run
+    from necp_validate.results.errors import UsageError
 
-    show(comparison_table(compare_runs([find_run(run) for run in runs])))
+    if not baseline:
+        if json_ or html or metric or by_domain:
+            raise UsageError("--json, --html, --metric and --by-domain go with --baseline", hint="name a baseline")
+        show(comparison_table(compare_runs([find_run(run) for run in runs])))
+        return
+    found = against.compare_with_baseline(
+        against.find_runs(baseline),
+        against.find_runs(runs),
+        metrics=tuple(metric or against.COMPARED),
+        by_domain=by_domain,
+        confidence=confidence,
+        tolerance=tolerance,
+    )
+    show(baseline_table(found))
+    if json_:
+        against.write_json(json_, found)
+    if html:
+        from necp_validate.report.baseline_page import render
+
+        against.write_text(html, render(found))
+    raise typer.Exit(found.verdict.exit_code)
 
 
 @app.command(

@@ -33,6 +33,7 @@ from necp_validate.scenario.events import (
 
 if TYPE_CHECKING:
     from necp_validate.report.campaign import Trial
+    from necp_validate.report.capacity import Probe
 
 _PLAIN_EVERY_S = 10.0
 _BAR_WIDTH = 40
@@ -111,6 +112,11 @@ class RunProgress:
     def tell_trial(self, trial: Trial) -> None:
         """Take the result of one experiment of a campaign."""
         self._say(Text.assemble(badge(trial.verdict), "  ", (trial.experiment, "bold"), (f"  {trial.why}", "dim")))
+
+    def tell_probe(self, probe: Probe) -> None:
+        """Take what was found at one scale of a search for the capacity."""
+        why = probe.runs[-1].why if probe.runs else ""
+        self._say(Text.assemble(badge(probe.verdict), "  ", (f"scale {probe.scale:g}", "bold"), (f"  {why}", "dim")))
 
     def _end_experiment(self, event: ExperimentEnded) -> None:
         clean = event.status == "completed" and not event.problems

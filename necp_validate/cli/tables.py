@@ -14,7 +14,9 @@ from rich.text import Text
 from necp_validate.results import ClaimResult, Verdict
 
 if TYPE_CHECKING:
+    from necp_validate.report.baseline import BaselineComparison
     from necp_validate.report.campaign import Trial
+    from necp_validate.report.capacity import Capacity
     from necp_validate.report.compare import Comparison
     from necp_validate.report.verdict import RunVerdict
     from necp_validate.scenario.doctor import Diagnosis
@@ -101,6 +103,38 @@ def _ratio(ratio: float | None) -> tuple[str, str]:
         return "", ""
     style = "bold" if abs(ratio - 1) >= _CHANGED_BY else "dim"
     return f"  ×{ratio:.2f}", style  # noqa: RUF001  # the sign that people read as "times"
+
+
+def capacity_table(found: Capacity) -> RenderableType:
+    """The capacity, then every run by scale."""
+    from necp_validate.report.capacity_page import HEAD, rows
+
+    style = _STYLES[found.verdict]
+    head = Text(f"{_SYMBOLS[found.verdict]} {found.verdict.upper()}", style=f"bold {style}")
+    table = grid(*HEAD, numbers=(*HEAD[1:3], *HEAD[4:]))
+    for verdict, *cells in rows(found):
+        table.add_row(badge(verdict), *cells)
+    return Group(Panel(Group(head, Text(found.sentence)), border_style=style, expand=False), table)
+
+
+def baseline_table(found: BaselineComparison) -> RenderableType:
+    """Runs against a baseline: what came of it, then every figure."""
+    from necp_validate.report.baseline_page import HEAD, by_chance, row
+
+    style = _STYLES[found.verdict]
+    head = Text(f"{_SYMBOLS[found.verdict]} {found.verdict.upper()}", style=f"bold {style}")
+    table = grid(*HEAD, numbers=HEAD[2:])
+    styles = {"worse": "red", "better": "green", "too few runs": "yellow"}
+    for one in found.differences:
+        outcome, *cells = row(one)
+        table.add_row(Text(outcome, style=styles.get(outcome, "dim")), *cells)
+    return Group(
+        Panel(Group(head, Text(found.sentence)), border_style=style, expand=False),
+        table,
+        Text(),
+        Text(by_chance(found), style="dim"),
+        *(Text(f"careful: {caveat}", style="yellow") for caveat in found.caveats),
+    )
 
 
 def stack_table(stack: Stack) -> RenderableType:

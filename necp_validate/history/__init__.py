@@ -80,7 +80,7 @@ from necp_validate.history.readback import (
     Sighting,
     StreamRead,
 )
-from necp_validate.history.reader import read_history
+from necp_validate.history.reader import read_history, read_info
 from necp_validate.history.security import (
     ACCEPTED,
     REFUSED,
@@ -179,6 +179,7 @@ __all__ = [
     "read_faults",
     "read_floods",
     "read_history",
+    "read_info",
     "read_outcomes",
     "read_rounds",
     "read_taken",

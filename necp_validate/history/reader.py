@@ -61,14 +61,7 @@ def read_history(run_dir: Path | str) -> History:
         SuiteError: a file is damaged; the message names it.
     """
     run_dir = Path(run_dir)
-    if not (run_dir / layout.RUN).is_file():
-        raise UsageError(
-            f"{run_dir} is not a run directory: it holds no {layout.RUN}",
-            hint="give the directory of one run, e.g. reports/runs/<id>",
-        )
-    run = _read_json(run_dir / layout.RUN, RunInfo)
-    if run is None:
-        raise SuiteError(f"{run_dir / layout.RUN} vanished while it was read", hint="run the command again")
+    run = read_info(run_dir)
     timeline = [row for path in _workers(run_dir, layout.TIMELINE) for row in _read_timeline(path)]
     return History(
         run=run,
@@ -105,6 +98,25 @@ def read_history(run_dir: Path | str) -> History:
         leaders=_read_csv(run_dir / layout.LEADER_METRICS, LeaderSample),
         gateway=_read_csv(run_dir / layout.GATEWAY_METRICS, GatewaySample),
     )
+
+
+def read_info(run_dir: Path | str) -> RunInfo:
+    """Read what was run, and nothing of what came of it.
+
+    Raises:
+        UsageError: this is not a run directory.
+        SuiteError: the file is damaged.
+    """
+    run_dir = Path(run_dir)
+    if not (run_dir / layout.RUN).is_file():
+        raise UsageError(
+            f"{run_dir} is not a run directory: it holds no {layout.RUN}",
+            hint="give the directory of one run, e.g. reports/runs/<id>",
+        )
+    run = _read_json(run_dir / layout.RUN, RunInfo)
+    if run is None:
+        raise SuiteError(f"{run_dir / layout.RUN} vanished while it was read", hint="run the command again")
+    return run
 
 
 def _workers(run_dir: Path, pattern: str) -> list[Path]:

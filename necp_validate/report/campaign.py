@@ -92,7 +92,7 @@ def run_campaign(
         for experiment, seed in _plan(experiments, scenario.seed, repeat):
             background = (backgrounds or {}).get(experiment.name, scenario)
             if running is None:
-                running = _bring_up(background, out, undo, on_event)
+                running = bring_up(background, out, undo, on_event)
             trial = _trial(background, experiment, seed, running, out, on_event)
             trials.append(trial)
             on_trial(trial)
@@ -108,7 +108,8 @@ def _plan(experiments: Sequence[Experiment], seed: int, repeat: int) -> Iterator
             yield experiment, seed + number
 
 
-def _bring_up(scenario: Scenario, out: Path, undo: ExitStack, on_event: OnEvent) -> Stack:
+def bring_up(scenario: Scenario, out: Path, undo: ExitStack, on_event: OnEvent) -> Stack:
+    """Bring the stack of a scenario up for several runs; ``undo`` takes it down."""
     on_event(StageStarted(stage="stack"))
     begun = time.monotonic()
     logs = out / time.strftime("%Y%m%dT%H%M%S-chaos-stack", time.gmtime())  # beside the runs that use it

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from necp_validate.history import RunInfo
 from necp_validate.report import text
 from necp_validate.report.frames import ALL, RunFrames, load_run, percentile_rows, throughput_rows
 from necp_validate.report.verdict import RunVerdict, read_verdict
@@ -74,7 +75,7 @@ def compare(run_dirs: Sequence[Path]) -> Comparison:
         verdicts=tuple(str(one.verdict) if one else "not judged" for one in verdicts),
         rows=(*_rates(runs), *_latencies(runs), *_resources(runs)),
         changes=_changes(verdicts),
-        caveats=_caveats(runs),
+        caveats=caveats([run.history.run for run in runs]),
     )
 
 
@@ -161,10 +162,9 @@ def _changes(verdicts: Sequence[RunVerdict | None]) -> tuple[Change, ...]:
 _HOST_FACTS = ("platform", "cpus", "memory_bytes")
 
 
-def _caveats(runs: Sequence[RunFrames]) -> tuple[str, ...]:
-    """Differences that make figures hard to compare."""
-    infos = [run.history.run for run in runs]
-    caveats = []
+def caveats(infos: Sequence[RunInfo]) -> tuple[str, ...]:
+    """Differences between runs that make figures hard to compare."""
+    found = []
     for name, values in (
         ("scenario", [info.scenario for info in infos]),
         ("scale", [f"{info.scale:g}" for info in infos]),
@@ -173,5 +173,5 @@ def _caveats(runs: Sequence[RunFrames]) -> tuple[str, ...]:
     ):
         if len(set(values)) > 1:
             shown = " / ".join(values) if name != "host" else "not the same machine"
-            caveats.append(f"{name} differs: {shown}")
-    return tuple(caveats)
+            found.append(f"{name} differs: {shown}")
+    return tuple(found)

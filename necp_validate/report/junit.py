@@ -64,7 +64,8 @@ def _claim(suite: ET.Element, claim: ClaimResult) -> None:
     case = ET.SubElement(suite, "testcase", classname="claims", name=f"{claim.id}: {_clean(claim.threshold)}")
     measured = claim.measured or "nothing measured"
     phase = f"\nphase: {claim.phase}" if claim.phase else ""
-    text = f"claim: {claim.title}\nclaimed: {claim.threshold}\nmeasured: {measured}\n{claim.evidence}{phase}"
+    source = f"\nfrom: {claim.source}" if claim.source else ""
+    text = f"claim: {claim.title}\nclaimed: {claim.threshold}\nmeasured: {measured}\n{claim.evidence}{phase}{source}"
     if claim.verdict is Verdict.FAIL:
         _outcome(case, "failure", f"{measured}, claimed {claim.threshold}", text)
     elif claim.verdict is Verdict.UNKNOWN:

@@ -71,6 +71,7 @@ class ClaimResult:
         measured: what was measured, with its unit; empty if nothing was.
         evidence: one sentence on how it was measured, or what is missing.
         phase: the phase the figures come from, if one.
+        source: the file that makes the claim, where it is the user's own.
     """
 
     id: str
@@ -80,3 +81,4 @@ class ClaimResult:
     measured: str
     evidence: str
     phase: str | None = None
+    source: str | None = None

@@ -72,7 +72,7 @@ def find_line(text: str, path: Sequence[Key]) -> int | None:
                 here = (*names, seen[names])
             else:
                 here = _inside_latest(names, seen)
-            if here == wanted:
+            if here == wanted or (header[1] == "[[" and names == wanted):
                 return number
         elif (assign := _ASSIGN.match(line)) and (*here, *_split(assign[1])) == wanted:
             return number

@@ -251,6 +251,7 @@ class Scenario(Table, frozen=True, kw_only=True):
         monitoring: who watches the run; without it nobody does, and brokers export nothing.
         judge: ids of the claims that get a verdict.
         experiments: names or files of experiments; the fault phase and what follows it are run once for each.
+        claims: a file of claims of the user's own, judged beside them.
     """
 
     name: str
@@ -271,6 +272,7 @@ class Scenario(Table, frozen=True, kw_only=True):
     monitoring: Monitoring | None = None
     judge: tuple[str, ...] = ()
     experiments: tuple[str, ...] = ()
+    claims: str | None = None
 
     @property
     def duration_s(self) -> float:

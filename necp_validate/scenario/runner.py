@@ -24,6 +24,7 @@ from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.auditing import AuditRun
+from necp_validate.scenario.claims import load_claims, phases_of, store_claims
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -85,8 +86,13 @@ def run_scenario(
     played = list(experiments_of(scenario) if experiments is None else experiments)
     scenario = with_experiments(scenario, played)
     policy = policy_of(scenario)
+    claims = Path(scenario.claims) if scenario.claims else None
+    if claims:
+        load_claims(claims, phases_of(scenario.to_config()))
     label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
     run_dir = _new_run_dir(out, label)
+    if claims:
+        store_claims(run_dir, claims)
     run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
     on_event(
         RunStarted(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from necp_validate.history import History, Phase
+from necp_validate.history import History, LoadRecord, Phase
 from necp_validate.results import Finding, Verdict
 from necp_validate.verify.rates import rates
 from necp_validate.verify.registry import NoEvidence, check
@@ -32,10 +32,7 @@ def longest_gap(history: History) -> Finding:
                 where = f"{domain} in {phase.name}, worker {load.worker}"
                 if counts.sent and not counts.acked:
                     tally.add(1, where, f"{counts.sent} events sent, not one acknowledged")
-                gap_ms = max(
-                    load.max_gap_ms.get(phase.name, {}).get(domain, 0.0),
-                    _last_silence_ms(history, phase, load.worker, domain),
-                )
+                gap_ms = longest_gap_ms(history, phase, load, domain)
                 worst_ms = max(worst_ms, gap_ms)
                 if gap_ms > max(threshold_ms, _normal_gap_ms(phase, domain)):
                     tally.add(1, where, f"{gap_ms / 1000:.1f} s without a successful ack")
@@ -44,6 +41,12 @@ def longest_gap(history: History) -> Finding:
         clean=f"the longest time without a successful ack was {worst_ms / 1000:.2f} s {allowed}",
         found=f"{{count}} silences, the longest {worst_ms / 1000:.1f} s without a successful ack {allowed}",
     )
+
+
+def longest_gap_ms(history: History, phase: Phase, load: LoadRecord, domain: str) -> float:
+    """The longest time in a phase without one successful ack that a worker got of a domain."""
+    between = load.max_gap_ms.get(phase.name, {}).get(domain, 0.0)
+    return max(between, _last_silence_ms(history, phase, load.worker, domain))
 
 
 def _under_fault(history: History, phase: Phase) -> bool:
