@@ -277,8 +277,9 @@ def compare(
         against.write_json(json_, found)
     if html:
         from necp_validate.report.baseline_page import render
+        from necp_validate.report.files import write_text
 
-        against.write_text(html, render(found))
+        write_text(html, render(found))
     raise typer.Exit(found.verdict.exit_code)
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from necp_validate.clients.reader import end_offsets
+from necp_validate.clients.reports import place_of
 from necp_validate.events.topics import (
     AUDIT_TOPIC,
     CHAT_TOPIC,
@@ -119,7 +120,7 @@ class CaseSender:
         if error is not None:
             self._not_sent(case, error)
             return
-        partition, offset = message.partition() or 0, message.offset() or 0
+        partition, offset = place_of(message)
         self.sent.append(Sent(case=case, topic=topic, partition=partition, offset=offset))
 
     def _not_sent(self, case: Case, error: KafkaError) -> None:

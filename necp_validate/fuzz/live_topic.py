@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from necp_validate.clients.reports import place_of
 from necp_validate.fuzz.cases import Case, Headers
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, FuzzTarget
@@ -227,7 +228,7 @@ def _delivered(one: Sent, error: KafkaError | None, message: Message) -> None:
     if error is not None:
         one.refused = error.str()
     else:
-        one.partition, one.offset = int(message.partition() or 0), int(message.offset() or 0)
+        one.partition, one.offset = place_of(message)
 
 
 def _found(message: Message) -> Found:
