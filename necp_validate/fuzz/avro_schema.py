@@ -49,9 +49,6 @@ class AvroSchema(Schema):
             self.plain = fastavro.parse_schema(_without_logical(schema), named_schemas=plain)
         except (SchemaParseException, UnknownType, KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{name or 'the file'} is no Avro schema: {type(error).__name__}: {error}") from error
-        incomplete = [node["name"] for node in self.names.values() if node["type"] == "record" and "fields" not in node]
-        if incomplete:
-            raise UsageError(f"{name or 'the file'} is no Avro schema: the record {incomplete[0]} has no fields")
         # A list of named types is a file of several, whose last is made of those before; any other is a union.
         if isinstance(self.parsed, list) and all(type_of(one) in _NAMED for one in self.parsed):
             self.parsed, self.plain = self.parsed[-1], self.plain[-1]
