@@ -14,7 +14,7 @@ from hypothesis.errors import NoSuchExample
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.check import Failure, SchemaReport, check_schema, retried
 from necp_validate.fuzz.corpus import Corpus
-from necp_validate.fuzz.fates import Checked, Outcome, judge, try_cases
+from necp_validate.fuzz.fates import ADVANCES, Checked, Outcome, judge, try_cases
 from necp_validate.fuzz.live_topic import LiveTopic, config_of
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits, search
@@ -23,7 +23,8 @@ from necp_validate.results import SuiteError, UsageError, Verdict, worst
 from necp_validate.stack.external_config import ExternalSettings
 
 BATCH: Final = 200
-_SHRINK_EXAMPLES: Final = 20
+_ATTEMPTS: Final = 12
+"""How many records are sent one by one to find a smaller example; each takes seconds."""
 Told = Callable[[str], None]
 
 
@@ -194,25 +195,25 @@ def _merge(report: LiveReport, checks: Sequence[Checked]) -> None:
 def _shrink(report: LiveReport, schema: Schema, live: LiveTopic, limits: Limits) -> None:
     """Look for a smaller record with the same failure, sent alone; a consumer that stands still cannot be asked."""
     for check, found in list(report.checks.items()):
-        if not found.failures or check == "group-advances" or limits.over:
+        case = found.failures[0].case if found.failures else None
+        if case is None or check == ADVANCES or limits.over:
             continue
-        operator = found.failures[0].case.operator if found.failures[0].case else ""
-        smallest: list[Failure] = []
+        tried: dict[str, list[Failure]] = {}
 
-        def fails(case: Case, check: str = check, smallest: list[Failure] = smallest) -> bool:
-            if limits.over:
-                return False
-            again = [one for one in judge(try_cases(live, [case]), live, schema.name) if one.check == check]
-            smallest[:] = [failure for one in again for failure in one.failures] or smallest
-            return any(one.failures for one in again)
+        def fails(case: Case, check: str = check, tried: dict[str, list[Failure]] = tried) -> bool:
+            if case.id not in tried:
+                if len(tried) >= _ATTEMPTS or limits.over:
+                    return False
+                checks = judge(try_cases(live, [case]), live, schema.name)
+                tried[case.id] = [failure for one in checks if one.check == check for failure in one.failures]
+            return bool(tried[case.id])
 
-        strategy = (
-            from_schema(schema, kind="mutated", operators=[operator]) if operator else from_schema(schema, kind="valid")
+        mutated = bool(case.operator)
+        strategy = from_schema(
+            schema, kind="mutated" if mutated else "valid", operators=[case.operator] if mutated else None
         )
-        few = settings(max_examples=_SHRINK_EXAMPLES, deadline=None, database=None)
         try:
-            find(strategy, fails, settings=few)
+            smallest = find(strategy, fails, settings=settings(max_examples=_ATTEMPTS, deadline=None, database=None))
         except NoSuchExample:
             continue
-        if smallest:
-            report.checks[check] = replace(found, failures=(smallest[0], *found.failures))
+        report.checks[check] = replace(found, failures=(tried[smallest.id][0], *found.failures))
