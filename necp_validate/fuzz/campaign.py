@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,7 @@ from necp_validate.fuzz.check import Failure, SchemaReport, check_schema, retrie
 from necp_validate.fuzz.corpus import Corpus
 from necp_validate.fuzz.fates import ADVANCES, Checked, Outcome, judge, try_cases
 from necp_validate.fuzz.live_topic import LiveTopic, config_of
+from necp_validate.fuzz.mutations import around_bounds
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits, search
 from necp_validate.fuzz.strategies import from_schema
@@ -103,7 +105,7 @@ def fuzz_topic(
         told: progress, one sentence at a time.
     """
     before = [kept.case for kept in corpus.cases() if kept.source == source and kept.type_name == schema.name]
-    cases = [*before, *draw_cases(from_schema(schema), limits)]
+    cases = [*before, *_with_every_bound(schema, draw_cases(from_schema(schema), limits), limits)]
     report = LiveReport(schema=schema.name, topic=live.topic)
     for start in range(0, len(cases), BATCH):
         if start and limits.over:
@@ -174,6 +176,15 @@ def draw_cases(strategy: st.SearchStrategy[Case], limits: Limits) -> list[Case]:
     if broken is not None:
         raise SuiteError(f"no cases could be made: {broken.message}")
     return list(drawn.values())[: limits.max_examples]
+
+
+def _with_every_bound(schema: Schema, drawn: Sequence[Case], limits: Limits) -> list[Case]:
+    """Put the bounds of one event, each met and exceeded, in the place of up to a third of what chance has drawn."""
+    first = next((case for case in drawn if case.valid and not case.operator), None)
+    if first is None:
+        return list(drawn)
+    bounds = around_bounds(schema, first, random.Random(limits.seed))[: limits.max_examples // 3]
+    return [*bounds, *drawn[: max(limits.max_examples - len(bounds), 1)]]
 
 
 def _count(report: LiveReport, outcome: Outcome) -> None:
