@@ -27,6 +27,7 @@ from necp_validate.stack.external_config import ExternalSettings
 BATCH: Final = 200
 _ATTEMPTS: Final = 12
 """How many records are sent one by one to find a smaller example; each takes seconds."""
+_LOOKED_AT: Final = 10
 Told = Callable[[str], None]
 
 
@@ -179,11 +180,11 @@ def draw_cases(strategy: st.SearchStrategy[Case], limits: Limits) -> list[Case]:
 
 
 def _with_every_bound(schema: Schema, drawn: Sequence[Case], limits: Limits) -> list[Case]:
-    """Put the bounds of one event, each met and exceeded, in the place of up to a third of what chance has drawn."""
-    first = next((case for case in drawn if case.valid and not case.operator), None)
-    if first is None:
-        return list(drawn)
-    bounds = around_bounds(schema, first, random.Random(limits.seed))[: limits.max_examples // 3]
+    """Put every bound of one event, met and exceeded, in the place of up to a third of what chance has drawn."""
+    plain = [case for case in drawn if case.valid and not case.operator][:_LOOKED_AT]
+    rng = random.Random(limits.seed)
+    # The event with the most fields: what is not there has no bounds.
+    bounds = max((around_bounds(schema, case, rng) for case in plain), key=len, default=[])[: limits.max_examples // 3]
     return [*bounds, *drawn[: max(limits.max_examples - len(bounds), 1)]]
 
 
