@@ -127,6 +127,7 @@ def check_schema(
     def agrees(kind: str) -> Callable[[object], None]:
         def holds(cases: object) -> None:
             for case in cases if isinstance(cases, list) else [cases]:
+                assert isinstance(case, Case)
                 report.cases[kind] += 1
                 _agree(case, validator)
 

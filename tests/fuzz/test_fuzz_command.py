@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from necp_validate.cli.app import app
-from necp_validate.fuzz import check
+from necp_validate.fuzz import campaign, check
+from necp_validate.fuzz.campaign import fuzz_topic
 from necp_validate.fuzz.cases import Case
+from necp_validate.fuzz.corpus import Corpus
 from necp_validate.fuzz.fates import ADVANCES, ONE_PLACE, ORIGINAL, READ_BACK, REASON, Outcome, judge
 from necp_validate.fuzz.live_topic import Found, Sent
+from necp_validate.fuzz.load import load_schemas
+from necp_validate.fuzz.search import Limits
 from necp_validate.results import UsageError, Verdict
 from necp_validate.stack.external_config import FuzzTarget, load_external
 
@@ -137,6 +142,34 @@ def test_each_check_of_a_topic_can_fail(changes: dict[str, object], failed: set[
     checks = judge(outcome, _Live(TARGET), "order")  # type: ignore[arg-type]
     assert {one.check for one in checks if one.verdict is Verdict.FAIL} == failed
     assert all(one.verdict is Verdict.PASS for one in checks if one.check not in failed | {ORIGINAL, REASON})
+
+
+def test_a_failure_on_a_topic_becomes_as_small_as_it_gets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A consumer that takes 101 percent for valid; no brokers: each record goes straight where it would put it."""
+    (schema,) = (one for one in load_schemas(str(FOREIGN / "streetlights-kafka.yml")) if one.name == "dimLight")
+    sent_alone = []
+
+    def try_cases(live: _Live, cases: Sequence[Case]) -> Outcome:
+        sent = [Sent(case=case, id=str(number), partition=0, offset=number) for number, case in enumerate(cases)]
+        lenient = [one.case.valid or "greater than the maximum" in one.case.problem for one in sent]
+        places = {
+            one.id: [_found(one, "out" if taken else "orders.dlt")] for one, taken in zip(sent, lenient, strict=True)
+        }
+        back = {one.id: _found(one, "orders", headers=one.headers) for one in sent}
+        sent_alone.append(len(sent))
+        return Outcome(sent, back=back, places=places, committed={0: len(sent)})
+
+    monkeypatch.setattr(campaign, "try_cases", try_cases)
+    limits = Limits(max_examples=40, seed=7)
+    report = fuzz_topic(schema, _Live(TARGET), limits, Corpus(tmp_path), source="x")  # type: ignore[arg-type]
+    (failure,) = report.failures
+    assert failure.check == ONE_PLACE
+    assert failure.case is not None
+    assert failure.message == (
+        "invalid (percentage: 101 is greater than the maximum of 100), and not dead-lettered: found out[0]@1"
+    )
+    assert sent_alone[1:].count(1) <= 12
+    assert list((tmp_path / "cases").glob("*.json"))
 
 
 def test_what_is_not_named_is_unknown() -> None:
