@@ -13,7 +13,7 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 from hypothesis import strategies as st
 
-from necp_validate.fuzz.avro_spans import NotAvro, Span, spans, write_long
+from necp_validate.fuzz.avro_spans import NotAvro, Span, spans, type_of, write_long
 from necp_validate.fuzz.avro_strategies import RANGES, from_avro, logical_problem
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.schema import Record, Schema
@@ -21,6 +21,7 @@ from necp_validate.results import UsageError
 
 _KEYS: Final = st.none() | st.binary(min_size=1, max_size=16)
 _TEXTS: Final = ("bytes", "string")
+_NAMED: Final = ("record", "error", "enum", "fixed")
 
 
 class AvroSchema(Schema):
@@ -48,7 +49,8 @@ class AvroSchema(Schema):
             self.plain = fastavro.parse_schema(_without_logical(schema), named_schemas=plain)
         except (SchemaParseException, UnknownType, KeyError, TypeError, ValueError) as error:
             raise UsageError(f"{name or 'the file'} is no Avro schema: {type(error).__name__}: {error}") from error
-        if isinstance(self.parsed, list):  # a file of several types: the last one is made of those before
+        # A list of named types is a file of several, whose last is made of those before; any other is a union.
+        if isinstance(self.parsed, list) and all(type_of(one) in _NAMED for one in self.parsed):
             self.parsed, self.plain = self.parsed[-1], self.plain[-1]
         found = self.parsed.get("name") if isinstance(self.parsed, Mapping) else self.parsed
         super().__init__(name or str(found), topic=topic)

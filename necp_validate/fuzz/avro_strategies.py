@@ -60,7 +60,8 @@ def from_avro(schema: Any, names: Mapping[str, Any]) -> st.SearchStrategy[Any]:
         if kind == "map":
             return st.dictionaries(st.text(max_size=16), build(node["values"]), max_size=_MAX_ITEMS)
         if isinstance(node, Mapping):
-            return _logical(node) or (named(kind) if kind in names else _PLAIN[kind])
+            restricted = _logical(node)
+            return (named(kind) if kind in names else _PLAIN[kind]) if restricted is None else restricted
         return _PLAIN[kind]
 
     def named(name: str) -> st.SearchStrategy[Any]:
@@ -75,7 +76,8 @@ def _named(node: Mapping[str, Any], build: Callable[[Any], st.SearchStrategy[Any
     if node["type"] == "enum":
         return st.sampled_from(node["symbols"])
     if node["type"] == "fixed":
-        return _logical(node) or st.binary(min_size=node["size"], max_size=node["size"])
+        restricted = _logical(node)
+        return st.binary(min_size=node["size"], max_size=node["size"]) if restricted is None else restricted
     return st.fixed_dictionaries({field["name"]: build(field["type"]) for field in node["fields"]})
 
 
@@ -88,7 +90,7 @@ def _tagged(branch: Any, values: st.SearchStrategy[Any]) -> st.SearchStrategy[An
 
 def _logical(node: Mapping[str, Any]) -> st.SearchStrategy[Any] | None:
     """Strategy for a logical type, as what it is written as; None if it restricts nothing."""
-    logical, kind = node.get("logicalType"), node["type"]
+    logical, kind = str(node.get("logicalType", "")), node["type"]
     if logical in RANGES and kind in ("int", "long"):
         return st.integers(*RANGES[logical])
     if logical == "uuid" and kind == "string":
@@ -112,7 +114,7 @@ def logical_problem(node: Mapping[str, Any], raw: bytes, number: int | None) -> 
         raw: its bytes without a length.
         number: its number, if it is written as one.
     """
-    logical = node.get("logicalType")
+    logical = str(node.get("logicalType", ""))
     if logical in RANGES and number is not None:
         low, high = RANGES[logical]
         return "" if low <= number <= high else f"{number} is no {logical}"

@@ -58,6 +58,7 @@ def _is_number(value: Any) -> bool:
 def _numbers(schema: Mapping[str, Any], *, outside: bool) -> Iterator[Any]:
     """Numbers at, or one step outside of, each bound."""
     whole = schema.get("type") == "integer"
+    bound: Any
     for keyword, sign in (("minimum", 1), ("maximum", -1)):
         bound = schema.get(keyword)
         if _is_number(bound):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,9 @@ from hypothesis.errors import NoSuchExample
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.check import Failure, SchemaReport, check_schema, retried
 from necp_validate.fuzz.corpus import Corpus
-from necp_validate.fuzz.fates import Checked, Outcome, judge, try_cases
+from necp_validate.fuzz.fates import ADVANCES, Checked, Outcome, judge, try_cases
 from necp_validate.fuzz.live_topic import LiveTopic, config_of
+from necp_validate.fuzz.mutations import around_bounds
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits, search
 from necp_validate.fuzz.strategies import from_schema
@@ -23,7 +25,8 @@ from necp_validate.results import SuiteError, UsageError, Verdict, worst
 from necp_validate.stack.external_config import ExternalSettings
 
 BATCH: Final = 200
-_SHRINK_EXAMPLES: Final = 20
+_ATTEMPTS: Final = 12
+"""How many records are sent one by one to find a smaller example; each takes seconds."""
 Told = Callable[[str], None]
 
 
@@ -102,7 +105,7 @@ def fuzz_topic(
         told: progress, one sentence at a time.
     """
     before = [kept.case for kept in corpus.cases() if kept.source == source and kept.type_name == schema.name]
-    cases = [*before, *draw_cases(from_schema(schema), limits)]
+    cases = [*before, *_with_every_bound(schema, draw_cases(from_schema(schema), limits), limits)]
     report = LiveReport(schema=schema.name, topic=live.topic)
     for start in range(0, len(cases), BATCH):
         if start and limits.over:
@@ -175,6 +178,15 @@ def draw_cases(strategy: st.SearchStrategy[Case], limits: Limits) -> list[Case]:
     return list(drawn.values())[: limits.max_examples]
 
 
+def _with_every_bound(schema: Schema, drawn: Sequence[Case], limits: Limits) -> list[Case]:
+    """Put the bounds of one event, each met and exceeded, in the place of up to a third of what chance has drawn."""
+    first = next((case for case in drawn if case.valid and not case.operator), None)
+    if first is None:
+        return list(drawn)
+    bounds = around_bounds(schema, first, random.Random(limits.seed))[: limits.max_examples // 3]
+    return [*bounds, *drawn[: max(limits.max_examples - len(bounds), 1)]]
+
+
 def _count(report: LiveReport, outcome: Outcome) -> None:
     for one in outcome.sent:
         report.operators[one.case.operator] += 1
@@ -194,25 +206,25 @@ def _merge(report: LiveReport, checks: Sequence[Checked]) -> None:
 def _shrink(report: LiveReport, schema: Schema, live: LiveTopic, limits: Limits) -> None:
     """Look for a smaller record with the same failure, sent alone; a consumer that stands still cannot be asked."""
     for check, found in list(report.checks.items()):
-        if not found.failures or check == "group-advances" or limits.over:
+        case = found.failures[0].case if found.failures else None
+        if case is None or check == ADVANCES or limits.over:
             continue
-        operator = found.failures[0].case.operator if found.failures[0].case else ""
-        smallest: list[Failure] = []
+        tried: dict[str, list[Failure]] = {}
 
-        def fails(case: Case, check: str = check, smallest: list[Failure] = smallest) -> bool:
-            if limits.over:
-                return False
-            again = [one for one in judge(try_cases(live, [case]), live, schema.name) if one.check == check]
-            smallest[:] = [failure for one in again for failure in one.failures] or smallest
-            return any(one.failures for one in again)
+        def fails(case: Case, check: str = check, tried: dict[str, list[Failure]] = tried) -> bool:
+            if case.id not in tried:
+                if len(tried) >= _ATTEMPTS or limits.over:
+                    return False
+                checks = judge(try_cases(live, [case]), live, schema.name)
+                tried[case.id] = [failure for one in checks if one.check == check for failure in one.failures]
+            return bool(tried[case.id])
 
-        strategy = (
-            from_schema(schema, kind="mutated", operators=[operator]) if operator else from_schema(schema, kind="valid")
+        mutated = bool(case.operator)
+        strategy = from_schema(
+            schema, kind="mutated" if mutated else "valid", operators=[case.operator] if mutated else None
         )
-        few = settings(max_examples=_SHRINK_EXAMPLES, deadline=None, database=None)
         try:
-            find(strategy, fails, settings=few)
+            smallest = find(strategy, fails, settings=settings(max_examples=_ATTEMPTS, deadline=None, database=None))
         except NoSuchExample:
             continue
-        if smallest:
-            report.checks[check] = replace(found, failures=(smallest[0], *found.failures))
+        report.checks[check] = replace(found, failures=(tried[smallest.id][0], *found.failures))

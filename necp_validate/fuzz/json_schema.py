@@ -156,7 +156,7 @@ def validator_of(name: str, schema: Mapping[str, Any], draft: type[Validator]) -
     """
     kind = jsonschema.validators.validator_for(schema, default=draft)
     try:
-        kind.check_schema(schema)
+        kind.check_schema(dict(schema))
     except jsonschema.SchemaError as error:
         place = "/".join(map(str, error.absolute_path)) or "the top"
         raise UsageError(f"{name} is no JSON Schema: at {place}: {error.message}") from None

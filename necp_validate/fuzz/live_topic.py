@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ class LiveTopic:
                     case.value,
                     case.key,
                     headers=list(one.headers),
-                    on_delivery=lambda error, message, one=one: _delivered(one, error, message),
+                    on_delivery=functools.partial(_delivered, one),
                 )
             except KafkaException as error:  # larger than the client sends
                 one.refused = error.args[0].str()
@@ -230,11 +231,12 @@ def _delivered(one: Sent, error: KafkaError | None, message: Message) -> None:
 
 
 def _found(message: Message) -> Found:
+    headers: Any = message.headers() or ()
     return Found(
         topic=str(message.topic()),
         partition=int(message.partition() or 0),
         offset=int(message.offset() or 0),
         key=message.key(),
         value=message.value(),
-        headers=tuple((name, text) for name, text in (message.headers() or ())),
+        headers=tuple((name, text) for name, text in headers),
     )

@@ -52,15 +52,22 @@ def load_schemas(source: str, *, schema_id: int | None = None) -> list[Schema]:
     path = Path(source)
     document = read_document(path)
     try:
-        if isinstance(document, Mapping) and "asyncapi" in document:
-            return asyncapi_schemas(document, schema_id=schema_id)
-        if path.suffix == ".avsc" or _is_avro(document):
-            return [AvroSchema(document, schema_id=schema_id)]
-        return list(_of_json_schema(path, document))
+        found = _of_document(path, document, schema_id)
+        for schema in found:
+            schema.documents()  # what nothing is valid against is said now
+        return found
     except LookupError as error:
         raise UsageError(f"{path}: {error}", hint="only references within the file are followed") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error.message}", hint=error.hint) from error
+
+
+def _of_document(path: Path, document: Any, schema_id: int | None) -> list[Schema]:
+    if isinstance(document, Mapping) and "asyncapi" in document:
+        return asyncapi_schemas(document, schema_id=schema_id)
+    if path.suffix == ".avsc" or _is_avro(document):
+        return [AvroSchema(document, schema_id=schema_id)]
+    return list(_of_json_schema(path, document))
 
 
 def read_document(path: Path) -> Any:

@@ -33,7 +33,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         stack.start(print)
         config = stack.client_config(ADMIN)
-        for future in admin_client(config).create_topics([NewTopic(name, 2, 3) for name in TOPICS]).values():
+        admin = admin_client(config)  # held: what it has not answered ends with it
+        for future in admin.create_topics([NewTopic(name, 2, 3) for name in TOPICS]).values():
             future.result(30)
         file = folder / "external.toml"
         file.write_text(

@@ -1,4 +1,4 @@
-"""Every operator is proven: it yields invalid events for some schema, and the event core takes none of them for good."""
+"""Every operator is proven: it yields invalid events for some schema; the event core takes none of them for valid."""
 
 from __future__ import annotations
 

@@ -190,7 +190,7 @@ class TestAvro:
         ("a.json", '{"$ref": "https://example.org/x"}', "leads out of the document"),
         ("a.json", '{"$ref": "#/$defs/x"}', "leads nowhere: there is no '$defs'"),
         ("a.json", '{"allOf": [{"type": "null"}, {"type": "string"}]}', "nothing is valid against this schema"),
-        ("a.avsc", '{"type": "record", "name": "R"}', "is no Avro schema"),
+        ("a.avsc", '{"type": "record", "fields": []}', "is no Avro schema"),
         ("a.yml", "asyncapi: 1.2.0", "AsyncAPI 1.2.0 is not known; known: 2.x and 3.x"),
         ("a.yml", "asyncapi: 3.0.0", "describes no message with a payload"),
     ],

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.cases import Case
+from necp_validate.fuzz.json_schema import JsonSchema
 from necp_validate.fuzz.mutations import avro, data, records, values
 from necp_validate.fuzz.mutations.operator import Operator
 from necp_validate.fuzz.registry_schema import registry_schema
 from necp_validate.fuzz.schema import Schema
 from necp_validate.results import UsageError
 
-__all__ = ["OPERATORS", "Operator", "mutate", "operators_named"]
+__all__ = ["OPERATORS", "Operator", "around_bounds", "mutate", "operators_named"]
 
 OPERATORS: Final[Mapping[str, Operator]] = MappingProxyType(
     {
@@ -62,6 +64,15 @@ def mutate(case: Case, rng: random.Random, operator: str, *, schema: Schema | No
     """
     (found,) = operators_named([operator])
     return found.apply(schema or registry_schema(case.type_name, case.version), case, rng)
+
+
+def around_bounds(schema: Schema, case: Case, rng: random.Random) -> list[Case]:
+    """Every variant of a valid case in which one bound is exactly met, and every one in which it is just exceeded."""
+    if isinstance(schema, AvroSchema):
+        beyond = avro.negations(schema, case)
+    else:
+        beyond = data.negations(schema, case) if isinstance(schema, JsonSchema) else []
+    return [*schema.at_bounds(case, rng), *(schema.case(record, operator="constraint-negated") for record in beyond)]
 
 
 def operators_named(names: list[str] | None) -> tuple[Operator, ...]:

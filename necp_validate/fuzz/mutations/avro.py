@@ -35,9 +35,18 @@ def retyped(schema: AvroSchema, case: Case, rng: random.Random) -> Record | None
 
 def negated(schema: AvroSchema, case: Case, rng: random.Random) -> Record | None:
     """Write what the type can hold and the schema does not allow: an unknown symbol or branch, a bad boolean."""
+    found = negations(schema, case)
+    return rng.choice(found) if found else None
+
+
+def negations(schema: AvroSchema, case: Case) -> list[Record]:
+    """Every way to write what a type can hold and the schema does not allow."""
     body = schema.body(case.value or b"")
-    found = [(span, text) for span in schema.spans(body) for text in _outside(span, body)]
-    return _at(schema, case, rng, found)
+    return [
+        (case.key, schema.header + spliced(body, span, text), case.headers)
+        for span in schema.spans(body)
+        for text in _outside(span, body)
+    ]
 
 
 def unknown(schema: AvroSchema, case: Case, rng: random.Random) -> Record | None:

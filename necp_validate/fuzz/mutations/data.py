@@ -50,9 +50,18 @@ def retyped(schema: JsonSchema, case: Case, rng: random.Random) -> Record | None
 
 def negated(schema: JsonSchema, case: Case, rng: random.Random) -> Record | None:
     """Put one value just outside of a constraint."""
+    found = negations(schema, case)
+    return rng.choice(found) if found else None
+
+
+def negations(schema: JsonSchema, case: Case) -> list[Record]:
+    """Every way to put one value just outside of a constraint."""
     document = schema.decode(case.value or b"")
-    places = [(site.path, value) for site in schema.sites(document) for value in exceeded(site)]
-    return _changed(schema, case, document, *rng.choice(places)) if places else None
+    return [
+        _changed(schema, case, document, site.path, value)
+        for site in schema.sites(document)
+        for value in exceeded(site)
+    ]
 
 
 def unknown(schema: JsonSchema, case: Case, rng: random.Random) -> Record | None:
@@ -63,7 +72,7 @@ def unknown(schema: JsonSchema, case: Case, rng: random.Random) -> Record | None
         return None
     path, value = rng.choice(objects)
     name = f"x_{rng.randrange(1000)}"
-    extra = {name: rng.choice((1, None, "text", {}))}
+    extra: dict[str, Any] = {name: rng.choice((1, None, "text", {}))}
     # First or in between: last in our envelope it would only ever damage the tail.
     mixed = {**extra, **value} if rng.random() < 0.3 else {**dict(list(value.items())[:1]), **extra, **value}
     return _changed(schema, case, document, path, mixed)
