@@ -94,10 +94,10 @@ class _Search:
         schema = registry_schema(case.type_name, case.version)
         for name in list(document["data"]):
             part = schema.schema["properties"]["data"]
-            for value in self._simpler(schema, part, name, before, case, document):
-                candidate = _with(schema, case, document, name, value)
+            for simpler in self._simpler(schema, part, name, before, case, document):
+                candidate = _with(schema, case, document, name, simpler)
                 if candidate is not None and self.fails([*before, candidate]):
-                    case, document = candidate, {**document, "data": {**document["data"], name: value}}
+                    case, document = candidate, {**document, "data": {**document["data"], name: simpler}}
                     break
         return case
 
@@ -151,8 +151,12 @@ def _document(case: Case) -> dict[str, Any] | None:
     return document if isinstance(document, dict) and isinstance(document.get("data"), dict) else None
 
 
-def _with(schema: RegistrySchema, case: Case, document: dict[str, Any], name: str, value: Any) -> Case | None:
+def _with(schema: RegistrySchema, case: Case, document: dict[str, Any], name: str, simpler: Any) -> Case | None:
     """The event with another value of a field, if it is as valid as before, or as invalid."""
-    changed = {**document, "data": {**document["data"], name: value}}
-    found = schema.case((case.key, schema.encode(changed), case.headers), operator=case.operator)
+    changed = {**document, "data": {**document["data"], name: simpler}}
+    try:
+        value = schema.encode(changed)
+    except ValueError:  # half a surrogate in another field, which only escapes can write
+        return None
+    found = schema.case((case.key, value, case.headers), operator=case.operator)
     return replace(found, type_name=case.type_name) if found.valid == case.valid else None

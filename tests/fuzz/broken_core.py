@@ -44,7 +44,7 @@ class BooksAndFails(EconomyHandler):
 
         def broken(event: Event[EventData]) -> str | None:
             reason = handle(event)
-            if isinstance(event.data, RewardV1) and event.data.cause == "bounty":
+            if isinstance(event.data, RewardV1):
                 raise RuntimeError("after the booking")
             return reason
 
