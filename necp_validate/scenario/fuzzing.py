@@ -9,10 +9,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from confluent_kafka import KafkaException
@@ -29,10 +29,10 @@ from necp_validate.fuzz.making import Workshop, tasks_of
 from necp_validate.fuzz.observed import Observed
 from necp_validate.fuzz.shrinking import Fails, Minimal, shrink
 from necp_validate.fuzz.source import retagged
-from necp_validate.history import FuzzConsumer, FuzzFlaw, FuzzRecord, HistoryWriter, JsonLines, Phase, TopicSettings
+from necp_validate.history import FuzzConsumer, FuzzFlaw, FuzzRecord, JsonLines, Phase, TopicSettings
 from necp_validate.history.codec import from_plain, to_plain
 from necp_validate.history.fuzz import EFFECT
-from necp_validate.history.model import RunInfo, ServiceShutdown
+from necp_validate.history.model import ServiceShutdown
 from necp_validate.history.readback import LedgerRead
 from necp_validate.results import StackError, SuiteError, UsageError
 from necp_validate.scenario.events import (
@@ -41,13 +41,12 @@ from necp_validate.scenario.events import (
     OnEvent,
     RunStarted,
     StackReady,
-    StageFinished,
     StageStarted,
     ignore,
 )
-from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.monitor import Monitor
-from necp_validate.scenario.provenance import host, plain_description, versions
+from necp_validate.scenario.provenance import plain_description
+from necp_validate.scenario.recording import RecordedRun, new_run_dir
 from necp_validate.security.keys import KeyFile
 from necp_validate.security.trail import read_trail
 from necp_validate.stack import ADMIN, Stack
@@ -114,28 +113,15 @@ def run_fuzz(
         SuiteError: the campaign could not be done; everything is stopped, and the run directory says how far it came.
         KeyboardInterrupt: likewise, on Ctrl-C or SIGTERM.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    run_dir = out / f"{stamp}-fuzz-{secrets.token_hex(2)}"
-    try:
-        run_dir.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(f"cannot make the run directory {run_dir}: {error.strerror}", hint="see --out") from error
+    run_dir = new_run_dir(out, "fuzz")
     campaign = _Campaign(plan, run_dir, cases, {**CORE_ENVIRONMENT, **(core_env or {})}, on_event)
     on_event(RunStarted(run_id=run_dir.name, run_dir=run_dir, scenario="fuzz", phases=()))
-    with sigterm_interrupts():
-        try:
-            campaign.do(stack)
-        except KeyboardInterrupt:
-            campaign.save(status="interrupted", error="interrupted")
-            raise
-        except SuiteError as error:
-            campaign.save(status="failed", error=str(error))
-            raise
-    campaign.save(status="finished")
+    with campaign.recorded():
+        campaign.do(stack)
     return run_dir
 
 
-class _Campaign:
+class _Campaign(RecordedRun):
     """One campaign; holds what has to be undone in an ExitStack, so that every way out undoes it."""
 
     def __init__(
@@ -146,51 +132,21 @@ class _Campaign:
         core_env: Mapping[str, str],
         on_event: OnEvent,
     ) -> None:
+        super().__init__(
+            run_dir,
+            scenario="fuzz",
+            scale=1.0,
+            seed=plan.seed,
+            config={"fuzz": msgspec.to_builtins(plan), "judge": list(CLAIMS), "core": dict(core_env)},
+            on_event=on_event,
+        )
         self.plan = plan
-        self.run_dir = run_dir
-        self.on_event = on_event
-        self.writer = HistoryWriter(run_dir)
-        self.logs = run_dir / "logs"
-        self.logs.mkdir(parents=True)
         self.tag = secrets.token_hex(3)
-        self.started_us = time.time_ns() // 1000
-        self.stages: dict[str, float] = {}
-        self.stack_info: dict[str, Any] = {}
         self.crashes: list[str] = []
         self._given = cases
         self._core_env = core_env
         self._acked_before: Counter[str] = Counter()
         self._ended_before: Counter[str] = Counter()
-        self.save(status="running")
-
-    def save(self, *, status: str, error: str | None = None) -> None:
-        """Write ``run.json`` as of now."""
-        self.writer.save_run(
-            RunInfo(
-                id=self.run_dir.name,
-                scenario="fuzz",
-                scale=1.0,
-                seed=self.plan.seed,
-                stack=self.stack_info,
-                versions=versions(),
-                host=host(),
-                config={"fuzz": msgspec.to_builtins(self.plan), "judge": list(CLAIMS), "core": dict(self._core_env)},
-                started_us=self.started_us,
-                finished_us=None if status == "running" else time.time_ns() // 1000,
-                stages=self.stages,
-                status=status,
-                error=error,
-            )
-        )
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Tell that a stage begins and ends, and keep how long it took."""
-        self.on_event(StageStarted(stage=name))
-        begun = time.monotonic()
-        yield
-        self.stages[f"{name}_s"] = seconds = round(time.monotonic() - begun, 3)
-        self.on_event(StageFinished(stage=name, seconds=seconds))
 
     def do(self, given: Stack | None) -> None:
         """Go through the stages."""
@@ -273,7 +229,7 @@ class _Campaign:
         self.on_event(
             StackReady(kind=described.backend, brokers=len(described.brokers), seconds=seconds, detail=detail)
         )
-        self.save(status="running")
+        self.save()
         return fleet
 
     def _send(
