@@ -48,6 +48,13 @@ def security(session: nox.Session) -> None:
     suite(session, "run", "security", *session.posargs)
 
 
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Send 200,000 fuzzed events through real Kafka and judge each. Arguments go to `necp-validate fuzz`."""
+    session.install("-e", ".")
+    suite(session, "fuzz", *session.posargs)
+
+
 def suite(session: nox.Session, *arguments: str) -> None:
     # Not session.run: nox would turn every exit code into 1, and kill the run half a second after Ctrl-C,
     # before it has taken down what it started.

@@ -11,6 +11,7 @@ import typer
 from necp_validate import __version__
 from necp_validate.cli.capacity import capacity
 from necp_validate.cli.failures import guarded
+from necp_validate.cli.fuzz import fuzz
 from necp_validate.results.errors import SuiteError
 
 app = typer.Typer(
@@ -363,6 +364,12 @@ def selftest() -> None:
     raise typer.Exit(exit_code(results))
 
 
+app.command(
+    epilog="Examples:  necp-validate fuzz --schema orders.avsc  ·  "
+    "necp-validate fuzz --schema asyncapi.yml --target external.toml --topic orders --max-time 60"
+)(fuzz)
+
+
 @schema_app.command("export", epilog="Example:  necp-validate schema export --format asyncapi > asyncapi.json")
 @guarded
 def schema_export(
@@ -376,6 +383,37 @@ def schema_export(
 
     document = json_schema() if format_ is SchemaFormat.JSONSCHEMA else asyncapi_document()
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@schema_app.command(
+    "check",
+    epilog="Examples:  necp-validate schema check  ·  necp-validate schema check old.avsc new.avsc --rule FULL",
+)
+@guarded
+def schema_check(
+    old: Annotated[
+        str | None, typer.Argument(metavar="[OLD]", help="the schema of before; the published registry by default")
+    ] = None,
+    new: Annotated[
+        str | None, typer.Argument(metavar="[NEW]", help="the schema of now; our registry by default")
+    ] = None,
+    rule: Annotated[str, typer.Option(help="BACKWARD, FORWARD or FULL; of our registry its own")] = "BACKWARD",
+    max_examples: Annotated[int, typer.Option(min=1, help="events tried of each type, besides those at a bound")] = 100,
+    seed: Annotated[int, typer.Option(help="same seed, same events")] = 0,
+) -> None:
+    """Say what breaks whom: events made with one schema are read with the other."""
+    from necp_validate.cli.schema_check import check
+
+    raise typer.Exit(check(old, new, rule=rule, max_examples=max_examples, seed=seed))
+
+
+@schema_app.command("publish", epilog="Example:  necp-validate schema publish")
+@guarded
+def schema_publish() -> None:
+    """Take the registry as it is now into the snapshot that `schema check` compares with; after a new version."""
+    from necp_validate.cli.schema_check import publish_registry
+
+    raise typer.Exit(publish_registry())
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ class Stream:
         "next_seq",
         "partition",
         "unknown",
+        "unplaced",
     )
 
     def __init__(self, index: int, stream_id: str, key: str) -> None:
@@ -51,6 +52,7 @@ class Stream:
         self.unknown = IntervalSet()
         self.digest = 0
         self.max_acked_offset = -1
+        self.unplaced = 0
 
 
 class AckBook:
@@ -123,6 +125,7 @@ class AckBook:
         new_run = (step[1:] != step[:-1]) | (d.err[1:] != d.err[:-1]) | (d.partition[1:] != d.partition[:-1])
         new_run |= (d.opaque[1:] // MAX_FLUSH) != (d.opaque[:-1] // MAX_FLUSH)
         starts = [0, *(np.flatnonzero(new_run) + 1).tolist(), n]
+        offsets = _known_offsets(d)
         runs = []
         acked = False
         for a, b in pairwise(starts):
@@ -137,8 +140,8 @@ class AckBook:
                 self.watch.failed(int(d.partition[a]), intended_us)
                 continue
             acked = True
-            self._acked(stream, first, b - a, int(d.partition[a]), int(d.offset[a]), intended_us)
-            self.watch.acked(int(d.partition[a]), intended_us, now_us, int(d.offset[a]), int(d.offset[b - 1]))
+            self._acked(stream, first, b - a, int(d.partition[a]), int(offsets[a]), intended_us)
+            self.watch.acked(int(d.partition[a]), intended_us, now_us, int(offsets[a]), int(offsets[b - 1]))
             self._recorder.count(self.domain, phase, "acked", b - a)
             self._recorder.latency(self.domain, "ack", phase, now_us - intended_us, b - a)
         if acked:
@@ -156,6 +159,9 @@ class AckBook:
     def _acked(self, stream: Stream, first: int, count: int, partition: int, offset: int, intended_us: int) -> None:
         stream.partition = partition
         stream.acked.add(first, first + count - 1)
+        if offset < 0:
+            stream.unplaced += count
+            return
         stream.digest = (stream.digest + digest_of(first, offset, partition, count)) & (2**64 - 1)
         stream.max_acked_offset = max(stream.max_acked_offset, offset + count - 1)
         pending = self.pending.get(partition)
@@ -195,6 +201,21 @@ class AckBook:
                 "unknown": s.unknown.to_list(),
                 "digest": s.digest,
                 "max_acked_offset": s.max_acked_offset,
+                "unplaced": s.unplaced,
             }
             for s in self.streams
         ]
+
+
+def _known_offsets(d: Deliveries) -> np.ndarray[Any, Any]:
+    """The offsets of delivery reports, -1 where the client does not know them.
+
+    A batch that was sent again, and that its partition had already, is acknowledged without an offset. The client then
+    counts up from a negative one, and in a long batch past zero: what follows on a negative offset is none, either.
+    """
+    if int(d.offset.min(initial=0)) >= 0:
+        return d.offset
+    follows = (d.offset[1:] == d.offset[:-1] + 1) & (d.partition[1:] == d.partition[:-1]) & (d.err[1:] == d.err[:-1])
+    chain = np.concatenate(([0], np.cumsum(~follows)))
+    unknown = d.offset[np.concatenate(([0], np.flatnonzero(~follows) + 1))] < 0
+    return np.where(unknown[chain], -1, d.offset)

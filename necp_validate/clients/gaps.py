@@ -46,7 +46,7 @@ class PartitionWatch:
             partition: where the run lies.
             intended_us: when it was due (epoch).
             now_us: when it was acked (epoch).
-            first, last: its offsets.
+            first, last: its offsets; negative if the ack did not say.
         """
         at = self._partitions.get(partition)
         if at is None:
@@ -57,6 +57,8 @@ class PartitionWatch:
         if now_us - since_us > GAP_US:
             self._gap(partition, since_us, now_us)
         at.last_ack_us, at.waiting_since_us = now_us, None
+        if first < 0:
+            return
         if first <= at.highest:
             self.acked_below_known += first <= _known_at(at, intended_us)
         elif now_us - at.step_us >= _STEP_US:

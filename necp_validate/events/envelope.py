@@ -7,9 +7,10 @@ A value is JSON without spaces in exactly this order of fields, with a tail of f
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
 import msgspec
@@ -84,7 +85,7 @@ class Decoder:
     def __init__(self, types: Iterable[EventType] | None = None) -> None:
         known = tuple(event_types() if types is None else types)
         self._names = {(kind.name, kind.version) for kind in known}
-        self._by_prefix = {kind.prefix: _reader(kind) for kind in known}
+        self._by_prefix = {kind.prefix: (_reader(kind), _members(kind)) for kind in known}
 
     def decode(self, value: bytes) -> Event[EventData]:
         """Decode one value; its data comes in the newest version of its type.
@@ -94,13 +95,18 @@ class Decoder:
         """
         if b"%08x" % crc32(value[:-18]) != value[-10:-2] or _TAIL.match(value, len(value) - 69) is None:
             raise _damage(value)
-        read = self._by_prefix.get(value.partition(b',"key":"')[0])
-        if read is None:
+        found = self._by_prefix.get(value.partition(b',"key":"')[0])
+        if found is None:
             raise self._stranger(value)
+        read, members = found
         try:
-            return read(value)
+            event = read(value)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise _defect(value, error) from None
+        # Every field is there, and each has one colon: no more colons, no field twice. More may be in texts.
+        if value.count(b":") != members:
+            _refuse_repetition(value)
+        return event
 
     def _stranger(self, value: bytes) -> InvalidEvent:
         """Say why no reader fits: not an envelope, an unknown type, or not in the canonical form."""
@@ -119,6 +125,29 @@ def _reader(kind: EventType) -> Callable[[bytes], Event[EventData]]:
     if kind.newest:
         return read
     return lambda value: kind.upcast(read(value))
+
+
+def _members(kind: EventType) -> int:
+    """Members of an event's objects: all fields are required, and no field of the data is an object itself."""
+    return len(Event.__struct_fields__) + len(kind.data.__struct_fields__)
+
+
+def _refuse_repetition(value: bytes) -> None:
+    """Refuse a value in which a field is there twice: readers differ in which of the two they take.
+
+    Raises:
+        InvalidEvent: it is so.
+    """
+
+    def once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen = dict(members)
+        if len(seen) < len(members):
+            names = [name for name, _ in members]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise InvalidEvent("malformed", f"the field {twice!r} is there twice")
+        return seen
+
+    json.loads(value, object_pairs_hook=once)
 
 
 def _damage(value: bytes) -> InvalidEvent:

@@ -1,11 +1,11 @@
 """Events of the social domain; the key is the region, and channels and guilds belong to their region.
 
-Rules (an event that breaks one is rejected): a player is in at most one guild; a leader who leaves names
-a successor; only officers and leaders invite and kick, and they kick only those below their own rank; nobody
-befriends themselves; nobody sends more than :data:`MAX_MESSAGES_PER_MINUTE` messages a minute. Joining the
-same guild again, leaving one that the player is not in, or founding one's own guild again changes nothing and
-is no offence, so that an event delivered again ends as it ended before. A guild that exists is not founded by
-somebody else.
+Rules (an event that breaks one is rejected, and changes nothing): a player is in at most one guild; a leader who
+leaves names a successor, who is in no other guild; only officers and leaders invite and kick, and they kick only those
+below their own rank; nobody befriends themselves; nobody sends more than :data:`MAX_MESSAGES_PER_MINUTE` messages a
+minute. Ranks are as reported, but who is known to lead a guild is its leader. Joining the same guild again, leaving one
+that the player is not in, or founding one's own guild again changes nothing and is no offence, so that an event
+delivered again ends as it ended before. A guild that exists is not founded by somebody else.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from necp_validate.history.drills import (
 )
 from necp_validate.history.experiments import ExperimentOutcome, append_outcome, read_outcomes
 from necp_validate.history.faults import FaultRecord, append_fault, read_faults
+from necp_validate.history.fuzz import FuzzConsumer, FuzzEffect, FuzzFlaw, FuzzGroup, FuzzRecord, TopicSettings
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.history import History
 from necp_validate.history.intervals import IntervalSet
@@ -119,6 +120,11 @@ __all__ = [
     "FaultRecord",
     "FloodRecord",
     "FloodSecond",
+    "FuzzConsumer",
+    "FuzzEffect",
+    "FuzzFlaw",
+    "FuzzGroup",
+    "FuzzRecord",
     "GreedySession",
     "GroupSample",
     "HdrHistogram",
@@ -158,6 +164,7 @@ __all__ = [
     "StreamRead",
     "StreamRecord",
     "TimelineRow",
+    "TopicSettings",
     "append_fault",
     "append_flood",
     "append_outcome",

@@ -12,6 +12,7 @@ from necp_validate.history.audit import AuditRecord, CollectorRecord
 from necp_validate.history.drills import Drills
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.history.faults import FaultRecord
+from necp_validate.history.fuzz import FuzzRecord
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.limits import BreakerSample, FloodRecord
@@ -88,6 +89,7 @@ class History:
     gateway_record: GatewayRecord | None = None
     collector_record: CollectorRecord | None = None
     audit: AuditRecord | None = None
+    fuzz: FuzzRecord | None = None
 
     @property
     def domains(self) -> tuple[str, ...]:

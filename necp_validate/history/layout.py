@@ -4,6 +4,7 @@ from __future__ import annotations
 
 RUN = "run.json"
 PHASES = "history/phases.json"
+FUZZ = "history/fuzz.json"
 DRAIN = "history/drain.json"
 READBACK = "history/readback.json"
 CORE_SHUTDOWN = "history/core-shutdown.json"

@@ -64,6 +64,7 @@ class StreamRecord:
         digest: of where the acked events lie (sequence number, partition, offset), summed modulo 2^64; equal
             to the reader's digest exactly if every event lies where its ack said.
         max_acked_offset: highest offset acked, -1 if none.
+        unplaced: acked events of which nobody said where they lie; they are in no digest.
     """
 
     stream: str
@@ -76,6 +77,7 @@ class StreamRecord:
     unknown: IntervalSet = field(default_factory=IntervalSet)
     digest: int = 0
     max_acked_offset: int = -1
+    unplaced: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +132,7 @@ class LoadRecord:
 
     Args:
         guarantees: producer configuration per domain, e.g. ``{"combat": {"acks": "all"}}``.
-        planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` (to be
+        planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` and ``fuzz`` (to be
             dead-lettered).
         stakes: what all events sent deal and move if they are processed, per domain: damage, money, goods.
         phases: counts by phase name and domain.

@@ -24,6 +24,7 @@ from necp_validate.history.drills import read_drills
 from necp_validate.history.experiments import read_outcomes
 from necp_validate.history.faults import read_faults
 from necp_validate.history.files import damaged, whole_lines
+from necp_validate.history.fuzz import FuzzRecord
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.history import History, LatencyMap
@@ -78,6 +79,7 @@ def read_history(run_dir: Path | str) -> History:
         gateway_record=_read_json(run_dir / layout.GATEWAY, GatewayRecord),
         collector_record=_read_json(run_dir / layout.COLLECTOR, CollectorRecord),
         audit=_read_json(run_dir / layout.AUDIT, AuditRecord),
+        fuzz=_read_json(run_dir / layout.FUZZ, FuzzRecord),
         gateway_shutdown=_read_json(run_dir / layout.GATEWAY_SHUTDOWN, ServiceShutdown),
         faults=read_faults(run_dir),
         experiments=read_outcomes(run_dir),

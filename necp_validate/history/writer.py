@@ -20,6 +20,7 @@ import numpy as np
 from necp_validate.history import layout
 from necp_validate.history.audit import AuditRecord, CollectorRecord
 from necp_validate.history.codec import to_plain
+from necp_validate.history.fuzz import FuzzRecord
 from necp_validate.history.gateway import GatewayRecord
 from necp_validate.history.hdr import HdrHistogram
 from necp_validate.history.model import CoreShutdown, Drain, LoadRecord, Phase, RunInfo, ServiceShutdown
@@ -246,6 +247,10 @@ class HistoryWriter:
     def save_audit(self, record: AuditRecord) -> None:
         """Write ``history/audit.json``."""
         write_json(self.run_dir / layout.AUDIT, record)
+
+    def save_fuzz(self, record: FuzzRecord) -> None:
+        """Write ``history/fuzz.json``."""
+        write_json(self.run_dir / layout.FUZZ, record)
 
     def save_gateway_shutdown(self, shutdown: ServiceShutdown) -> None:
         """Write ``history/gateway-shutdown.json``."""

@@ -38,6 +38,7 @@ class DomainTraffic(msgspec.Struct, frozen=True, kw_only=True):
         tick_hz: highest flush rate of one game server.
         cheat_share: share of events that must be rejected.
         poison_share: share of events that must be dead-lettered.
+        fuzz: share of events that Hypothesis and a mutation operator made invalid: to be dead-lettered as well.
         client: librdkafka properties of the domain's service.
         password_file: where its password is when it has been changed; empty for one that stays.
     """
@@ -50,6 +51,7 @@ class DomainTraffic(msgspec.Struct, frozen=True, kw_only=True):
     poison_share: float
     client: dict[str, str]
     password_file: str = ""
+    fuzz: float = 0.0
 
     @property
     def servers(self) -> int:

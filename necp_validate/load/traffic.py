@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from math import ceil
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.events.envelope import event_id, head, seal
@@ -13,10 +13,15 @@ from necp_validate.events.stakes import total_stakes
 from necp_validate.events.topics import Domain
 from necp_validate.load.plan import DomainTraffic, LoadPlan
 
+if TYPE_CHECKING:
+    from necp_validate.fuzz.loading import FuzzedEvents
+
 VARIANTS = 4  # flushes of each kind that a server takes turns with
 _ANY_TIME_US = 10**15  # the templates' own time, 0, is none that an event may have
-_CHEAT: SampleKind = "cheat"
-_POISON: SampleKind = "poison"
+Kind = SampleKind | Literal["fuzz"]
+_CHEAT: Final[Kind] = "cheat"
+_POISON: Final[Kind] = "poison"
+_FUZZ: Final[Kind] = "fuzz"
 _KEYS = {Domain.COMBAT: "match", Domain.ECONOMY: "market", Domain.SOCIAL: "channel", Domain.SYSTEM: "node"}
 
 
@@ -25,12 +30,14 @@ class Flush(NamedTuple):
 
     Args:
         stakes: what its other events deal and move when they are processed.
+        fuzzed: events that a mutation operator has made invalid.
     """
 
     template: FlushTemplate
     cheats: int
     poison: int
     stakes: dict[str, int]
+    fuzzed: int = 0
 
 
 def stream_id(run_id: str, domain: Domain, server: int) -> str:
@@ -51,37 +58,53 @@ class FlushPool:
         traffic: flush length and shares.
         server: its number.
         plan: seed and run.
+        fuzzed: makes the fuzzed events, where the traffic has any.
     """
 
-    def __init__(self, domain: Domain, traffic: DomainTraffic, server: int, plan: LoadPlan) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        traffic: DomainTraffic,
+        server: int,
+        plan: LoadPlan,
+        fuzzed: FuzzedEvents | None = None,
+    ) -> None:
         rng = random.Random(f"{plan.seed}/{domain}/{server}")
         self._traffic = traffic
         # Each server begins somewhere else between two planted events, or all of them would plant at once.
-        self._due = [rng.random(), rng.random()]
+        self._due = [rng.random(), rng.random(), rng.random() if traffic.fuzz else 0.0]
         self._next = 0
         poisons = {traffic.poison_share, *(p.poison_share for p in plan.phases if p.poison_share is not None)}
         counts = [
             {count for share in shares for count in (int(share * traffic.run_length), ceil(share * traffic.run_length))}
-            for shares in ({traffic.cheat_share}, poisons)
+            for shares in ({traffic.cheat_share}, poisons, {traffic.fuzz})
         ]
         key, stream = key_of(domain, server), stream_id(plan.run_id, domain, server)
 
-        def encoded(cheats: int, poison: int) -> Flush:
-            kinds: list[SampleKind] = ["valid"] * traffic.run_length
-            planted = [_CHEAT] * cheats + [_POISON] * poison
+        def front(kind: Kind) -> bytes:
+            if kind == "fuzz":
+                assert fuzzed is not None  # who has a share of them makes them
+                return fuzzed.front(key, rng)
+            name, version, data = sample_event(domain, rng, kind=kind)
+            return head(name, version, key=key, data=data)
+
+        def encoded(cheats: int, poison: int, mutated: int) -> Flush:
+            mutated = min(mutated, max(traffic.run_length - cheats - poison, 0))  # a phase may be nothing but poison
+            kinds: list[Kind] = ["valid"] * traffic.run_length
+            planted: list[Kind] = [_CHEAT] * cheats + [_POISON] * poison + [_FUZZ] * mutated
             for at, kind in zip(rng.sample(range(traffic.run_length), len(planted)), planted, strict=True):
                 kinds[at] = kind
-            samples = [sample_event(domain, rng, kind=kind) for kind in kinds]
-            fronts = [head(name, version, key=key, data=data) for name, version, data in samples]
+            fronts = [front(kind) for kind in kinds]
             values = [seal(front, 0, event_id(stream, 0)) for front in fronts]
             valid = [front for front, kind in zip(fronts, kinds, strict=True) if kind == "valid"]
             stakes = total_stakes(seal(front, _ANY_TIME_US, event_id(stream, 0)) for front in valid)
-            return Flush(FlushTemplate(values, key.encode()), cheats, poison, stakes)
+            return Flush(FlushTemplate(values, key.encode()), cheats, poison, stakes, mutated)
 
         self._flushes = {
-            (cheats, poison): [encoded(cheats, poison) for _ in range(VARIANTS)]
+            (cheats, poison, mutated): [encoded(cheats, poison, mutated) for _ in range(VARIANTS)]
             for cheats in counts[0]
             for poison in counts[1]
+            for mutated in counts[2]
         }
 
     def next(self, poison_share: float | None = None) -> Flush:
@@ -92,10 +115,10 @@ class FlushPool:
         """
         planted = []
         poison = self._traffic.poison_share if poison_share is None else poison_share
-        for i, share in enumerate((self._traffic.cheat_share, poison)):
+        for i, share in enumerate((self._traffic.cheat_share, poison, self._traffic.fuzz)):
             events = share * self._traffic.run_length
             self._due[i] += events
             planted.append(min(int(self._due[i]), ceil(events)))
             self._due[i] -= planted[i]
         self._next += 1
-        return self._flushes[planted[0], planted[1]][self._next % VARIANTS]
+        return self._flushes[planted[0], planted[1], planted[2]][self._next % VARIANTS]

@@ -6,7 +6,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from necp_validate.clients.ackbook import Stream
 from necp_validate.clients.observer import ReceiptObserver
@@ -20,6 +20,9 @@ from necp_validate.load.passwords import PasswordFile
 from necp_validate.load.plan import LoadPlan
 from necp_validate.load.schedule import Schedule
 from necp_validate.load.traffic import FlushPool, key_of, stream_id
+
+if TYPE_CHECKING:
+    from necp_validate.fuzz.loading import FuzzedEvents
 
 #: Properties whose values decide what a producer may lose, double or reorder.
 GUARANTEES = ("acks", "enable.idempotence", "max.in.flight.requests.per.connection", "retries", "message.timeout.ms")
@@ -50,7 +53,7 @@ class World:
         self.worker = worker
         self.name = f"w{worker}"
         self.start_us = 0
-        self.planted = {domain: {"cheat": 0, "poison": 0} for domain in plan.traffic}
+        self.planted = {domain: {"cheat": 0, "poison": 0, "fuzz": 0} for domain in plan.traffic}
         self.stakes: dict[str, dict[str, int]] = {domain: {} for domain in plan.traffic}
         self.schedules = {
             domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}") for domain, traffic in plan.traffic.items()
@@ -58,9 +61,10 @@ class World:
         self._claimed = dict.fromkeys(plan.traffic, 0)
         self._servers: list[Server] = []
         self.finished = 0
+        fuzzed = _fuzzed(plan)
         self._prepared = {
             domain: {
-                server: FlushPool(Domain(domain), traffic, server, plan)
+                server: FlushPool(Domain(domain), traffic, server, plan, fuzzed[domain])
                 for server in range(worker, self.schedules[domain].most_servers, plan.processes)
             }
             for domain, traffic in plan.traffic.items()
@@ -133,6 +137,7 @@ class World:
         planted = self.planted[server.domain]
         planted["cheat"] += flush.cheats
         planted["poison"] += flush.poison
+        planted["fuzz"] += flush.fuzzed
         stakes = self.stakes[server.domain]
         for name, amount in flush.stakes.items():
             stakes[name] = stakes.get(name, 0) + amount
@@ -259,6 +264,18 @@ class World:
             }
             for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], end], strict=True)
         ]
+
+
+def _fuzzed(plan: LoadPlan) -> dict[str, FuzzedEvents | None]:
+    """What makes the fuzzed events of each domain that has some; who has none need not load Hypothesis."""
+    if not any(traffic.fuzz for traffic in plan.traffic.values()):
+        return dict.fromkeys(plan.traffic)
+    from necp_validate.fuzz.loading import FuzzedEvents
+
+    return {
+        domain: FuzzedEvents(Domain(domain), str(plan.seed)) if traffic.fuzz else None
+        for domain, traffic in plan.traffic.items()
+    }
 
 
 def _cpu_s() -> float:

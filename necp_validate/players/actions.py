@@ -42,11 +42,15 @@ class _Stream:
         self.acked = IntervalSet()
         self.digest = 0
         self.highest = -1
+        self.unplaced = 0
 
     def add(self, seq: int, partition: int, offset: int) -> bool:
         """Note an acknowledgement; tell whether it is the first for its number."""
         if self.acked.add(seq, seq):
             return False
+        if offset < 0:
+            self.unplaced += 1
+            return True
         # As clients.accounting.digest_of has it for a single event.
         self.digest = (self.digest + (seq + 1) * (offset + 1 + (partition << 40))) & _MASK
         self.highest = max(self.highest, offset)
@@ -159,4 +163,5 @@ class SessionActions:
                 unknown=IntervalSet([(0, sent - 1)]).difference(stream.acked),
                 digest=stream.digest,
                 max_acked_offset=stream.highest,
+                unplaced=stream.unplaced,
             )

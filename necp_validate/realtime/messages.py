@@ -108,7 +108,7 @@ class Accepted(Message, frozen=True, kw_only=True, tag="accepted"):
         event: id of the event, ``<stream>-<sequence>``.
         topic: where it is.
         partition: where it is.
-        offset: where it is.
+        offset: where it is; -1 if Kafka did not say.
     """
 
     n: int

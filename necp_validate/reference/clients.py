@@ -22,6 +22,20 @@ LONGEST_READ_S: Final = 5.0
 """For so long a consumer may be in the midst of a read; one that nobody reads with takes a password over at once."""
 
 
+NOWHERE: Final = -1
+"""Offset of a record that was acknowledged without one."""
+
+
+def place_of(message: Message) -> tuple[int, int]:
+    """Return the partition and the offset of a record that was acknowledged.
+
+    The offset is `NOWHERE` if the client does not know it: so it is when the record was sent again, and its partition
+    had it already. Nobody may take that for the partition's first.
+    """
+    offset = message.offset()
+    return message.partition() or 0, NOWHERE if offset is None or offset < 0 else offset
+
+
 # Python's own classes can be referred to weakly, the library's cannot: a client that is let go of must go.
 class _Producer(Producer):
     """A producer of ours."""

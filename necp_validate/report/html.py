@@ -17,6 +17,7 @@ from necp_validate.report.compliance import compliance_rows
 from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures
 from necp_validate.report.frames import RunFrames, percentile_rows, records, throughput_rows
+from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import commands
 from necp_validate.report.security import security_tables
 from necp_validate.report.verdict import RunVerdict, sentence
@@ -75,6 +76,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         ],
         faults=fault_rows(run.history),
         lost=losses(run.history),
+        fuzz=fuzz_tables(run.history),
         security=security_tables(run.history),
         alerts={"rows": alert_rows(run.history), "chart": _alerts(run)} if run.history.monitoring else None,
         monitoring=run.history.monitoring,

@@ -9,6 +9,7 @@ from necp_validate.report import text
 from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures, representative_phase
 from necp_validate.report.frames import ALL, RunFrames, percentile_rows, records, throughput_rows
+from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import run_command
 from necp_validate.report.verdict import RunVerdict, sentence
 from necp_validate.results import ClaimResult, Finding, Verdict
@@ -35,7 +36,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
     parts.append("\n".join(f"- {one.label}: **{one.value}** {_note(one.note)}" for one in key_figures(run)))
     if verdict:
         parts += [_claims(verdict.claims), _checks(verdict.checks)]
-    parts += [_faults(run), _rates(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
+    parts += [_fuzz(run), _faults(run), _rates(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -80,6 +81,16 @@ def _faults(run: RunFrames) -> str:
         return ""
     head = ("#", "fault", "target", "seen", "acked/s before → worst → after", "longest gap", "recovery", "rebalance")
     return f"### Faults\n\n{table(head, rows)}\n\n{losses(run.history)}"
+
+
+def _fuzz(run: RunFrames) -> str:
+    """What each mutation operator led to."""
+    tables = fuzz_tables(run.history)
+    if tables is None:
+        return ""
+    rows = [(row.name, *(text.count(count) for count in row.counts), text.count(row.wrong)) for row in tables.operators]
+    head = ("mutation operator", *tables.columns, "wrong")
+    return f"### Fuzzed events\n\n{tables.lead}\n\n{table(head, rows)}"
 
 
 def _rates(run: RunFrames) -> str:

@@ -30,6 +30,8 @@ def commands(info: RunInfo, run_dir: Path | None) -> list[str]:
 
 def run_command(info: RunInfo) -> str:
     """``necp-validate run`` with the options that lead to the stored configuration again."""
+    if fuzz := info.config.get("fuzz"):
+        return _fuzz_command(fuzz, info)
     base = _base(info)
     words = ["necp-validate", "run", info.scenario]
     if base is not None and not math.isclose(info.scale, base.scale):
@@ -41,6 +43,16 @@ def run_command(info: RunInfo) -> str:
         words += ["--target", str(target)]
     for key, value in _changed(info, base):
         words += ["--set", f"{key}={json.dumps(_rounded(value))}"]
+    return shlex.join(words)
+
+
+def _fuzz_command(fuzz: Mapping[str, Any], info: RunInfo) -> str:
+    words = ["necp-validate", "fuzz", "--seed", str(info.seed)]
+    words += ["--replay", str(fuzz["replay"])] if fuzz.get("replay") else ["--events", str(fuzz.get("events"))]
+    if backend := info.stack.get("backend"):
+        words += ["--stack", str(backend)]
+    if target := fuzz.get("target"):
+        words += ["--target", str(target)]
     return shlex.join(words)
 
 

@@ -17,6 +17,8 @@ STAGES: Mapping[str, str] = {
     "monitoring_end": "waiting for the last scrape and alerts",
     "drain": "waiting for the backlog",
     "readback": "reading everything back",
+    "judging": "judging event by event",
+    "stopping": "stopping the event core",
     "teardown": "taking the stack down",
     "verify": "checking the history",
     "report": "writing the report",

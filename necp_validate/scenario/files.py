@@ -215,8 +215,8 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
     if scenario.highest_eps <= 0:
         raise invalid_value(source, ("traffic",), "every rate is 0: there would be nothing to judge")
     for domain, traffic in scenario.traffic.items():
-        if traffic.cheat_share + traffic.poison_share > 1:
-            raise invalid_value(source, ("traffic", domain), "cheat_share and poison_share together exceed 1")
+        if traffic.cheat_share + traffic.poison_share + traffic.fuzz > 1:
+            raise invalid_value(source, ("traffic", domain), "cheat_share, poison_share and fuzz together exceed 1")
     if scenario.load.idempotence and scenario.load.acks != "all":
         problem = f'"{scenario.load.acks}" contradicts idempotence'
         raise invalid_value(source, ("load", "acks"), problem, 'set idempotence = false, or acks = "all"')

@@ -65,6 +65,7 @@ def load_plan(
             tick_hz=one.tick_hz,
             cheat_share=one.cheat_share,
             poison_share=one.poison_share,
+            fuzz=one.fuzz,
             client={**stack.client_config(Domain(domain).service), **producer},
             password_file=str(stack.password_file(Domain(domain).service) or ""),
         )

@@ -43,6 +43,7 @@ class Traffic(Table, frozen=True, kw_only=True):
         tick_hz: ticks per second of one game server.
         cheat_share: share of events that are known cheats: valid in form, to be rejected.
         poison_share: share of events that no schema allows: to be dead-lettered.
+        fuzz: share of events that mutation operators made invalid in ways that Hypothesis finds: likewise.
     """
 
     rate_eps: NotNegative
@@ -50,6 +51,7 @@ class Traffic(Table, frozen=True, kw_only=True):
     tick_hz: Positive
     cheat_share: Share = 0.0
     poison_share: Share = 0.0005
+    fuzz: Share = 0.0
 
     @property
     def servers(self) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +16,10 @@ from necp_validate.clients.reader import end_offsets, has_topic
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.history import append_round, layout
 from necp_validate.history.codec import to_plain
-from necp_validate.history.model import Drain, RunInfo, ServiceShutdown
+from necp_validate.history.model import Drain, ServiceShutdown
 from necp_validate.history.reader import read_history
-from necp_validate.history.writer import HistoryWriter
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
 from necp_validate.scenario.events import (
@@ -31,19 +28,18 @@ from necp_validate.scenario.events import (
     OnEvent,
     RunStarted,
     StackReady,
-    StageFinished,
     StageStarted,
     ignore,
 )
 from necp_validate.scenario.faults import During, FaultPhases
-from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.monitor import Monitor
 from necp_validate.scenario.planning import experiments_of, with_experiments
 from necp_validate.scenario.playing import PlayersRun, players_plan
-from necp_validate.scenario.provenance import host, plain_description, versions
+from necp_validate.scenario.provenance import plain_description
 from necp_validate.scenario.reading import read_back
+from necp_validate.scenario.recording import RecordedRun, new_run_dir
 from necp_validate.security.policy import Policy, load_policy
 from necp_validate.security.probing import try_everything
 from necp_validate.stack import ServiceHandle, Stack
@@ -90,7 +86,7 @@ def run_scenario(
     if claims:
         load_claims(claims, phases_of(scenario.to_config()))
     label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
-    run_dir = _new_run_dir(out, label)
+    run_dir = new_run_dir(out, label)
     if claims:
         store_claims(run_dir, claims)
     run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
@@ -102,20 +98,12 @@ def run_scenario(
             phases=tuple((p.name, p.kind.value, p.duration_s) for p in scenario.phases),
         )
     )
-    with sigterm_interrupts():
-        try:
-            run.do(stack)
-        except KeyboardInterrupt:
-            run.save(status="interrupted", error="interrupted")
-            raise
-        except SuiteError as error:
-            run.save(status="failed", error=str(error))
-            raise
-    run.save(status="finished")
+    with run.recorded():
+        run.do(stack)
     return run_dir
 
 
-class _Run:
+class _Run(RecordedRun):
     """One run; holds what has to be undone in an ExitStack, so that every way out undoes it."""
 
     def __init__(
@@ -128,18 +116,18 @@ class _Run:
         during: During | None,
         policy: Policy | None,
     ) -> None:
+        super().__init__(
+            run_dir,
+            scenario=scenario.name,
+            scale=scenario.scale,
+            seed=scenario.seed,
+            config=scenario.to_config(),
+            on_event=on_event,
+        )
         self.scenario = scenario
-        self.run_dir = run_dir
         self.web_port = web_port
-        self.on_event = on_event
         self.experiments = experiments
         self.during = during
-        self.writer = HistoryWriter(run_dir)
-        self.logs = run_dir / "logs"
-        self.logs.mkdir(parents=True)
-        self.started_us = time.time_ns() // 1000
-        self.stages: dict[str, float] = {}
-        self.stack_info: dict[str, Any] = {}
         # Players act in every domain, whatever the load does.
         self.domains = list(Domain) if scenario.players else [Domain(name) for name in scenario.traffic]
         if self._audited and Domain.SYSTEM not in self.domains:
@@ -147,40 +135,10 @@ class _Run:
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
         self.policy = policy
-        self.save(status="running")
-
-    def save(self, *, status: str, error: str | None = None) -> None:
-        """Write ``run.json`` as of now."""
-        self.writer.save_run(
-            RunInfo(
-                id=self.run_dir.name,
-                scenario=self.scenario.name,
-                scale=self.scenario.scale,
-                seed=self.scenario.seed,
-                stack=self.stack_info,
-                versions=versions(),
-                host=host(),
-                config=self.scenario.to_config(),
-                started_us=self.started_us,
-                finished_us=None if status == "running" else time.time_ns() // 1000,
-                stages=self.stages,
-                status=status,
-                error=error,
-            )
-        )
 
     @property
     def _audited(self) -> bool:
         return self.scenario.security is not None and self.scenario.security.audit
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Tell that a stage begins and ends, and keep how long it took."""
-        self.on_event(StageStarted(stage=name))
-        begun = time.monotonic()
-        yield
-        self.stages[f"{name}_s"] = seconds = round(time.monotonic() - begun, 3)
-        self.on_event(StageFinished(stage=name, seconds=seconds))
 
     def do(self, given: Stack | None) -> None:
         """Go through the stages."""
@@ -206,7 +164,7 @@ class _Run:
                         detail=f"Kafka {described.kafka_version}, {services}",
                     )
                 )
-                self.save(status="running")
+                self.save()
             session = Session(stack, fleet, self.run_dir, gateways=gateways, seed=self.scenario.seed, tell=self._tell)
             session.monitoring = monitoring = self._start_monitoring(stack, fleet, gateways, undo)
             undo.callback(session.close)
@@ -394,15 +352,3 @@ def _stopped(fleet: ServiceFleet[Any]) -> ServiceShutdown:
     return ServiceShutdown(
         exit_code=0 if clean else 1, seconds=round(time.monotonic() - begun, 3), healthy_before=healthy
     )
-
-
-def _new_run_dir(out: Path, name: str) -> Path:
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    run_dir = out / f"{stamp}-{name.replace('/', '-')}-{secrets.token_hex(2)}"
-    try:
-        run_dir.mkdir(parents=True)
-    except OSError as error:
-        raise UsageError(
-            f"cannot make the run directory {run_dir}: {error.strerror}", hint="choose another one with --out"
-        ) from error
-    return run_dir

@@ -9,6 +9,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from necp_validate.clients.reports import place_of
 from necp_validate.events.topics import Domain
 from necp_validate.history import LoadRecord
 from necp_validate.results import StackError
@@ -51,7 +52,7 @@ class PoisonProducer:
 
         def delivered(number: int, error: KafkaError | None, message: Message) -> None:
             if error is None:
-                places[number] = (message.partition() or 0, message.offset() or 0)
+                places[number] = place_of(message)
 
         values = stream.batch(time.time_ns() // 1000)
         for number, value in enumerate(values):

@@ -53,6 +53,7 @@ class DrillStream:
         self._unknown = IntervalSet()
         self._digest = 0
         self._max_offset = -1
+        self._unplaced = 0
 
     def batch(self, now_us: int) -> list[bytes]:
         """The next batch, whose events bear this time and the next numbers; they count as sent with ``sent``."""
@@ -71,7 +72,7 @@ class DrillStream:
 
         Args:
             count: how many were sent.
-            runs: of those acknowledged: number in the batch, partition, offset, count.
+            runs: of those acknowledged: number in the batch, partition, offset (negative if not known), count.
             failed: of those certainly not written: number in the batch, count.
             unknown: of all others, likewise.
         """
@@ -81,6 +82,9 @@ class DrillStream:
             self._stakes[name] += up_to[count]
         for first, partition, offset, length in runs:
             self._acked.add(base + first, base + first + length - 1)
+            if offset < 0:
+                self._unplaced += length
+                continue
             self._digest = (self._digest + digest_of(base + first, offset, partition, length)) % 2**64
             self._max_offset = max(self._max_offset, offset + length - 1)
         for ranges, into in ((failed, self._failed), (unknown, self._unknown)):
@@ -105,4 +109,5 @@ class DrillStream:
             unknown=self._unknown,
             digest=self._digest,
             max_acked_offset=self._max_offset,
+            unplaced=self._unplaced,
         )

@@ -222,6 +222,11 @@ def _durability(replicas: int, in_sync: int) -> dict[str, str]:
         "unclean.leader.election.enable": "false",
         # A follower that stands still holds up every acks=all until it leaves the ISR; 30 s is the default.
         "replica.lag.time.max.ms": "10000",
+        # A coordinator that ends a transaction waits for as long for a leader that is cut off, before it looks for the
+        # new one; nobody can begin the next until then. The defaults are 30 s, 10 s and 30 s.
+        "request.timeout.ms": "10000",
+        "socket.connection.setup.timeout.ms": "3000",
+        "socket.connection.setup.timeout.max.ms": "5000",
         "auto.create.topics.enable": "false",
         "offsets.topic.num.partitions": str(OFFSETS_PARTITIONS),
         "offsets.topic.replication.factor": str(replicas),

@@ -19,6 +19,7 @@ _KEYS = (
     "bootstrap_servers",
     "ca",
     "core",
+    "fuzz",
     "gateway",
     "internal",
     "principals",
@@ -63,6 +64,27 @@ class GatewayAddress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FuzzTarget:
+    """Where fuzzed records go, and where one can see what becomes of them; what is not named cannot be seen.
+
+    Args:
+        topic: where they go; the schema's own topic if None.
+        dead_letter_topic: where the consumer puts what it refuses.
+        output_topics: where it puts what it makes of the others.
+        group: its consumer group.
+        principal: who sends and reads; the first of the file's by default.
+        timeout_s: how long the consumer may take to commit what was sent.
+    """
+
+    topic: str | None = None
+    dead_letter_topic: str | None = None
+    output_topics: tuple[str, ...] = ()
+    group: str | None = None
+    principal: str | None = None
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExternalSettings:
     """The file, checked.
 
@@ -73,6 +95,7 @@ class ExternalSettings:
         principals: user name and password by principal.
         cores: instances of the event core that run already.
         gateway: the gateway that runs already, if there is one.
+        fuzz: where fuzzed records of other people's events go.
     """
 
     file: Path
@@ -81,6 +104,7 @@ class ExternalSettings:
     principals: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     cores: tuple[CoreAddress, ...] = ()
     gateway: GatewayAddress | None = None
+    fuzz: FuzzTarget = FuzzTarget()
 
 
 class _Table:
@@ -141,7 +165,8 @@ def load_external(file: Path) -> ExternalSettings:
             tables ``principals.<name>`` (``username``, ``password`` or ``password_env``), ``internal``
             (``bootstrap_servers``, ``ca``, ``certificate``, ``key``), ``properties`` (of librdkafka), ``gateway``
             (``websocket_url``, ``udp_port``, ``http_url``, ``metrics_url``, ``ca``, ``certificate``, ``key``, and the
-            tables ``expired`` and ``stranger`` of a ``certificate`` and ``key`` that it must refuse), and the list
+            tables ``expired`` and ``stranger`` of a ``certificate`` and ``key`` that it must refuse), ``fuzz``
+            (``topic``, ``dead_letter_topic``, ``output_topics``, ``group``, ``principal``, ``timeout_s``), and the list
             ``core`` (``name``, ``http_url``, ``metrics_url``). Paths are relative to the file.
 
     Raises:
@@ -169,6 +194,7 @@ def load_external(file: Path) -> ExternalSettings:
         principals=_principals(file, content.get("principals", {})),
         cores=_cores(file, content.get("core", [])),
         gateway=_gateway(file, content["gateway"]) if "gateway" in content else None,
+        fuzz=_fuzz(file, content.get("fuzz", {})),
     )
 
 
@@ -206,6 +232,22 @@ def _cores(file: Path, values: object) -> tuple[CoreAddress, ...]:
         metrics_url = table.text("metrics_url", f"{http_url}/metrics")
         found.append(CoreAddress(name=table.text("name", f"core-{number}"), http_url=http_url, metrics_url=metrics_url))
     return tuple(found)
+
+
+_FUZZ_KEYS = ("topic", "dead_letter_topic", "output_topics", "group", "principal", "timeout_s")
+
+
+def _fuzz(file: Path, values: object) -> FuzzTarget:
+    table = _Table(file, "fuzz", values, _FUZZ_KEYS)
+    texts = {
+        key: table.text(key) for key in ("topic", "dead_letter_topic", "group", "principal") if key in table.values
+    }
+    outputs, timeout_s = table.values.get("output_topics", []), table.values.get("timeout_s", 60.0)
+    if not isinstance(outputs, list) or not all(isinstance(one, str) for one in outputs):
+        table.refuse("'fuzz.output_topics'", "must be a list of strings")
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)) or timeout_s <= 0:
+        table.refuse("'fuzz.timeout_s'", f"must be a number of seconds, not {timeout_s!r}")
+    return FuzzTarget(**texts, output_topics=tuple(outputs), timeout_s=float(timeout_s))
 
 
 _REFUSED: tuple[PlayerVariant, ...] = ("expired", "stranger")

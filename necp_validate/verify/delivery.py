@@ -104,7 +104,7 @@ def inconsistent_offsets(history: History) -> Finding:
     for stream, read, setting in _streams(loads, readback):
         if not stream.acked and not read.read:
             continue
-        if setting.acks == "0" or read.duplicates or stream.acked != read.read:
+        if setting.acks == "0" or stream.unplaced or read.duplicates or stream.acked != read.read:
             other += 1
             continue
         compared += 1

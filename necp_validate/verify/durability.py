@@ -5,6 +5,7 @@ from __future__ import annotations
 from necp_validate.history import History
 from necp_validate.results import Verdict, worst
 from necp_validate.verify.claims import Evidence, Ruling, judges
+from necp_validate.verify.fuzzing import fuzzed
 from necp_validate.verify.handling import PlantedOutcome, planted_outcome
 from necp_validate.verify.registry import NoEvidence
 from necp_validate.verify.stakes import stakes_due
@@ -30,6 +31,8 @@ def acked_is_durable(evidence: Evidence) -> Ruling:
 @judges("EVT-COMBAT", "every planted cheat rejected, nothing else rejected, damage as the model has it")
 def cheats_are_rejected(evidence: Evidence) -> Ruling:
     """Known cheats in the combat stream, against the event core's rejections."""
+    if (ruling := fuzzed(evidence.history, "combat")) is not None:
+        return ruling
     outcome = planted_outcome(evidence.history, "combat", "cheat")
     if not outcome.planted:
         raise NoEvidence("no cheat was planted among the combat events")
@@ -56,6 +59,8 @@ def _damage(history: History) -> tuple[bool, str]:
 def poison_is_dead_lettered(evidence: Evidence) -> Ruling:
     """Planted invalid events of every domain, against outcomes and records in the dead-letter topics."""
     history = evidence.history
+    if (ruling := fuzzed(history)) is not None:
+        return ruling
     outcomes = {domain: planted_outcome(history, domain, "poison") for domain in history.domains}
     planted = sum(outcome.planted for outcome in outcomes.values())
     if not planted or history.readback is None:
@@ -67,6 +72,8 @@ def poison_is_dead_lettered(evidence: Evidence) -> Ruling:
     verdict = Verdict.FAIL if wrong or not lowest <= records <= highest else Verdict.PASS
     measured = f"{ended:,} of {planted:,} dead-lettered, {records:,} records in the dead-letter topics"
     note = f"wrong in {', '.join(wrong)}" if wrong else "from receipts and dead-letter topics, read back"
+    if fuzz := sum(history.planted("fuzz", domain) for domain in history.domains):
+        note += f"; {fuzz:,} of them by mutation operators on what Hypothesis drew"
     return Ruling(verdict=verdict, measured=measured, evidence=note)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from necp_validate.history import History, IntervalSet, LedgerRead, ReceiptsRecord
 from necp_validate.results import Finding, Verdict, worst
 from necp_validate.verify.claims import Evidence, Ruling, judges
+from necp_validate.verify.fuzzing import fuzzed
 from necp_validate.verify.handling import need_receipts
 from necp_validate.verify.isolation import TRANSACTIONAL, no_transactions
 from necp_validate.verify.registry import NoEvidence, check
@@ -127,6 +128,8 @@ def conserved_economy(history: History) -> Finding:
 @judges("EVT-ECONOMY", "no torn transaction, nothing booked twice, money and goods conserved")
 def atomic_economy(evidence: Evidence) -> Ruling:
     """The economy's books, as the ledger and the receipts tell them after whatever happened in the run."""
+    if (ruling := fuzzed(evidence.history, TRANSACTIONAL)) is not None:
+        return ruling
     if TRANSACTIONAL not in evidence.history.domains:
         raise NoEvidence("there was no economy traffic")
     names = ("torn-transaction", "double-booking", "conserved-economy", "aborted-read", "precommitted-read")

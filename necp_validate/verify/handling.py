@@ -58,6 +58,8 @@ def planted_outcome(history: History, domain: str, kind: str) -> PlantedOutcome:
     topics = {stream.topic for stream in streams}
     receipts = [receipt for receipt in readback.receipts if receipt.topic in topics]
     planted = history.planted(kind, domain)
+    if kind == "poison":
+        planted += history.planted("fuzz", domain)  # invalid as well, by mutation
     unacked = sum(stream.sent - stream.acked.count for stream in streams)
     twice = sum(receipt.duplicate_outcomes for receipt in receipts)
     twice += sum(readback.streams[s.stream].duplicates for s in streams if s.stream in readback.streams)

@@ -13,22 +13,29 @@ Check: TypeAlias = Callable[[History], Finding]
 
 CHECKS: dict[str, Check] = {}
 
+FUZZ_CHECKS: dict[str, Check] = {}
+"""Those of a campaign of fuzzed events, which has no streams, no phases and no schedule."""
+
 
 class NoEvidence(Exception):
     """What a check or a claim would be judged on is not in the history; the message says what is missing."""
 
 
-def check(name: str) -> Callable[[Check], Check]:
+def check(name: str, *, checks: dict[str, Check] = CHECKS) -> Callable[[Check], Check]:
     """Register a check under the name the field gives its anomaly.
 
     The registered function never raises: without evidence, or when it crashes, the finding is *unknown*.
+
+    Args:
+        name: of the check.
+        checks: where it is registered; :data:`FUZZ_CHECKS` for one of fuzzed events.
 
     Raises:
         ValueError: the name is taken.
     """
 
     def register(function: Check) -> Check:
-        if name in CHECKS:
+        if name in CHECKS or name in FUZZ_CHECKS:
             raise ValueError(f"two checks are named {name!r}")
 
         @wraps(function)
@@ -40,7 +47,7 @@ def check(name: str) -> Callable[[Check], Check]:
             except Exception as crash:  # noqa: BLE001  # a checker's bug must not hide what the others found
                 return Finding(name=name, verdict=Verdict.UNKNOWN, count=0, summary=crash_summary(crash))
 
-        CHECKS[name] = guarded
+        checks[name] = guarded
         return guarded
 
     return register
@@ -58,5 +65,6 @@ def crash_summary(crash: Exception) -> str:
 
 
 def run_checks(history: History) -> list[Finding]:
-    """Run every registered check, in order of registration."""
-    return [function(history) for function in CHECKS.values()]
+    """Run every registered check that is meant for such a run, in order of registration."""
+    checks = CHECKS if history.fuzz is None else {"complete-run": CHECKS["complete-run"], **FUZZ_CHECKS}
+    return [function(history) for function in checks.values()]

@@ -21,6 +21,7 @@ from necp_validate.verify import (  # noqa: F401
     failover,
     faults,
     flow,
+    fuzzing,
     gateway,
     handling,
     isolation,

@@ -20,7 +20,20 @@ from necp_validate.results import Finding, StackError, Verdict
 from necp_validate.scenario.events import OnEvent, RunStarted
 from necp_validate.scenario.model import Scenario
 
-COMMANDS = ["run", "verify", "report", "gate", "compare", "up", "status", "down", "doctor", "selftest", "schema"]
+COMMANDS = [
+    "run",
+    "verify",
+    "report",
+    "gate",
+    "compare",
+    "up",
+    "status",
+    "down",
+    "doctor",
+    "selftest",
+    "schema",
+    "fuzz",
+]
 
 
 @pytest.fixture

@@ -107,3 +107,24 @@ def test_the_digest_tells_where_events_lie() -> None:
     assert digest(rows) == digest(rows[:1], rows[1:]) == digest(rows[2:], rows[:2])
     moved = [*rows[:3], (0, 3, 24, 0, 3)]
     assert digest(rows) != digest(moved)
+
+
+def test_an_ack_without_an_offset_is_an_ack_and_waits_for_no_receipt() -> None:
+    f = Fixture()
+    first, second, third = f.send(2), f.send(3), f.send(1)
+    # The client counts on from -2, as one batch, and so past zero.
+    adrift = [*flush_at(first, 2, -2), *flush_at(second, 3, 0)]
+    f.book.settle(reports(*adrift, *flush_at(third, 1, 40)), 600_000)  # type: ignore[arg-type]
+    assert f.stream.acked.to_list() == [[0, 5]]
+    assert (f.stream.unplaced, f.stream.max_acked_offset, f.book.not_monotonic) == (5, 40, 0)
+    assert f.book.pending[3].take(-5, 50) == [(1, 500_000)]
+    assert f.book.watch.acked_below_known == 0
+    assert f.book.to_json()[0]["unplaced"] == 5
+
+
+def test_only_what_follows_on_an_unknown_offset_is_unknown() -> None:
+    f = Fixture()
+    first, second = f.send(1), f.send(2)
+    f.book.settle(reports(*flush_at(first, 1, -1001), *flush_at(second, 2, 0, partition=4)), 600_000)  # type: ignore[arg-type]
+    assert (f.stream.unplaced, f.stream.acked.count) == (1, 3)
+    assert f.book.pending[4].take(0, 1) == [(2, 500_000)]

@@ -122,3 +122,26 @@ def test_a_decoder_of_one_domain_refuses_another_domains_events() -> None:
     with pytest.raises(InvalidEvent) as caught:
         combat.decode(_value(head(type_name, version, key="k", data=data)))
     assert caught.value.reason == "unknown-type"
+
+
+@pytest.mark.parametrize("twice", [b'"zone":"head"', b'"zone" : "torso"', b'"\\u007aone":"head"', b'"weapon":"a:b"'])
+def test_a_field_that_is_there_twice_is_refused(twice: bytes) -> None:
+    """Readers differ in which of the two they take, however it is written."""
+    data = b'{"attacker":"a:b","target":"t","weapon":"smg","damage":1,"armour":0,"critical":false,"zone":"torso",'
+    rest = b'"distance_cm":1,"shots":1,"window_ms":1000}'
+    whole = seal(head("combat.damage", 2, key="m:1", data=data + rest), 10**15, event_id("0000000a", 0))
+    assert decode(whole).key == "m:1"
+    repeated = seal(
+        head("combat.damage", 2, key="m:1", data=data + twice + b"," + rest), 10**15, event_id("0000000a", 0)
+    )
+    with pytest.raises(InvalidEvent) as refused:
+        decode(repeated)
+    assert refused.value.reason in ("malformed", "invalid-data")
+
+
+def test_an_envelope_s_field_that_is_there_twice_is_refused() -> None:
+    """The same holds outside of the data."""
+    front = head("system.session_end", 1, key="n", data=b'{"session":"s","player":"p","duration_s":1,"cause":"kick"}')
+    repeated = seal(front + b',"ts":1000000000000001', 10**15, event_id("0000000a", 0))
+    with pytest.raises(InvalidEvent, match="'ts' is there twice"):
+        decode(repeated)

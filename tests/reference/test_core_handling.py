@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 
@@ -16,7 +17,8 @@ from necp_validate.events.topics import Domain
 from necp_validate.reference.eventcore.combat import CombatHandler
 from necp_validate.reference.eventcore.economy import EconomyHandler
 from necp_validate.reference.eventcore.handling import (
-    DEAD_LETTER_BYTES,
+    CUT_BYTES,
+    WHOLE_BYTES,
     BatchResult,
     Handler,
     dead_letter_outputs,
@@ -34,9 +36,15 @@ HANDLERS: dict[Domain, Callable[[], Handler]] = {
 }
 
 
-def record(value: bytes | None, offset: int, *, key: bytes | None = KEY.encode()) -> Message:
+def record(
+    value: bytes | None,
+    offset: int,
+    *,
+    key: bytes | None = KEY.encode(),
+    headers: list[tuple[str, bytes | None]] | None = None,
+) -> Message:
     """A record as a consumer would give it."""
-    return Message(topic="t", partition=3, offset=offset, key=key, value=value)
+    return Message(topic="t", partition=3, offset=offset, key=key, value=value, headers=headers)
 
 
 def sample(domain: Domain, kind: SampleKind, rng: random.Random, seq: int) -> bytes:
@@ -121,8 +129,30 @@ def test_dead_letters_say_what_and_where_from() -> None:
     }
 
 
-def test_a_huge_dead_letter_still_fits_a_record() -> None:
-    """What cannot be kept whole is cut, not lost."""
-    result = handled(Domain.SYSTEM, [record(b"x" * 2_000_000, 0)])
+def test_a_dead_letter_keeps_headers_and_a_missing_value_and_key() -> None:
+    """A tombstone stays one; headers of the same name as ours come first, so that the last of a name is ours."""
+    own: list[tuple[str, bytes | None]] = [("reason", b"mine"), ("trace", None), ("trace", b"\x00\xff")]
+    result = handled(Domain.SYSTEM, [record(None, 5, key=None, headers=own)])
     (output,) = dead_letter_outputs(result, source_topic="s", topic="s.dlt", partition=0)
-    assert len(output.value) == DEAD_LETTER_BYTES
+    assert (output.key, output.value, output.headers[:3]) == (None, None, own)
+    assert dict(output.headers)["reason"] == "malformed"
+
+
+def test_what_producers_may_send_is_dead_lettered_whole() -> None:
+    """librdkafka's limit for producers is the size up to which nothing is cut."""
+    whole = record(b"x" * (WHOLE_BYTES - 12), 0, key=b"k" * 4, headers=[("name", b"text")])
+    (output,) = dead_letter_outputs(handled(Domain.SYSTEM, [whole]), source_topic="s", topic="s.dlt", partition=0)
+    assert (output.key, output.value, output.headers[0]) == (b"k" * 4, whole.value(), ("name", b"text"))
+    assert "cut-from-bytes" not in dict(output.headers)
+
+
+def test_a_huge_dead_letter_still_fits_a_record() -> None:
+    """What cannot be kept whole is cut, not lost, and what it was can be told."""
+    result = handled(Domain.SYSTEM, [record(b"x" * 2_000_000, 0, key=b"k" * 2_000_000, headers=[("h", b"y" * 10)])])
+    (output,) = dead_letter_outputs(result, source_topic="s", topic="s.dlt", partition=0)
+    assert output.value == b"x" * CUT_BYTES
+    said = dict(output.headers)
+    assert "h" not in said
+    assert said["cut-from-bytes"] == "4000011"
+    assert said["cut-from-sha256"] == hashlib.sha256(b"x" * 2_000_000).hexdigest()
+    assert sum(map(len, (output.key or b"", output.value or b"", str(said)))) < 1_000_000

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from necp_validate.events.base import Event, EventData
+from necp_validate.events.envelope import decode, event_id, head, seal
+from necp_validate.events.samples import sample_event
 from necp_validate.events.social import (
     MAX_MESSAGES_PER_MINUTE,
     ChatMessageV2,
@@ -17,6 +20,7 @@ from necp_validate.events.social import (
     GuildLeaveV1,
     Rank,
 )
+from necp_validate.events.topics import Domain
 from necp_validate.reference.eventcore.social import MESSAGES_PER_RECORD, SocialHandler
 
 
@@ -86,6 +90,48 @@ def test_a_guild_is_not_founded_by_somebody_else() -> None:
     assert outcomes(first, second, third) == [None, "guild-exists", "in-another-guild"]
 
 
+def test_a_guild_that_was_not_founded_is_free() -> None:
+    """What was rejected has changed nothing."""
+    first = GuildCreateV1(guild="h", name="Guild", tag="GG", leader="a")
+    second = GuildCreateV1(guild="h", name="Guild", tag="GG", leader="b")
+    assert outcomes(join("a", "g"), first, second) == [None, "in-another-guild", None]
+
+
+def test_a_leader_is_one_whatever_is_reported() -> None:
+    """Who founded a guild does not get out of it as a member, nor is thrown out by an officer."""
+    found = GuildCreateV1(guild="g", name="Guild", tag="GG", leader="p")
+    assert outcomes(found, leave("p", "g"), kick("member", "officer"), kick("member", "leader")) == [
+        None,
+        "no-successor",
+        "kick-rank",
+        "kick-rank",
+    ]
+
+
+def test_a_successor_takes_the_guild_over() -> None:
+    """And is bound to it from then on; who is in another guild cannot be one."""
+    found = GuildCreateV1(guild="g", name="Guild", tag="GG", leader="p")
+    assert outcomes(
+        found,
+        join("b", "h"),
+        leave("p", "g", rank="leader", successor="b"),
+        leave("p", "g", rank="leader", successor="c"),
+        join("c", "h"),
+        leave("c", "g"),
+        join("p", "h"),
+    ) == [None, None, "in-another-guild", None, "in-another-guild", "no-successor", None]
+
+
+def test_valid_samples_keep_the_rules_in_any_order() -> None:
+    """Load takes every one of them for an event that is processed."""
+    rng = random.Random(9)
+    handle = SocialHandler().open(0)
+    for seq in range(60_000):
+        type_name, version, data = sample_event(Domain.SOCIAL, rng)
+        value = seal(head(type_name, version, key="region-1", data=data), 10**15, event_id("00000001", seq))
+        assert handle(decode(value)) is None, (seq, data)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -138,3 +184,14 @@ def test_a_partition_that_is_gone_is_forgotten() -> None:
     handler.open(0)(event(join("a", "g")))
     handler.drop(0)
     assert handler.open(0)(event(join("a", "h"))) is None
+
+
+def test_a_guild_that_was_not_founded_is_free_for_others() -> None:
+    """Who is in a guild founds no other one; the attempt leaves nothing behind."""
+    handle = SocialHandler().open(0)
+    outcomes = [
+        handle(event(GuildCreateV1(guild="a", name="aaa", tag="aa", leader="ann"), 0)),
+        handle(event(GuildCreateV1(guild="b", name="bbb", tag="bb", leader="ann"), 1)),
+        handle(event(GuildCreateV1(guild="b", name="bbb", tag="bb", leader="bob"), 2)),
+    ]
+    assert outcomes == [None, "in-another-guild", None]

@@ -150,3 +150,11 @@ def test_the_history_keeps_floods_breakers_and_what_drills_sent(tmp_path: Path) 
     assert history.planted("poison", "combat") == 20
     assert history.senders == (load,)
     assert history.drill_loads[0].streams[0].acked == IntervalSet([(0, 19)])
+
+
+def test_an_event_acknowledged_nowhere_is_acknowledged() -> None:
+    one = stream()
+    one.batch(NOW_US)
+    one.sent(3, [(0, 3, 100, 2), (2, 3, -1, 1)])
+    record = one.record()
+    assert (record.acked.to_list(), record.unplaced, record.max_acked_offset) == ([[0, 2]], 1, 101)

@@ -85,6 +85,15 @@ def test_inconsistent_offsets_are_two_acks_at_one_offset() -> None:
     assert {"inconsistent-offsets"} == failing(replace(history, loads=(load,)))
 
 
+def test_a_stream_with_an_ack_that_did_not_say_where_is_not_compared() -> None:
+    """Its events are there, and in the order they were sent in."""
+    history = history_of(ack(0, at=0), ack(1, at=1), read(0, at=0), read(1, at=2))
+    (load,) = history.loads
+    streams = tuple(replace(stream, unplaced=1) for stream in load.streams)
+    finding = found(replace(history, loads=(replace(load, streams=streams),)), "inconsistent-offsets")
+    assert (finding.verdict, "1 streams not comparable" in finding.summary) == (Verdict.UNKNOWN, True)
+
+
 def test_offsets_are_not_compared_where_the_sets_differ() -> None:
     """A digest over different sets says nothing: the check explains that it cannot say."""
     history = history_of(ack(0), info(1), read(0), read(1))

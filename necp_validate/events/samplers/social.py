@@ -1,7 +1,7 @@
 """Social: chat and guild life within the rules, and what breaks them whatever came before.
 
 A player only ever joins the guild that belongs to the player's number, so no order of events puts anyone
-into two, and a guild is only ever founded by the same leader.
+into two, and a guild is only ever founded by the same leader, who never leaves it.
 """
 
 from __future__ import annotations
@@ -59,14 +59,15 @@ def valid(rng: random.Random) -> EventData:
             inviter_rank="officer" if rng.random() < 0.7 else "leader",
         )
     if draw < 0.86:
-        leads = rng.random() < 0.1
+        number, leads = _follower(rng), rng.random() < 0.1
         return GuildLeaveV1(
             guild=_guild(number),
             player=_name(number),
             rank="leader" if leads else "member",
-            successor=_name(_number(rng)) if leads else None,
+            successor=_name(number % _GUILDS) if leads else None,
         )
     if draw < 0.9:
+        number = _follower(rng)
         return GuildKickV1(
             guild=_guild(number),
             player=_name(number),
@@ -109,6 +110,11 @@ def cheat(rng: random.Random) -> EventData:
 
 def _number(rng: random.Random) -> int:
     return rng.randrange(_PLAYERS)
+
+
+def _follower(rng: random.Random) -> int:
+    """A player who founds no guild."""
+    return rng.randrange(_GUILDS, _PLAYERS)
 
 
 def _name(number: int) -> str:

@@ -23,7 +23,7 @@ from necp_validate.reference.eventcore.clock import Clock
 from necp_validate.reference.eventcore.config import CoreConfig
 from necp_validate.reference.eventcore.economy import EconomyHandler
 from necp_validate.reference.eventcore.handling import BatchResult, Output, dead_letter_outputs, handle_batch
-from necp_validate.reference.eventcore.intake import Hooks, Intake
+from necp_validate.reference.eventcore.intake import Batches, Hooks, Intake
 from necp_validate.reference.eventcore.metrics import CoreMetrics
 from necp_validate.reference.eventcore.receipting import ReceiptBook
 from necp_validate.reference.eventcore.recovery import LedgerReader, committed_offsets
@@ -37,6 +37,31 @@ from necp_validate.reference.eventcore.tuning import (
 from necp_validate.reference.eventcore.workers import WorkerPool
 
 log: Final = logging.getLogger(__name__)
+
+
+SHARE_BYTES: Final = 400_000
+"""A ledger record holds at most twice what the events of its batch do (a trade has two legs), and must fit 1 MB."""
+
+
+def shares(batches: Batches) -> list[Batches]:
+    """Divide batches into shares to be handled one after the other: of no partition more than a ledger record holds."""
+    divided: list[Batches] = []
+    for partition, records in batches:
+        number, size, start = 0, 0, 0
+        for at, record in enumerate(records):
+            length = len(record.value() or b"")
+            if at > start and size + length > SHARE_BYTES:
+                _put(divided, number, (partition, records[start:at]))
+                number, size, start = number + 1, 0, at
+            size += length
+        _put(divided, number, (partition, records[start:]))
+    return divided
+
+
+def _put(divided: list[Batches], number: int, batch: tuple[int, list[Message]]) -> None:
+    if number == len(divided):
+        divided.append([])
+    divided[number].append(batch)
 
 
 class ExactlyOnceLoop:
@@ -107,7 +132,12 @@ class ExactlyOnceLoop:
             return
         self._next_tick = time.monotonic() + TUNING[self.domain].tick_ms / 1_000
         started = time.perf_counter()
-        results = self._pool.run(batches, size)
+        results = []
+        for share in shares(batches):
+            done = self._pool.run(share, size)
+            for result in done:
+                self._handler.close(result)
+            results += done
         outputs = self._outputs(results)
         busy_s = time.perf_counter() - started
         offsets = self.intake.positions({result.partition: result.last_offset + 1 for result in results})
@@ -126,7 +156,6 @@ class ExactlyOnceLoop:
     def _outputs(self, results: list[BatchResult]) -> list[Output]:
         dead_letters: list[Output] = []
         for result in results:
-            self._handler.close(result)
             self._receipts.add(result.runs)
             dead_letters += dead_letter_outputs(
                 result,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -15,8 +16,13 @@ Handle = Callable[[Event[EventData]], str | None]
 """Takes one event; says why it is rejected, or None if it was processed."""
 
 Headers = list[tuple[str, str | bytes | None]]
-DEAD_LETTER_BYTES: Final = 900_000
-"""Of a dead letter so much is kept that it fits into a record together with its headers."""
+WHOLE_BYTES: Final = 1_000_000
+"""An invalid record of up to so many bytes, librdkafka's own limit for producers, is dead-lettered whole.
+
+Brokers take 48,588 more by default, which leaves room for what is said of it.
+"""
+CUT_BYTES: Final = 900_000
+"""Of a larger one, which only a batch that compresses well brings in, so much of the value is kept."""
 
 KEY_MISMATCH: Final = "the record's key is not the event's"
 
@@ -36,6 +42,9 @@ class Record(Protocol):
     def value(self) -> bytes | None:
         """Value."""
 
+    def headers(self) -> Any:
+        """Headers as pairs in their order, if there are any (the library's stubs allow more than it ever gives)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
@@ -53,7 +62,7 @@ class Output:
     topic: str
     partition: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: Headers = field(default_factory=list)
     acknowledged: Callable[[], None] | None = None
 
@@ -96,11 +105,12 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """An invalid record and what is wrong with it."""
+    """An invalid record as it came, and what is wrong with it."""
 
     offset: int
     key: bytes | None
-    value: bytes
+    value: bytes | None
+    headers: Headers
     reason: str
     detail: str
 
@@ -197,30 +207,37 @@ def merge_runs(partition: int, records: Sequence[Record], outcomes: Sequence[Out
 
 
 def dead_letter_outputs(result: BatchResult, *, source_topic: str, topic: str, partition: int) -> list[Output]:
-    """Make the dead-letter records of a batch; a value stays as it came, byte for byte, unless it is huge."""
+    """Make the dead-letter records of a batch: key, value and headers as they came, byte for byte, unless it is huge.
+
+    What is said of it follows in further headers, behind its own: a reader takes the last of a name.
+    """
     return [
-        Output(
-            topic=topic,
-            partition=partition,
-            key=letter.key,
-            value=letter.value[:DEAD_LETTER_BYTES],
-            headers=[
-                ("reason", letter.reason),
-                ("detail", letter.detail[:500]),
-                ("source-topic", source_topic),
-                ("source-partition", str(result.partition)),
-                ("source-offset", str(letter.offset)),
-            ],
-        )
+        _output(letter, topic, partition, [("source-topic", source_topic), ("source-partition", str(result.partition))])
         for letter in result.dead_letters
     ]
+
+
+def _output(letter: DeadLetter, topic: str, partition: int, source: Headers) -> Output:
+    said: Headers = [
+        ("reason", letter.reason),
+        ("detail", letter.detail[:500]),
+        *source,
+        ("source-offset", str(letter.offset)),
+    ]
+    key, value, headers = letter.key, letter.value, letter.headers
+    size = len(key or b"") + len(value or b"") + sum(len(name) + len(content or b"") for name, content in headers)
+    if size > WHOLE_BYTES:
+        said += [("cut-from-bytes", str(size)), ("cut-from-sha256", hashlib.sha256(value or b"").hexdigest())]
+        key, value, headers = key and key[:1_000], value and value[:CUT_BYTES], []
+    return Output(topic=topic, partition=partition, key=key, value=value, headers=[*headers, *said])
 
 
 def _dead_letter(record: Record, reason: str, detail: str) -> DeadLetter:
     return DeadLetter(
         offset=record.offset() or 0,
         key=record.key(),
-        value=record.value() or b"",
+        value=record.value(),
+        headers=list(record.headers() or ()),
         reason=reason,
         detail=detail,
     )

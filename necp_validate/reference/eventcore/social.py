@@ -18,14 +18,15 @@ from necp_validate.events.social import (
     GuildJoinV1,
     GuildKickV1,
     GuildLeaveV1,
+    Rank,
 )
 from necp_validate.events.topics import CHAT_TOPIC, TOPICS
 from necp_validate.reference.eventcore.handling import Counts, Handle, Output
 
 _ENCODE: Final = msgspec.json.Encoder().encode
 _CHAT_PARTITIONS: Final = TOPICS[CHAT_TOPIC].partitions
-MESSAGES_PER_RECORD: Final = 500
-"""So many messages of the longest kind stay below Kafka's limit of 1 MB for a batch."""
+MESSAGES_PER_RECORD: Final = 250
+"""So many messages of the longest kind, every character escaped, stay below Kafka's limit of 1 MB for a batch."""
 
 
 @dataclass(slots=True)
@@ -34,6 +35,14 @@ class _Region:
 
     leaders: dict[str, str] = field(default_factory=dict)
     guild_of: dict[str, str] = field(default_factory=dict)
+
+    def rank(self, player: str, guild: str, reported: Rank) -> int:
+        """Rank a player as reported; but who is known to lead a guild leads it, whatever is reported."""
+        return RANKS["leader" if self.leaders.get(guild) == player else reported]
+
+    def free_for(self, player: str, guild: str) -> bool:
+        """Tell whether a player is in no other guild."""
+        return self.guild_of.get(player, guild) == guild
 
 
 class SocialHandler:
@@ -114,25 +123,31 @@ def _chat_output(partition: int, region: str, channel: str, messages: list[tuple
 
 
 def _create(region: _Region, event: GuildCreateV1) -> str | None:
-    if region.leaders.setdefault(event.guild, event.leader) != event.leader:
+    if region.leaders.get(event.guild, event.leader) != event.leader:
         return "guild-exists"
-    if region.guild_of.setdefault(event.leader, event.guild) != event.guild:
+    if not region.free_for(event.leader, event.guild):
         return "in-another-guild"
+    region.leaders[event.guild] = event.leader
+    region.guild_of[event.leader] = event.guild
     return None
 
 
 def _join(region: _Region, event: GuildJoinV1) -> str | None:
     if RANKS[event.inviter_rank] < RANKS["officer"]:
         return "inviter-rank"
-    if region.guild_of.setdefault(event.player, event.guild) != event.guild:
+    if not region.free_for(event.player, event.guild):
         return "in-another-guild"
+    region.guild_of[event.player] = event.guild
     return None
 
 
 def _leave(region: _Region, event: GuildLeaveV1) -> str | None:
-    if event.rank == "leader":
+    if region.rank(event.player, event.guild, event.rank) == RANKS["leader"]:
         if event.successor is None or event.successor == event.player:
             return "no-successor"
+        if not region.free_for(event.successor, event.guild):
+            return "in-another-guild"
+        region.guild_of[event.successor] = event.guild
         if region.leaders.get(event.guild) == event.player:
             region.leaders[event.guild] = event.successor
     if region.guild_of.get(event.player) == event.guild:
@@ -141,7 +156,8 @@ def _leave(region: _Region, event: GuildLeaveV1) -> str | None:
 
 
 def _kick(region: _Region, event: GuildKickV1) -> str | None:
-    if RANKS[event.by_rank] < RANKS["officer"] or RANKS[event.rank] >= RANKS[event.by_rank]:
+    by_rank = RANKS[event.by_rank]
+    if by_rank < RANKS["officer"] or region.rank(event.player, event.guild, event.rank) >= by_rank:
         return "kick-rank"
     if region.guild_of.get(event.player) == event.guild:
         del region.guild_of[event.player]

@@ -41,6 +41,8 @@ SESSION_TIMEOUT_MS: Final = 6_000
 """The least that brokers allow by default: a dead instance's partitions move within 10 s."""
 
 TRANSACTION_TIMEOUT_MS: Final = 10_000
+RECORD_MAX_BYTES: Final = 1_040_000
+"""The least that brokers take by default, less a batch's own bytes: a dead letter is larger than what it is about."""
 REQUEST_TIMEOUT_MS: Final = 8_000
 """A broker that goes silent must be given up well within the 30 s that recovery may take."""
 COMMIT_INTERVAL_S: Final = 0.5
@@ -109,6 +111,7 @@ def producer_config(kafka: Mapping[str, str], instance: str) -> dict[str, Any]:
         "enable.idempotence": True,
         "acks": "all",
         "compression.type": "lz4",
+        "message.max.bytes": RECORD_MAX_BYTES,
         # Outputs are produced together once a tick, so there is nothing to wait for.
         "linger.ms": 1,
         "request.timeout.ms": REQUEST_TIMEOUT_MS,
@@ -129,6 +132,7 @@ def transactional_config(kafka: Mapping[str, str], instance: str) -> dict[str, A
         "request.timeout.ms": REQUEST_TIMEOUT_MS,
         "acks": "all",
         "compression.type": "lz4",
+        "message.max.bytes": RECORD_MAX_BYTES,
         # A transaction's records are produced together, so there is nothing to wait for.
         "linger.ms": 1,
     }

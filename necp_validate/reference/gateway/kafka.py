@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from necp_validate.events.receipts import Receipt, decode_receipt
 from necp_validate.events.topics import CHAT_TOPIC, RECEIPTS_TOPIC, TOPICS
-from necp_validate.reference.clients import Clients
+from necp_validate.reference.clients import Clients, place_of
 from necp_validate.reference.gateway.backbone import ChatRecord, Delivered, Listener
 
 log: Final = logging.getLogger(__name__)
@@ -128,9 +128,7 @@ class KafkaBackbone:
         """See :class:`necp_validate.reference.gateway.backbone.Backbone`."""
 
         def delivered(error: KafkaError | None, message: Message) -> None:
-            self._reports.append(
-                Delivered(token, error.str() if error else "", topic, message.partition() or 0, message.offset() or 0)
-            )
+            self._reports.append(Delivered(token, error.str() if error else "", topic, *place_of(message)))
 
         try:
             self._producer.produce(topic, value, key, on_delivery=delivered)

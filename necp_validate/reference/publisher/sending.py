@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message
 
-from necp_validate.reference.clients import Clients
+from necp_validate.reference.clients import Clients, place_of
 from necp_validate.reference.publisher.wire import Event, Range, Run
 
 log: Final = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class _Batch:
     def delivered(self, number: int, error: KafkaError | None, message: Message) -> None:
         """Take a delivery report."""
         if error is None:
-            self._settle(number, (message.partition() or 0, message.offset() or 0))
+            self._settle(number, place_of(message))
         else:
             self.fail(number, error)
 

@@ -19,7 +19,10 @@ VALUE_MAX: Final = 1_000_000
 
 Event = tuple[bytes, bytes]
 Run = tuple[int, int, int, int]
-"""``(first, partition, offset, count)``: so many events, from number ``first`` of the batch, at consecutive offsets."""
+"""``(first, partition, offset, count)``: so many events, from number ``first`` of the batch, at consecutive offsets.
+
+The offset is -1 if Kafka did not say where they lie.
+"""
 Range = tuple[int, int]
 """``(first, count)``: so many events from number ``first`` of the batch."""
 

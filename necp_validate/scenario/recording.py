@@ -1,0 +1,106 @@
+"""The record of a run while it goes on: its directory, its ``run.json``, its stages, and how it ended."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from necp_validate.history.model import RunInfo
+from necp_validate.history.writer import HistoryWriter
+from necp_validate.results import SuiteError, UsageError
+from necp_validate.scenario.events import OnEvent, StageFinished, StageStarted
+from necp_validate.scenario.interrupts import sigterm_interrupts
+from necp_validate.scenario.provenance import host, versions
+
+
+def new_run_dir(out: Path, name: str) -> Path:
+    """Make a run directory.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    run_dir = out / f"{stamp}-{name.replace('/', '-')}-{secrets.token_hex(2)}"
+    try:
+        run_dir.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the run directory {run_dir}: {error.strerror}", hint="choose another one with --out"
+        ) from error
+    return run_dir
+
+
+class RecordedRun:
+    """What every kind of run leaves of itself, from its first moment on.
+
+    Args:
+        run_dir: the run directory, empty.
+        scenario, scale, seed, config: as ``run.json`` has them.
+        on_event: told when a stage begins and ends.
+    """
+
+    def __init__(
+        self, run_dir: Path, *, scenario: str, scale: float, seed: int, config: dict[str, Any], on_event: OnEvent
+    ) -> None:
+        self.run_dir = run_dir
+        self.on_event = on_event
+        self.writer = HistoryWriter(run_dir)
+        self.logs = run_dir / "logs"
+        self.logs.mkdir(parents=True)
+        self.stages: dict[str, float] = {}
+        self.stack_info: dict[str, Any] = {}
+        self.started_us = time.time_ns() // 1000
+        self._info = RunInfo(
+            id=run_dir.name,
+            scenario=scenario,
+            scale=scale,
+            seed=seed,
+            versions=versions(),
+            host=host(),
+            config=config,
+            started_us=self.started_us,
+            status="running",
+        )
+        self.save()
+
+    def save(self, status: str = "running", error: str | None = None) -> None:
+        """Write ``run.json`` as of now."""
+        finished_us = None if status == "running" else time.time_ns() // 1000
+        self.writer.save_run(
+            replace(
+                self._info,
+                stack=self.stack_info,
+                finished_us=finished_us,
+                stages=self.stages,
+                status=status,
+                error=error,
+            )
+        )
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Do the run within: however it ends, ``run.json`` says so; SIGTERM is like Ctrl-C."""
+        with sigterm_interrupts():
+            try:
+                yield
+            except KeyboardInterrupt:
+                self.save("interrupted", "interrupted")
+                raise
+            except SuiteError as error:
+                self.save("failed", str(error))
+                raise
+        self.save("finished")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Tell that a stage begins and ends, and keep how long it took."""
+        self.on_event(StageStarted(stage=name))
+        begun = time.monotonic()
+        yield
+        self.stages[f"{name}_s"] = seconds = round(time.monotonic() - begun, 3)
+        self.on_event(StageFinished(stage=name, seconds=seconds))
