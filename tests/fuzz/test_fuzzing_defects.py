@@ -26,20 +26,20 @@ def events(domain: Domain) -> tuple[Case, ...]:
     return tuple(make_chunk(task))
 
 
-def caught(domain: Domain, parts: Parts, kind: str) -> tuple[Flaw, tuple[Case, ...]]:
-    """A flaw of a kind that a defective core shows, and the smallest example of it.
+def caught(domain: Domain, parts: Parts, kind: str, words: str = "") -> tuple[Flaw, tuple[Case, ...]]:
+    """A flaw of a kind, told in such words, that a defective core shows, and the smallest example of it.
 
     The last one, so that whatever it takes was sent before.
     """
     judged = judge_alone({domain: events(domain)}, parts)
-    found = [flaw for flaw in judged.flaws if flaw.kind == kind and flaw.sent is not None]
+    found = [flaw for flaw in judged.flaws if flaw.kind == kind and words in flaw.detail and flaw.sent is not None]
     flaw = max(found, key=lambda flaw: flaw.sent.offset if flaw.sent else -1)
     assert flaw.sent is not None
     offset = flaw.sent.offset
     before = [case for case in events(domain)[:offset] if case.key == flaw.sent.case.key]
 
     def fails(cases: Sequence[Case]) -> bool:
-        return any(found.kind == kind for found in judge_alone({domain: cases}, parts).flaws)
+        return any(found.kind == kind and words in found.detail for found in judge_alone({domain: cases}, parts).flaws)
 
     minimal = shrink(flaw.sent.case, before, fails)
     assert minimal is not None
@@ -92,8 +92,8 @@ def test_a_dead_letter_with_other_bytes() -> None:
 
 
 def test_a_dead_letter_without_the_event_s_headers() -> None:
-    flaw, (case,) = caught(Domain.COMBAT, broken.dead_letters(broken.no_headers), DEAD_LETTER)
-    assert "headers are not the event's" in flaw.detail
+    words = "headers are not the event's"
+    _, (case,) = caught(Domain.COMBAT, broken.dead_letters(broken.no_headers), DEAD_LETTER, words)
     assert case.headers
 
 

@@ -35,6 +35,8 @@ from necp_validate.fuzz.machines.driver import Crash, Driver, Sent
 from necp_validate.fuzz.machines.machine import KEYS, DomainMachine, assert_same, outcome_of, parsed
 
 _ITEMS: Final[tuple[ItemName, ...]] = ITEMS[:2]
+_FLOATS_END: Final = 2**53
+"""From here on not every whole number is a double."""
 _MOST_MONEY: Final = 10**17
 _MOST: Final = 10**12
 
@@ -48,7 +50,7 @@ def _with_bounds(most: int, *special: int) -> st.SearchStrategy[int]:
 accounts: Final = st.sampled_from(("alice", "bob", "carol", TREASURY))
 shards: Final = st.sampled_from(KEYS)
 items: Final = st.sampled_from(_ITEMS)
-amounts: Final = _with_bounds(_MOST_MONEY, OPENING_BALANCE, 2 * OPENING_BALANCE)
+amounts: Final = _with_bounds(_MOST_MONEY, OPENING_BALANCE, 2 * OPENING_BALANCE, _FLOATS_END)
 quantities: Final = _with_bounds(_MOST, OPENING_STOCK)
 prices: Final = _with_bounds(_MOST, OPENING_BALANCE)
 memos: Final = st.none() | st.text(st.characters(codec="utf-8"), min_size=1, max_size=120)
