@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -57,7 +57,7 @@ def chain_key(secret: bytes, writer: bytes) -> bytes:
 
 
 class KeyFile:
-    """The keyring as it is now, read once; nothing is written to it.
+    """The keyring as it is now, read once; nothing is written to it but the end of what its writer left half done.
 
     Args:
         path: the file.
@@ -68,21 +68,28 @@ class KeyFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10.0)
             try:
-                (self._secret,) = database.execute("SELECT value FROM meta WHERE name = 'chain'").fetchone()
-                wrapping = dict(database.execute("SELECT id, key FROM keys"))
-                wrapped = database.execute("SELECT pseudonym, key_id, wrapped FROM data_keys").fetchall()
-                self._erased = {row[0] for row in database.execute("SELECT pseudonym FROM erased")}
-                rows = database.execute("SELECT writer, partition, instance, seq, tag, closed FROM chains").fetchall()
-            finally:
-                database.close()
+                self._read(path, "ro")
+            except sqlite3.OperationalError:
+                # Who wrote there was killed in the midst of it: the rest has to be rolled back before it can be read.
+                self._read(path, "rw")
         except (sqlite3.Error, TypeError) as error:
             raise SuiteError(f"the audit trail's keyring {path} cannot be read: {error}") from error
+        self.mode = path.stat().st_mode & 0o777
+
+    def _read(self, path: Path, mode: Literal["ro", "rw"]) -> None:
+        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=10.0)
+        try:
+            (self._secret,) = database.execute("SELECT value FROM meta WHERE name = 'chain'").fetchone()
+            wrapping = dict(database.execute("SELECT id, key FROM keys"))
+            wrapped = database.execute("SELECT pseudonym, key_id, wrapped FROM data_keys").fetchall()
+            self._erased = {row[0] for row in database.execute("SELECT pseudonym FROM erased")}
+            rows = database.execute("SELECT writer, partition, instance, seq, tag, closed FROM chains").fetchall()
+        finally:
+            database.close()
         self._data_keys = {(person, key_id): aes_key_unwrap(wrapping[key_id], key) for person, key_id, key in wrapped}
         self._ends = [ChainEnd._make((*row[:-1], bool(row[-1]))) for row in rows]
         self.active_key = max(wrapping)
-        self.mode = path.stat().st_mode & 0o777
 
     def data_key(self, pseudonym: bytes, key_id: int) -> bytes | None:
         """See :class:`Keys`."""

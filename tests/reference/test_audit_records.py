@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -293,3 +295,21 @@ def test_the_command_makes_rotates_erases_and_shows(tmp_path: Path) -> None:
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.startswith("audit: there is no keyring")
     assert command("rotat", path).returncode == 2
+
+
+def test_a_keyring_whose_writer_died_in_the_midst_of_writing_can_be_read(tmp_path: Path) -> None:
+    """What was half done is rolled back, as SQLite has it."""
+    living, dead = tmp_path / "living", tmp_path / "dead"
+    Keyring.create(living)
+    with closing(sqlite3.connect(living, isolation_level=None)) as writer:
+        writer.execute("PRAGMA synchronous = OFF")  # its journal is complete at once
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("DELETE FROM keys")
+        shutil.copy(f"{living}-journal", f"{dead}-journal")
+        shutil.copy(living, dead)
+    with (
+        closing(sqlite3.connect(f"{dead.as_uri()}?mode=ro", uri=True)) as reader,
+        pytest.raises(sqlite3.OperationalError),
+    ):
+        reader.execute("SELECT * FROM keys").fetchall()
+    assert KeyFile(dead).active_key == 1
