@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from necp_validate.history import IntervalSet
+from necp_validate.history import FuzzRecord, IntervalSet
+from necp_validate.history.fuzz import MISSING, SEVERAL
 from necp_validate.report import text
 from necp_validate.report.frames import ALL, RunFrames, percentile_rows, throughput_rows
 
@@ -34,6 +35,8 @@ class KeyFigure:
 def key_figures(run: RunFrames) -> list[KeyFigure]:
     """What one wants to know first."""
     phase = representative_phase(run)
+    if run.history.fuzz is not None:
+        return [*_fuzzed(run.history.fuzz), _memory(run), _host(run, phase)]
     return [
         _acked(run),
         _lost(run),
@@ -53,6 +56,24 @@ def representative_phase(run: RunFrames) -> str | None:
         if spans := run.spans_of(kind):
             return spans[0].name
     return None
+
+
+def _fuzzed(fuzz: FuzzRecord) -> list[KeyFigure]:
+    """What stands for a campaign of fuzzed events, which has no schedule and no latency."""
+    lost = sum(group.count for group in fuzz.groups if group.found in (MISSING, SEVERAL))
+    wrong = sum(group.count for group in fuzz.groups if group.found != group.expected) - lost
+    refused = sum(group.count for group in fuzz.groups if group.found == "refused")
+    crashes = len(fuzz.crashes)
+    return [
+        KeyFigure(
+            label="fuzzed events", value=text.count(fuzz.events), note=f"{text.count(refused)} refused as too large"
+        ),
+        KeyFigure(label="distinct", value=text.count(fuzz.distinct), note="in more than their identity"),
+        KeyFigure(label="unaccounted for", value=text.count(lost), alarming=lost > 0),
+        KeyFigure(label="otherwise than the oracle says", value=text.count(wrong), alarming=wrong > 0),
+        KeyFigure(label="crashes", value=text.count(crashes), alarming=crashes > 0),
+        KeyFigure(label="took", value=text.seconds(fuzz.seconds), note="made, sent, handled and read back"),
+    ]
 
 
 def _acked(run: RunFrames) -> KeyFigure:

@@ -134,6 +134,7 @@ def test_a_campaign_s_record_is_read_back_and_reported(tmp_path: Path) -> None:
     for text in ('id="fuzz"', "none: valid", "oversized", "minimal example: <code>{&#34;a&#34;:NaN}</code>"):
         assert text in page
     for text in (
+        "- fuzzed events: **100** (2 refused as too large)",
         "### Fuzzed events",
         "| nan | 0 |",
         "necp-validate fuzz --seed 7 --events 100",
