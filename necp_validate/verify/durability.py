@@ -31,7 +31,7 @@ def acked_is_durable(evidence: Evidence) -> Ruling:
 @judges("EVT-COMBAT", "every planted cheat rejected, nothing else rejected, damage as the model has it")
 def cheats_are_rejected(evidence: Evidence) -> Ruling:
     """Known cheats in the combat stream, against the event core's rejections."""
-    if (ruling := fuzzed(evidence.history, "combat")) is not None:
+    if (ruling := fuzzed(evidence, "combat")) is not None:
         return ruling
     outcome = planted_outcome(evidence.history, "combat", "cheat")
     if not outcome.planted:
@@ -59,7 +59,7 @@ def _damage(history: History) -> tuple[bool, str]:
 def poison_is_dead_lettered(evidence: Evidence) -> Ruling:
     """Planted invalid events of every domain, against outcomes and records in the dead-letter topics."""
     history = evidence.history
-    if (ruling := fuzzed(history)) is not None:
+    if (ruling := fuzzed(evidence)) is not None:
         return ruling
     outcomes = {domain: planted_outcome(history, domain, "poison") for domain in history.domains}
     planted = sum(outcome.planted for outcome in outcomes.values())

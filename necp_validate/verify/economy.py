@@ -128,7 +128,7 @@ def conserved_economy(history: History) -> Finding:
 @judges("EVT-ECONOMY", "no torn transaction, nothing booked twice, money and goods conserved")
 def atomic_economy(evidence: Evidence) -> Ruling:
     """The economy's books, as the ledger and the receipts tell them after whatever happened in the run."""
-    if (ruling := fuzzed(evidence.history, TRANSACTIONAL)) is not None:
+    if (ruling := fuzzed(evidence, TRANSACTIONAL)) is not None:
         return ruling
     if TRANSACTIONAL not in evidence.history.domains:
         raise NoEvidence("there was no economy traffic")

@@ -148,12 +148,13 @@ def outcomes(groups: Iterable[FuzzGroup]) -> str:
     return ", ".join(f"{count:,} {name.replace('_', '-')}" for name, count in sorted(counts.items()))
 
 
-def fuzzed(history: History, domain: str | None = None) -> Ruling | None:
+def fuzzed(evidence: Evidence, domain: str | None = None) -> Ruling | None:
     """What a campaign proves of one domain, or of all; None if the run was none.
 
     Raises:
-        NoEvidence: none of these events was sent.
+        NoEvidence: none of these events was sent, or its checks were not run.
     """
+    history = evidence.history
     if history.fuzz is None:
         return None
     fuzz = need_fuzz(history)
@@ -162,8 +163,7 @@ def fuzzed(history: History, domain: str | None = None) -> Ruling | None:
     count = sum(group.count for group in groups)
     if not count or not effects:
         raise NoEvidence(f"no event of {domain or 'any domain'} was sent, or its effects were not read")
-    names = ("fuzz-unaccounted", "fuzz-outcome", "fuzz-dead-letter", "fuzz-effect", "fuzz-crash")
-    findings = {name: FUZZ_CHECKS[name](history) for name in names}
+    findings = {name: evidence.finding(name) for name in FUZZ_CHECKS}
     wrong = sum(g.count for g in groups if g.found != g.expected) + sum(effect.wrong for effect in effects)
     if domain == "economy":
         wrong += findings["fuzz-effect"].count
@@ -186,13 +186,13 @@ def fuzzed(history: History, domain: str | None = None) -> Ruling | None:
 @judges("EVT-SOCIAL", "membership rules hold; every message once, in the order of its channel")
 def social(evidence: Evidence) -> Ruling:
     """Guilds and chat, as fuzzed events prove them."""
-    return _of_campaign(evidence.history, "social")
+    return _of_campaign(evidence, "social")
 
 
 @judges("EVT-SYSTEM", "health and sessions judged right, every audit entry once, topic settings as claimed")
 def system(evidence: Evidence) -> Ruling:
     """Health, sessions and the audit trail, as fuzzed events prove them; topic settings, as a broker tells them."""
-    ruling = _of_campaign(evidence.history, "system")
+    ruling = _of_campaign(evidence, "system")
     settings = need_fuzz(evidence.history).settings
     if ruling.verdict is Verdict.PASS and not settings:
         raise NoEvidence(f"the settings of the topics were not learned; {ruling.measured}")
@@ -202,8 +202,8 @@ def system(evidence: Evidence) -> Ruling:
     return Ruling(verdict=verdict, measured=ruling.measured, evidence=f"{ruling.evidence}; {told}")
 
 
-def _of_campaign(history: History, domain: str) -> Ruling:
-    ruling = fuzzed(history, domain)
+def _of_campaign(evidence: Evidence, domain: str) -> Ruling:
+    ruling = fuzzed(evidence, domain)
     if ruling is None:
         raise NoEvidence("no fuzzed event was sent")
     return ruling
