@@ -12,6 +12,7 @@ from necp_validate import __version__
 from necp_validate.cli.capacity import capacity
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
+from necp_validate.cli.overrides import overrides_of
 from necp_validate.results.errors import SuiteError
 
 app = typer.Typer(
@@ -92,8 +93,6 @@ def run(
     repeats: RepeatsOption = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
-    import json
-
     from necp_validate.cli.live import RunProgress
     from necp_validate.cli.tables import show, verdict_table
     from necp_validate.report.pipeline import judge_and_report
@@ -103,13 +102,7 @@ def run(
     from necp_validate.scenario.runner import run_scenario
     from necp_validate.stack import attach as attached_stack
 
-    overrides = list(set_ or [])
-    if target:
-        overrides += [f"target={json.dumps(target)}", f"stack={stack or 'external'}"]
-    elif stack:
-        overrides.append(f"stack={stack}")
-    if claims:
-        overrides.append(f"claims={json.dumps(str(claims))}")
+    overrides = overrides_of(set_, stack=stack, target=target, claims=claims)
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
     earlier = [find_run(one) for one in repeats or ()]
     running = attached_stack() if attach else None

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
+from necp_validate.cli.overrides import overrides_of
 from necp_validate.results.errors import SuiteError
 
 
@@ -42,7 +43,6 @@ def capacity(
     ] = None,
 ) -> None:
     """Find the highest rate at which all claims hold, by runs on one stack, and draw the curve."""
-    import json
     import time
 
     from necp_validate.cli.live import RunProgress
@@ -54,13 +54,7 @@ def capacity(
     from necp_validate.stack import attach as attached_stack
 
     check_range(low, high, precision)
-    overrides = list(set_ or [])
-    if target:
-        overrides += [f"target={json.dumps(target)}", f"stack={stack or 'external'}"]
-    elif stack:
-        overrides.append(f"stack={stack}")
-    if claims:
-        overrides.append(f"claims={json.dumps(str(claims))}")
+    overrides = overrides_of(set_, stack=stack, target=target, claims=claims)
     resolved = load_scenario(scenario, overrides=overrides, seed=seed)
     folder = out / time.strftime(f"%Y%m%dT%H%M%S-{resolved.name}", time.gmtime())
     running = attached_stack() if attach else None
