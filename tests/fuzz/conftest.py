@@ -1,11 +1,15 @@
-"""What Hypothesis draws in these tests is the same whatever else has been imported."""
+"""What Hypothesis draws in these tests is the same whatever else has been imported; and real brokers for a module."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
 from hypothesis.internal.cache import LRUCache
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
+
+from necp_validate.stack import LocalStack
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +20,14 @@ def no_constants_of_imported_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.setattr(providers, "_get_local_constants", Constants)
     monkeypatch.setattr(providers, "CONSTANTS_CACHE", LRUCache(1024))
+
+
+@pytest.fixture(scope="module")
+def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """Three brokers with topics, users and ACLs, without an event core."""
+    stack = LocalStack(log_dir=tmp_path_factory.mktemp("stack-logs"))
+    try:
+        stack.start(lambda _: None)
+        yield stack
+    finally:
+        stack.stop()

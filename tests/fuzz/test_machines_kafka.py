@@ -21,17 +21,6 @@ ledger.SeenSequences.add = lambda self, stream, seq: True
 """
 
 
-@pytest.fixture(scope="module")
-def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """Three brokers with topics, users and ACLs, without an event core."""
-    stack = LocalStack(log_dir=tmp_path_factory.mktemp("stack-logs"))
-    try:
-        stack.start(lambda _: None)
-        yield stack
-    finally:
-        stack.stop()
-
-
 @pytest.fixture
 def core(brokers: LocalStack) -> Iterator[KafkaCore]:
     """An event core of all domains."""

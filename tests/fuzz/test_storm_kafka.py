@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,17 +29,6 @@ def altered(*given, **named):
 
 at_least_once.dead_letter_outputs = exactly_once.dead_letter_outputs = altered
 """
-
-
-@pytest.fixture(scope="module")
-def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """Three brokers with topics, users and ACLs, without an event core."""
-    stack = LocalStack(log_dir=tmp_path_factory.mktemp("stack-logs"))
-    try:
-        stack.start(lambda _: None)
-        yield stack
-    finally:
-        stack.stop()
 
 
 def test_every_fuzzed_event_is_accounted_for(brokers: LocalStack, tmp_path: Path) -> None:
