@@ -58,11 +58,13 @@ class Observed:
     """Everything the outputs said since it was made.
 
     Args:
+        ended: events with an outcome, by topic.
         audit: ids of the entries of the audit trail, once it was opened.
         audit_read: whether it can be opened at all.
     """
 
     outcomes: dict[Place, list[Expected]] = field(default_factory=lambda: defaultdict(list))
+    ended: Counter[str] = field(default_factory=Counter)
     dead_letters: dict[Place, list[DeadLetterSeen]] = field(default_factory=lambda: defaultdict(list))
     astray: list[DeadLetterSeen] = field(default_factory=list)
     legs: dict[str, list[Leg]] = field(default_factory=lambda: defaultdict(list))
@@ -93,7 +95,9 @@ class Observed:
         receipt = decode_receipt(value)
         for partition, first, last, outcome, _ in receipt.runs:
             for offset in range(first, last + 1):
-                self.outcomes[receipt.topic, partition, offset].append(OUTCOMES[outcome])
+                told = self.outcomes[receipt.topic, partition, offset]
+                self.ended[receipt.topic] += not told
+                told.append(OUTCOMES[outcome])
         self.damage += sum(receipt.results.get("damage", {}).values())
 
     def _ledger_record(self, value: bytes) -> None:

@@ -21,20 +21,15 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.events.topics import TOPICS, Domain
 from necp_validate.fuzz.cases import Case
-from necp_validate.fuzz.examples import save_example
-from necp_validate.fuzz.handlers import judge_alone
-from necp_validate.fuzz.judging import Flaw, Judged, Sent, judge, readable
+from necp_validate.fuzz.judging import Sent, judge
 from necp_validate.fuzz.kafka import CaseSender, OutputReader
 from necp_validate.fuzz.making import Workshop, tasks_of
 from necp_validate.fuzz.observed import Observed
-from necp_validate.fuzz.shrinking import Fails, Minimal, shrink
-from necp_validate.fuzz.source import retagged
-from necp_validate.history import FuzzConsumer, FuzzFlaw, FuzzRecord, JsonLines, Phase, TopicSettings
+from necp_validate.history import FuzzConsumer, FuzzRecord, JsonLines, Phase, TopicSettings
 from necp_validate.history.codec import from_plain, to_plain
-from necp_validate.history.fuzz import EFFECT
 from necp_validate.history.model import ServiceShutdown
 from necp_validate.history.readback import LedgerRead
-from necp_validate.results import StackError, SuiteError, UsageError
+from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.events import (
     DrainTick,
     LoadTick,
@@ -44,6 +39,7 @@ from necp_validate.scenario.events import (
     StageStarted,
     ignore,
 )
+from necp_validate.scenario.fuzz_examples import Examples
 from necp_validate.scenario.monitor import Monitor
 from necp_validate.scenario.provenance import plain_description
 from necp_validate.scenario.recording import RecordedRun, new_run_dir
@@ -60,8 +56,6 @@ STALLED_S: Final = 60.0
 CORE_ENVIRONMENT: Final = {"CIRCUIT_BREAKER_FAILURE_THRESHOLD": "1.0"}
 """Half of the events are poison on purpose: the breaker, which opens at that, is another claim's (SEC-BREAKER)."""
 
-_SHRUNK: Final = 4
-_SHRINK_S: Final = 25.0
 _STOP_S: Final = 30.0
 
 
@@ -185,7 +179,8 @@ class _Campaign(RecordedRun):
             with self.stage("judging"):
                 self._open_audit(stack, observed)
                 judged = judge(sender.sent, observed, sender.refused)
-                flaws = self._shrunk(stack, judged, sender.sent, reader, fleet)
+                examples = Examples(self.run_dir, self.tag, stack, reader, fleet)
+                flaws = examples.write(judged.flaws, sender.sent)
             monitor.stop()
             if stack.describe().backend != "external":
                 with self.stage("stopping"):
@@ -281,7 +276,7 @@ class _Campaign(RecordedRun):
         """Wait until every event has an outcome, as long as more of them get one."""
         begun = moved = time.monotonic()
         settled = -1
-        while (now := len(reader.observed.outcomes)) < len(sender.sent):
+        while (now := reader.observed.settled) < len(sender.sent):
             if now != settled:
                 settled, moved = now, time.monotonic()
             elif time.monotonic() - moved > STALLED_S:
@@ -325,46 +320,6 @@ class _Campaign(RecordedRun):
         faults = {fault: count for fault, count in found.faults.items() if fault != "chain"}
         self.crashes += [f"the audit trail: {count} x {fault}" for fault, count in faults.items()]
 
-    def _shrunk(
-        self, stack: Stack, judged: Judged, sent: Sequence[Sent], reader: OutputReader, fleet: CoreFleet
-    ) -> list[FuzzFlaw]:
-        """Write an example of each flaw, and look for a smaller one for the first of each kind and operator."""
-        flaws: list[FuzzFlaw] = []
-        tried: set[tuple[str, str, str]] = set()
-        for number, flaw in enumerate(judged.flaws):
-            if flaw.sent is None:
-                flaws.append(flaw.plain())
-                continue
-            what = (flaw.kind, flaw.sent.case.type_name, flaw.sent.case.operator)
-            minimal: Minimal | None = None
-            if what not in tried and len(tried) < _SHRUNK:
-                tried.add(what)
-                minimal = self._minimal(stack, flaw, flaw.sent, sent, reader, fleet)
-            file = f"fuzz/example-{number}.json"
-            cases = minimal.cases if minimal else (flaw.sent.case,)
-            save_example(self.run_dir / file, Domain(flaw.sent.topic.split(".")[1]), flaw.detail, cases)
-            flaws.append(flaw.plain(minimal=_words(minimal), file=file))
-        return flaws
-
-    def _minimal(
-        self, stack: Stack, flaw: Flaw, of: Sent, sent: Sequence[Sent], reader: OutputReader, fleet: CoreFleet
-    ) -> Minimal | None:
-        """Shrink on the handlers alone where the flaw shows there too, else on the event core as long as it lives."""
-        same = (one for one in sent if one.place[:2] == of.place[:2] and one.case.key == of.case.key)
-        before = [one.case for one in sorted(same, key=lambda one: one.offset) if one.offset < of.offset]
-        domain = Domain(of.topic.split(".")[1])
-
-        def alone(cases: Sequence[Case]) -> bool:
-            try:
-                return any(found.kind == flaw.kind for found in judge_alone({domain: cases}).flaws)
-            except Exception:  # noqa: BLE001 (a handler that ends the loop: that is what is looked for)
-                return True
-
-        found = shrink(of.case, before[-200:], alone, budget_s=_SHRINK_S)
-        if found is not None or not all(core.alive() for core in fleet.running()):
-            return found
-        return shrink(of.case, before[-50:], _replayed(stack, reader, self.tag, domain, flaw.kind), budget_s=_SHRINK_S)
-
     def _stop_core(self, fleet: CoreFleet) -> ServiceShutdown:
         healthy = all(core.alive() for core in fleet.running())
         begun = time.monotonic()
@@ -377,9 +332,9 @@ class _Campaign(RecordedRun):
     ) -> None:
         """Tell how far it is, and leave a row of it."""
         now = time.time()
-        acked = Counter(one.topic for one in sender.sent)
+        acked = self._acked_before + Counter(one.topic for one in sender.sent[self._acked_before.total() :])
         with reader.locked() as observed:
-            ended = Counter(place[0] for place in observed.outcomes)
+            ended = observed.ended.copy()
         rates: dict[str, tuple[int, int]] = {}
         for domain in Domain:
             topic = domain.topic
@@ -391,45 +346,16 @@ class _Campaign(RecordedRun):
         self.on_event(
             LoadTick(
                 t_s=time.monotonic() - begun,
-                phase=f"{len(sender.sent):,} sent, {sum(ended.values()):,} ended, {len(sender.refused):,} refused",
+                phase=f"{len(sender.sent):,} sent, {ended.total():,} ended, {len(sender.refused):,} refused",
                 phase_elapsed_s=time.monotonic() - begun,
                 scheduled_eps={name: float(new) for name, (new, _) in rates.items()},
                 acked_eps={name: float(new) for name, (new, _) in rates.items()},
                 processed_eps={name: float(done) for name, (_, done) in rates.items()},
-                lag=max(len(sender.sent) - sum(ended.values()), 0),
+                lag=max(len(sender.sent) - ended.total(), 0),
                 failed=len(sender.failed),
                 host_busy_pct=busy_pct,
             )
         )
-
-
-def _replayed(stack: Stack, reader: OutputReader, tag: str, domain: Domain, kind: str) -> Fails:
-    """Play events to the event core that runs, under keys that it does not know yet."""
-    sender = CaseSender(stack)
-
-    def fails(cases: Sequence[Case]) -> bool:
-        reader.fresh()
-        sender.sent.clear()
-        new = secrets.token_hex(len(tag) // 2)
-        sender.send(domain, [retagged(case, tag, new) for case in cases])
-        try:
-            sender.flush()
-        except StackError:
-            return False
-        reader.wait(lambda observed: len(observed.outcomes) >= len(sender.sent), 10.0)
-        reader.read_to_end(10.0)
-        effects_unread = {EFFECT} if domain is Domain.SYSTEM else set()
-        return any(flaw.kind == kind for flaw in judge(sender.sent, reader.fresh()).flaws if kind not in effects_unread)
-
-    return fails
-
-
-def _words(minimal: Minimal | None) -> str:
-    if minimal is None:
-        return ""
-    *before, last = minimal.cases
-    after = f" after {len(before)} other{'s' if len(before) > 1 else ''}" if before else ""
-    return f"{readable(last.value, 600)} (key {readable(last.key, 100)}{after})"
 
 
 def _distinct(sent: Sequence[Sent]) -> int:
