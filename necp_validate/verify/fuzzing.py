@@ -66,7 +66,7 @@ def fuzz_outcome(history: History) -> Finding:
     return _finding(
         "fuzz-outcome",
         max(wrong, fuzz.flaw_counts.get(OUTCOME, 0)),
-        clean=f"all {fuzz.sent:,} events ended as the oracle says: {outcomes(fuzz.groups)}",
+        clean=f"all {fuzz.events:,} events ended as the oracle says: {outcomes(fuzz.groups)}",
         found=f"{wrong:,} of {fuzz.sent:,} events ended otherwise than the oracle says",
         examples=_examples(fuzz, OUTCOME),
     )
