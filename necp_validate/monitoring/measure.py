@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -85,11 +85,16 @@ def values_over_the_run(prometheus: Prometheus, elapsed_s: float, since_s: float
         StackError: Prometheus does not answer.
     """
     found = []
-    for query, (selector, kept) in OVER_THE_RUN.items():
+    scraped = {
+        query: prometheus.samples(f"{selector}[{round(elapsed_s)}s]") for query, (selector, _) in OVER_THE_RUN.items()
+    }
+    anew = _restarts(series for of_query in scraped.values() for series in of_query)
+    for query, (_, kept) in OVER_THE_RUN.items():
         grown: defaultdict[tuple[str, ...], float] = defaultdict(float)
         resets: dict[str, int] = {}
-        for labels, samples in prometheus.samples(f"{selector}[{round(elapsed_s)}s]"):
-            growth, begun = increase(samples, from_zero=query in _BEGIN_AT_NOTHING or samples[0][0] > since_s)
+        for labels, samples in scraped[query]:
+            from_zero = query in _BEGIN_AT_NOTHING or samples[0][0] > since_s
+            growth, begun = increase(samples, from_zero=from_zero, anew=anew[labels["instance"]])
             grown[tuple(labels.get(name, "") for name in kept)] += growth
             # All counters of a process begin anew together; some of them may not have grown since.
             resets[labels["instance"]] = max(begun, resets.get(labels["instance"], 0))
@@ -101,16 +106,26 @@ def values_over_the_run(prometheus: Prometheus, elapsed_s: float, since_s: float
     return found
 
 
-def increase(samples: Sequence[Sample], *, from_zero: bool) -> tuple[float, int]:
+def _restarts(series: Iterable[tuple[dict[str, str], Sequence[Sample]]]) -> defaultdict[str, set[float]]:
+    """When each instance's counters were scraped for the first time after they had begun anew, as far as one tells."""
+    found: defaultdict[str, set[float]] = defaultdict(set)
+    for labels, samples in series:
+        found[labels["instance"]] |= {t for (_, before), (t, after) in pairwise(samples) if after < before}
+    return found
+
+
+def increase(samples: Sequence[Sample], *, from_zero: bool, anew: Collection[float] = ()) -> tuple[float, int]:
     """By how much a counter grew over its samples, and how often it began anew.
 
     Args:
         samples: in order of time.
         from_zero: count what it had at its first sample, too.
+        anew: when other counters of its process had begun anew. One that counts nothing for a while is not there, and
+            may then come back with as much as it had before, or more.
     """
     growth, resets = (samples[0][1] if from_zero and samples else 0.0), 0
-    for (_, before), (_, after) in pairwise(samples):
-        if after < before:
+    for (last_t, before), (t, after) in pairwise(samples):
+        if after < before or any(last_t < begun <= t for begun in anew):
             resets += 1
             growth += after
         else:

@@ -92,6 +92,20 @@ def test_a_counter_that_appears_under_way_counts_from_nothing() -> None:
     assert found["resets", "messages-in"] == 1
 
 
+def test_a_counter_that_comes_back_with_as_much_as_it_had_began_anew() -> None:
+    """Its process was started again meanwhile: another counter tells."""
+    assert increase([(1, 105), (9, 105), (11, 106)], from_zero=True, anew={5.0}) == (105 + 105 + 1, 1)
+    assert increase([(1, 105), (9, 105)], from_zero=True, anew={1.0, 10.0}) == (105, 0)
+    telling = {"topic": "t", "instance": "a"}, [(1.0, 50.0), (5.0, 3.0), (9.0, 4.0)]
+    silent = {"topic": "s", "instance": "a"}, [(1.0, 105.0), (9.0, 105.0)]
+    other = {"topic": "s", "instance": "b"}, [(1.0, 7.0), (9.0, 9.0)]
+    found = {
+        (one.query, *one.labels.values()): one.value for one in _over(Scraped(telling, silent, other), since_s=1.0)
+    }
+    assert (found["messages-in", "t"], found["messages-in", "s"]) == (4, 105 + 2)
+    assert found["resets", "messages-in"] == 1
+
+
 def _over(prometheus: Any, *, since_s: float) -> list[Any]:
     return list(values_over_the_run(prometheus, 60.0, since_s))
 
