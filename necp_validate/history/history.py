@@ -99,6 +99,11 @@ class History:
         return tuple(sorted(names))
 
     @property
+    def own_topics(self) -> bool:
+        """Whether topics of the user's own were loaded, in place of the game's."""
+        return bool(self.run.config.get("topics"))
+
+    @property
     def domain_of_topic(self) -> dict[str, str]:
         """Which domain's events a topic holds, as its senders saw it."""
         return {stream.topic: stream.domain for sender in self.senders for stream in sender.streams}
