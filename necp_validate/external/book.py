@@ -73,9 +73,18 @@ class TopicBook:
         self.scheduled_in[phase] += 1
         self._row.scheduled += 1
 
-    def delivered(self, seq: int, phase: int, intended_us: int, error: KafkaError | None, message: Message) -> None:
-        """The client says what became of an event."""
-        now_us = time.time_ns() // 1000
+    def delivered(
+        self,
+        seq: int,
+        phase: int,
+        intended_us: int,
+        error: KafkaError | None,
+        message: Message,
+        *,
+        now_us: int | None = None,
+    ) -> None:
+        """The client says what became of an event; now, if not told otherwise."""
+        now_us = time.time_ns() // 1000 if now_us is None else now_us
         if error is not None:
             self._lost(seq, phase, error)
             return

@@ -1,4 +1,4 @@
-"""``necp-validate init``: a first target, claims and scenario, written after asking the cluster; nothing else is done."""
+"""``necp-validate init``: a first target, claims and scenario, written after asking the cluster; that is all."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def _topic_lines(name: str, topic: TopicFacts | None, found: Found) -> list[str]
     else:
         lines += [
             '# schema = "event.schema.json"  # JSON Schema, Avro (.avsc) or AsyncAPI; or subject = "..." of a registry',
-            "value_bytes = 200  # without a schema: random bytes of this length. Name a schema if somebody reads the topic",
+            "value_bytes = 200  # random bytes of this length. Name a schema if somebody reads the topic",
         ]
     key = "unique" if topic is not None and topic.compacted else "random"
     lines.append(f'key = {_q(key)}  # random (one of 100), unique, none, or "field:NAME" of the value')
@@ -175,11 +175,8 @@ def _settings(topic: TopicFacts) -> str:
 def claims_text(facts: ClusterFacts, topics: Sequence[str]) -> str:
     """First claims: what must hold of any topic, and two figures that are to be made one's own."""
     weak = [name for name in topics if name in facts.topics and facts.topics[name].replication_factor < 2]
-    warning = (
-        f"\n# {', '.join(weak)}: one replica only. That nothing is lost while all is well says nothing of a broker's death."
-        if weak
-        else ""
-    )
+    names = ", ".join(weak)
+    warning = f"\n# {names}: one replica only. A run without faults says nothing of a broker's death." if weak else ""
     return f"""\
 # What is claimed of the target; every metric and key: docs/claims.md. Each must hold, or the run fails.{warning}
 

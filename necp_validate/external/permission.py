@@ -61,8 +61,8 @@ def require_topics(
         Those that are to be created first.
 
     Raises:
-        UsageError: one is missing or holds data, and that it is created or written to is not allowed; or what is lost in
-            it could not be told from what the cluster may remove.
+        UsageError: one is missing or holds data, and that it is created or written to is not allowed; or what is lost
+            in it could not be told from what the cluster may remove.
     """
     missing = tuple(topic for name, topic in topics.items() if name not in cluster.topics)
     if missing and CREATE not in allow:

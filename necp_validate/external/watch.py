@@ -1,4 +1,4 @@
-"""Watches the host, the topics' replicas and the consumer groups' lag during a run, from outside; writes ``metrics/``."""
+"""Watches the host, the topics' replicas and the consumer groups' lag from outside; writes ``metrics/``."""
 
 from __future__ import annotations
 

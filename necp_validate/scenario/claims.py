@@ -17,7 +17,8 @@ from necp_validate.verify.own.measures import Scope
 from necp_validate.verify.own.units import BadQuantity
 
 KEYS = (
-    "id", "description", "metric", "phase", "domain", "topic", "comparison", "threshold", "min_samples", "window_s", "repeats",
+    "id", "description", "metric", "phase", "domain", "topic", "comparison", "threshold",
+    "min_samples", "window_s", "repeats",
 )  # fmt: skip
 _NEEDED = ("id", "metric", "comparison", "threshold")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -110,7 +110,7 @@ def _build(data: Mapping[str, Any], source: Source) -> Scenario:
     _check_keys(data, source)
     traffic = {
         domain: _convert({**DOMAIN_DEFAULTS[domain], **given}, Traffic, ("traffic", domain), source)
-        for domain, given in data.get("traffic", {} if data.get("topics") else dict.fromkeys(DOMAINS, {})).items()
+        for domain, given in data.get("traffic", {} if data.get("topics") else {name: {} for name in DOMAINS}).items()
     }
     scenario = _convert({"phases": [], **data, "traffic": traffic}, Scenario, (), source)
     return msgspec.structs.replace(scenario, scale=1.0).scaled(scenario.scale)
