@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -48,9 +50,14 @@ def ask_and_write(
         raise UsageError(error.message, hint=_hint(login)) from error
     chosen = chosen_topics(facts, topics)
     registry = RegistryAddress(url=registry_url.rstrip("/")) if registry_url else None
-    found = Found(registry=registry, subjects=_subjects(registry, chosen), files=schemas)
-    written = write_files(out, facts, login, chosen, found)
+    found = Found(registry=registry, subjects=_subjects(registry, chosen), files=_seen_from(out, schemas))
+    written = write_files(out, facts, replace(login, files=_seen_from(out, login.files)), chosen, found)
     return [*_told(facts), *(f"wrote {path}" for path in written), "", *_next(facts, chosen, out)]
+
+
+def _seen_from(out: Path, files: Mapping[str, str]) -> dict[str, str]:
+    """The same files, by their way from the folder that names them: it can be moved together with them."""
+    return {name: os.path.relpath(file, out) for name, file in files.items()}
 
 
 def _reach(bootstrap: str) -> None:

@@ -55,6 +55,9 @@ class TopicBook:
         self.scheduled_in, self.sent_in, self.acked_in, self.failed_in = ([0] * count for _ in range(4))
         self.ack = [HdrHistogram() for _ in phases]
         self.late = [HdrHistogram() for _ in phases]
+        self.end = [HdrHistogram() for _ in phases]
+        self.answered = IntervalSet()
+        self.last_ended_us: dict[int, int] = {}
         self.max_gap_us = [0] * count
         self._last_ack_us: int | None = None
         self._last: dict[int, tuple[int, int]] = {}  # by partition: offset and number of the latest ack
@@ -106,6 +109,20 @@ class TopicBook:
         self.not_monotonic += offset < before_offset or seq < before_seq
         self._last[partition] = (max(offset, before_offset), max(seq, before_seq))
 
+    def ended(self, seq: int, phase: int, intended_us: int, now_us: int) -> None:
+        """The target's answer to an event has been seen; a second one counts for nothing."""
+        if self.answered.add(seq, seq):
+            return
+        self.end[phase].record(now_us - intended_us)
+        self._row.end.record(now_us - intended_us)
+        self._row.ended += 1
+        self.last_ended_us[phase] = max(self.last_ended_us.get(phase, 0), now_us)
+
+    @property
+    def unanswered(self) -> int:
+        """Acknowledged events without an answer."""
+        return self.acked.difference(self.answered).count
+
     def _lost(self, seq: int, phase: int, error: KafkaError) -> None:
         if error.code() in REFUSED:
             self.failed.add(seq, seq)
@@ -133,6 +150,9 @@ class TopicBook:
             sent=row.sent,
             acked=row.acked,
             failed=row.failed,
+            processed=row.ended if self.plan.output else None,
+            e2e_p50_ms=_ms(row.end, 50),
+            e2e_p99_ms=_ms(row.end, 99),
             ack_p50_ms=_ms(row.ack, 50),
             ack_p99_ms=_ms(row.ack, 99),
             late_p99_ms=_ms(row.late, 99),
@@ -168,11 +188,11 @@ class TopicBook:
 class _Row:
     """What happened in the second that is running."""
 
-    __slots__ = ("ack", "acked", "failed", "late", "scheduled", "sent")
+    __slots__ = ("ack", "acked", "end", "ended", "failed", "late", "scheduled", "sent")
 
     def __init__(self) -> None:
-        self.scheduled = self.sent = self.acked = self.failed = 0
-        self.ack, self.late = HdrHistogram(), HdrHistogram()
+        self.scheduled = self.sent = self.acked = self.failed = self.ended = 0
+        self.ack, self.late, self.end = HdrHistogram(), HdrHistogram(), HdrHistogram()
 
 
 def _ms(histogram: HdrHistogram, q: float) -> float | None:

@@ -30,6 +30,7 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
         values: drawn beforehand; they are sent over and over, in an order by chance.
         keys: key of each value where it is a field of it; else empty.
         key: as `stack.external_topics.KEYS` has it.
+        output: where the target answers, if that is known.
     """
 
     topic: str
@@ -38,6 +39,7 @@ class TopicPlan(msgspec.Struct, frozen=True, kw_only=True):
     values: list[bytes]
     keys: list[bytes] = []
     key: str = "random"
+    output: str = ""
 
 
 class SendPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +51,9 @@ class SendPlan(msgspec.Struct, frozen=True, kw_only=True):
         phases: in order.
         topics: one each.
         client: librdkafka properties of the producer.
+        reader: those of whoever reads the target's answers.
         flush_s: how long what is under way may take in the end.
+        answers_s: how long the last answers may take.
     """
 
     run_dir: str
@@ -57,7 +61,9 @@ class SendPlan(msgspec.Struct, frozen=True, kw_only=True):
     phases: list[PlannedPhase]
     topics: list[TopicPlan]
     client: dict[str, str]
+    reader: dict[str, str] = {}
     flush_s: float = 130.0
+    answers_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

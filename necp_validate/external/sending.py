@@ -6,7 +6,7 @@ import heapq
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from typing import Final
 import psutil
 from confluent_kafka import KafkaException, Producer
 
+from necp_validate.external.answers import Answers
 from necp_validate.external.book import TopicBook
 from necp_validate.external.identity import HEADER, Identity, crc
 from necp_validate.external.plan import Course, SendPlan, TopicPlan
@@ -37,6 +38,13 @@ class _Topic:
         self._rng = random.Random(f"{seed}/{plan.topic}")
         self._crcs = [crc(value) for value in plan.values]
         self._number = 0
+
+    def answered(self, seq: int, now_us: int) -> None:
+        """The target's answer to an event has been seen."""
+        if seq < self._number:
+            due_s = self.course.due_s(seq)
+            intended_us = self.book.start_us + round(due_s * 1e6)
+            self.book.ended(seq, self.course.phase_at(due_s), intended_us, now_us)
 
     @property
     def next_due_s(self) -> float:
@@ -74,19 +82,28 @@ def send(plan: SendPlan) -> None:
             producer.list_topics(one.topic, timeout=15)
         except KafkaException as error:
             raise SuiteError(f"{one.topic}: the cluster did not answer: {error.args[0].str()}") from error
-    start_s = time.time() + _LEAD_S
-    start_us = round(start_s * 1e6)
-    writer.save_phases(_phases(plan, start_us))
-    topics = [
-        _Topic(one, plan.seed, TopicBook(one, plan.phases, start_us), Course(one.rate_eps, plan.phases))
-        for one in plan.topics
-    ]
-    with writer.timeline(WORKER) as rows:
-        _run(plan, producer, topics, rows, start_s)
+    outputs = {one.output for one in plan.topics if one.output}
+    with writer.timeline(WORKER) as rows, Answers(plan.reader, outputs) as answers:
+        start_s = time.time() + _LEAD_S
+        start_us = round(start_s * 1e6)
+        writer.save_phases(_phases(plan, start_us))
+        topics = [
+            _Topic(one, plan.seed, TopicBook(one, plan.phases, start_us), Course(one.rate_eps, plan.phases))
+            for one in plan.topics
+        ]
+        answered = {topic.plan.stream: topic for topic in topics if topic.plan.output}
+
+        def look() -> None:
+            for stream, seq, now_us in answers.new():
+                if stream in answered:
+                    answered[stream].answered(seq, now_us)
+
+        _run(plan, producer, topics, rows, start_s, look)
         left = producer.flush(plan.flush_s)
         if left:
             producer.purge()
             producer.poll(0)
+        _await_answers(plan, answered.values(), look)
         _write_rows(plan, topics, rows, start_s, time.time())
     _save(plan, writer, topics)
 
@@ -99,7 +116,22 @@ def _phases(plan: SendPlan, start_us: int) -> Iterator[Phase]:
         start_us = end_us
 
 
-def _run(plan: SendPlan, producer: Producer, topics: list[_Topic], rows: JsonLines, start_s: float) -> None:
+def _await_answers(plan: SendPlan, topics: Collection[_Topic], look: Callable[[], None]) -> None:
+    """Wait for the last answers, as long as they may take."""
+    deadline = time.monotonic() + plan.answers_s
+    while any(topic.book.unanswered for topic in topics) and time.monotonic() < deadline:
+        look()
+        time.sleep(_REST_S)
+
+
+def _run(
+    plan: SendPlan,
+    producer: Producer,
+    topics: list[_Topic],
+    rows: JsonLines,
+    start_s: float,
+    look: Callable[[], None],
+) -> None:
     """Send until the schedule has ended; what is late is sent as soon as it can be."""
     queue = [(topic.next_due_s, place) for place, topic in enumerate(topics)]
     heapq.heapify(queue)
@@ -107,6 +139,7 @@ def _run(plan: SendPlan, producer: Producer, topics: list[_Topic], rows: JsonLin
     next_row_s = math.ceil(start_s) + _ROW_S
     while True:
         now_s = time.time()
+        look()
         while queue and queue[0][0] <= now_s - start_s:
             _, place = queue[0]
             _send_next(producer, topics[place], start_s)
@@ -148,7 +181,7 @@ def _save(plan: SendPlan, writer: HistoryWriter, topics: list[_Topic]) -> None:
         {
             (name, book.plan.topic, kind): histograms[place]
             for book in books
-            for kind, histograms in (("ack", book.ack), ("late", book.late))
+            for kind, histograms in (("ack", book.ack), ("late", book.late), ("e2e", book.end))
             for place, name in enumerate(names)
             if histograms[place].total
         },
@@ -163,6 +196,12 @@ def _save(plan: SendPlan, writer: HistoryWriter, topics: list[_Topic]) -> None:
             offset_not_monotonic=sum(book.not_monotonic for book in books),
             max_gap_ms={
                 n: {book.plan.topic: book.max_gap_us[place] / 1000 for book in books} for place, n in enumerate(names)
+            },
+            unmatched_receipts=sum(book.unanswered for book in books if book.plan.output),
+            last_ended_us={
+                n: max(book.last_ended_us[place] for book in books if place in book.last_ended_us)
+                for place, n in enumerate(names)
+                if any(place in book.last_ended_us for book in books)
             },
             cpu_s=times.user + times.system,
             examples=tuple(text for book in books for text in book.examples),

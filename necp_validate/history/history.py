@@ -103,6 +103,11 @@ class History:
         """Whether topics of the user's own were loaded, in place of the game's."""
         return bool(self.run.config.get("topics"))
 
+    def sees_ends(self, domains: Iterable[str]) -> bool:
+        """Whether the end of processing can be seen: always in the game, else where the target answers."""
+        outputs = self.run.stack.get("outputs")
+        return not self.own_topics or (isinstance(outputs, dict) and all(domain in outputs for domain in domains))
+
     @property
     def domain_of_topic(self) -> dict[str, str]:
         """Which domain's events a topic holds, as its senders saw it."""

@@ -194,6 +194,7 @@ class _ExternalRun(RecordedRun):
             "cluster_id": facts.id,
             "brokers": [f"{number} at {address}" for number, address in facts.brokers.items()],
             "security": {"external": f"{protocol}, {self.config.get('sasl.mechanism', 'no SASL')}"},
+            "outputs": {name: one.output for name, one in self.topics.items() if one.output is not None},
             "replication_factor": min(one.replication_factor for one in described),
             "topics": {
                 one.name: ", ".join(
@@ -238,13 +239,16 @@ class _ExternalRun(RecordedRun):
                     values=self.pools[name].values,
                     keys=self.pools[name].keys,
                     key=self.topics[name].key,
+                    output=self.topics[name].output or "",
                 )
                 for name, rate_eps in self.scenario.topics.items()
             ],
             client={**self.config, **producer},
+            reader=self.config,
+            answers_s=max(30.0, 3 * self.scenario.thresholds.drain_s),
         )
         watcher = LoadWatcher(self.run_dir, self.scenario, self.on_event, None)
-        deadline = time.monotonic() + self.scenario.duration_s + plan.flush_s + _ALLOWANCE_S
+        deadline = time.monotonic() + self.scenario.duration_s + plan.flush_s + plan.answers_s + _ALLOWANCE_S
 
         def look(process: ManagedProcess) -> None:
             watch.load_pid = process.pid

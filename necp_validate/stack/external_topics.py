@@ -15,7 +15,7 @@ KEYS: Final = ("unique", "random", "none")
 
 FIELD: Final = "field:"
 _TOPIC_KEYS = (
-    "name", "schema", "event", "subject", "schema_id", "key", "value_bytes", "group",
+    "name", "schema", "event", "subject", "schema_id", "key", "value_bytes", "group", "output",
     "partitions", "replication_factor",
 )  # fmt: skip
 _REGISTRY_KEYS = ("url", "username", "password", "password_env", "ca")
@@ -34,6 +34,7 @@ class TopicTarget:
         key: how the records' keys are made: one of `KEYS`, or ``field:NAME`` for a field of the value.
         value_bytes: length of the values where there is no schema.
         group: the consumer group whose lag is watched.
+        output: a topic into which the target writes what it makes of each record, with its ``necp-event`` header.
         partitions, replication_factor: with which it is made where it does not exist and may be created.
     """
 
@@ -45,6 +46,7 @@ class TopicTarget:
     key: str = "random"
     value_bytes: int = 200
     group: str | None = None
+    output: str | None = None
     partitions: int = 1
     replication_factor: int = 1
 
@@ -87,7 +89,7 @@ def read_topics(file: Path, values: object, *, registry: bool) -> Mapping[str, T
 
 
 def _topic(table: Table, *, registry: bool) -> TopicTarget:
-    texts = {key: table.text(key) for key in ("event", "subject", "group") if key in table.values}
+    texts = {key: table.text(key) for key in ("event", "subject", "group", "output") if key in table.values}
     schema = Path(table.existing_file("schema")) if "schema" in table.values else None
     if "subject" in texts and not registry:
         table.refuse(f"{table.path('subject')!r}", "needs a [schema_registry] with its url")
