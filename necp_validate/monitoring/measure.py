@@ -85,14 +85,11 @@ def values_over_the_run(prometheus: Prometheus, elapsed_s: float, since_s: float
         StackError: Prometheus does not answer.
     """
     found = []
-    scraped = {
-        query: prometheus.samples(f"{selector}[{round(elapsed_s)}s]") for query, (selector, _) in OVER_THE_RUN.items()
-    }
-    anew = _restarts(series for of_query in scraped.values() for series in of_query)
-    for query, (_, kept) in OVER_THE_RUN.items():
+    anew = _restarts(prometheus.samples(f"process_start_time_seconds[{round(elapsed_s)}s]"))
+    for query, (selector, kept) in OVER_THE_RUN.items():
         grown: defaultdict[tuple[str, ...], float] = defaultdict(float)
         resets: dict[str, int] = {}
-        for labels, samples in scraped[query]:
+        for labels, samples in prometheus.samples(f"{selector}[{round(elapsed_s)}s]"):
             from_zero = query in _BEGIN_AT_NOTHING or samples[0][0] > since_s
             growth, begun = increase(samples, from_zero=from_zero, anew=anew[labels["instance"]])
             grown[tuple(labels.get(name, "") for name in kept)] += growth
@@ -106,11 +103,14 @@ def values_over_the_run(prometheus: Prometheus, elapsed_s: float, since_s: float
     return found
 
 
-def _restarts(series: Iterable[tuple[dict[str, str], Sequence[Sample]]]) -> defaultdict[str, set[float]]:
-    """When each instance's counters were scraped for the first time after they had begun anew, as far as one tells."""
+def _restarts(starts: Iterable[tuple[dict[str, str], Sequence[Sample]]]) -> defaultdict[str, set[float]]:
+    """When each instance was scraped for the first time as a process of its own, after the first one.
+
+    No other metric tells: those of a listener begin anew when it is closed and opened.
+    """
     found: defaultdict[str, set[float]] = defaultdict(set)
-    for labels, samples in series:
-        found[labels["instance"]] |= {t for (_, before), (t, after) in pairwise(samples) if after < before}
+    for labels, samples in starts:
+        found[labels["instance"]] |= {t for (_, before), (t, after) in pairwise(samples) if after != before}
     return found
 
 
@@ -120,8 +120,8 @@ def increase(samples: Sequence[Sample], *, from_zero: bool, anew: Collection[flo
     Args:
         samples: in order of time.
         from_zero: count what it had at its first sample, too.
-        anew: when other counters of its process had begun anew. One that counts nothing for a while is not there, and
-            may then come back with as much as it had before, or more.
+        anew: when it was seen that its process was another one. A counter that counts nothing for a while is not
+            there, and may then come back with as much as it had before, or more.
     """
     growth, resets = (samples[0][1] if from_zero and samples else 0.0), 0
     for (last_t, before), (t, after) in pairwise(samples):

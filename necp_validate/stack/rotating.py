@@ -29,8 +29,11 @@ from necp_validate.stack.pki import BACKDATED, RENEW_AFTER_DAYS, VALIDITY_DAYS
 from necp_validate.stack.protocol import ADMIN, Progress
 from necp_validate.stack.provision import acl_bindings, admin_client, scram_user
 from necp_validate.stack.renewing import Renewer
+from necp_validate.stack.served import served_by
+from necp_validate.stack.waiting import wait_until
 
 _REQUEST_TIMEOUT_S = 15.0
+_SERVED_WITHIN_S = 30.0
 _RENEW_WHEN_OVER = RENEW_AFTER_DAYS / VALIDITY_DAYS
 
 Store = Literal["keystore", "truststore"]
@@ -107,6 +110,9 @@ class RotatingStack(BrokerStack[Broker]):
         serials = {broker: self.layout.issue_certificate(broker) for broker in self._brokers}
         issuer.issue_admin(self.layout.admin)
         self._reload_all("keystore")
+        # Told is not done. A broker that still shows a certificate of the old authority when its truststore no longer
+        # has that one refuses both stores from then on: it tries each new pair against the old one.
+        self._await_served(serials)
         issuer.drop_replaced()
         self._reload_all("truststore")
         return serials
@@ -125,6 +131,23 @@ class RotatingStack(BrokerStack[Broker]):
         for broker in self._brokers:
             if self.broker_alive(broker):
                 self._reload(broker, store)
+
+    def _await_served(self, serials: Mapping[int, int]) -> None:
+        """Wait until each broker that runs shows its new certificate at every listener."""
+        for broker, serial in serials.items():
+
+            def served(broker: int = broker, serial: int = serial) -> bool:
+                if not self.broker_alive(broker):
+                    return True
+                shown = served_by(self.listeners(), broker).values()
+                return {cert and cert.serial_number for cert in shown} == {serial}
+
+            wait_until(
+                served,
+                timeout_s=_SERVED_WITHIN_S,
+                message=f"broker {broker} does not show its new certificate",
+                hint="the old authority is still trusted: nothing is cut off",
+            )
 
     def _reload(self, broker: int, store: Store) -> None:
         """Have a broker read a store again at all its listeners: it does whenever it is told where the store is."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,17 @@ def test_each_listener_has_its_protocol() -> None:
     }
 
 
+Series = tuple[dict[str, str], list[tuple[float, float]]]
+
+
 class Scraped:
-    """A Prometheus that has these samples of one counter."""
+    """A Prometheus that has these samples of one counter, and of when processes were started."""
 
-    def __init__(self, *series: tuple[dict[str, str], list[tuple[float, float]]]) -> None:
-        self._series = list(series)
+    def __init__(self, *series: Series, starts: Sequence[Series] = ()) -> None:
+        self._of = {"kafka_server_messages_in_total": list(series), "process_start_time_seconds": list(starts)}
 
-    def samples(self, selector: str) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        return self._series if selector.startswith("kafka_server_messages_in_total") else []
+    def samples(self, selector: str) -> list[Series]:
+        return self._of.get(selector.partition("[")[0].partition("{")[0], [])
 
 
 def test_a_counter_that_appears_under_way_counts_from_nothing() -> None:
@@ -93,17 +97,29 @@ def test_a_counter_that_appears_under_way_counts_from_nothing() -> None:
 
 
 def test_a_counter_that_comes_back_with_as_much_as_it_had_began_anew() -> None:
-    """Its process was started again meanwhile: another counter tells."""
+    """Its process was started again meanwhile: the time of its start tells."""
     assert increase([(1, 105), (9, 105), (11, 106)], from_zero=True, anew={5.0}) == (105 + 105 + 1, 1)
     assert increase([(1, 105), (9, 105)], from_zero=True, anew={1.0, 10.0}) == (105, 0)
-    telling = {"topic": "t", "instance": "a"}, [(1.0, 50.0), (5.0, 3.0), (9.0, 4.0)]
     silent = {"topic": "s", "instance": "a"}, [(1.0, 105.0), (9.0, 105.0)]
     other = {"topic": "s", "instance": "b"}, [(1.0, 7.0), (9.0, 9.0)]
+    starts = {"instance": "a"}, [(1.0, 1000.5), (5.0, 2000.5), (9.0, 2000.5)]
     found = {
-        (one.query, *one.labels.values()): one.value for one in _over(Scraped(telling, silent, other), since_s=1.0)
+        (one.query, *one.labels.values()): one.value
+        for one in _over(Scraped(silent, other, starts=[starts]), since_s=1.0)
     }
-    assert (found["messages-in", "t"], found["messages-in", "s"]) == (4, 105 + 2)
+    assert found["messages-in", "s"] == 105 + 2
     assert found["resets", "messages-in"] == 1
+
+
+def test_a_counter_of_a_listener_that_is_opened_again_says_nothing_of_the_others() -> None:
+    listener = {"topic": "l", "instance": "a"}, [(1.0, 50.0), (5.0, 3.0), (9.0, 4.0)]
+    other = {"topic": "s", "instance": "a"}, [(1.0, 105.0), (5.0, 106.0), (9.0, 107.0)]
+    starts = {"instance": "a"}, [(1.0, 1000.5), (5.0, 1000.5), (9.0, 1000.5)]
+    found = {
+        (one.query, *one.labels.values()): one.value
+        for one in _over(Scraped(listener, other, starts=[starts]), since_s=1.0)
+    }
+    assert (found["messages-in", "l"], found["messages-in", "s"]) == (4, 2)
 
 
 def _over(prometheus: Any, *, since_s: float) -> list[Any]:

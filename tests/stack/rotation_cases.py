@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from necp_validate.chaos.certificates import served_by
 from necp_validate.clients.connection import Connection, LoginRefused
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack import Stack, wait_until
 from necp_validate.stack.provision import SILENT
+from necp_validate.stack.served import served_by
 
 TOPIC, SERVICE = "game.social.events", "social-service"
 DAY_S = 86_400

@@ -6,9 +6,11 @@ import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from necp_validate.results import StackError
+from necp_validate.stack import rotating
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS, Authorities
 from necp_validate.stack.config import BrokerSettings
 from necp_validate.stack.layout import ClusterLayout
@@ -63,8 +65,16 @@ def test_the_renewer_ends_at_once_and_may_be_ended_without_having_begun() -> Non
     renewer.stop()
 
 
-def test_a_certificate_is_due_when_a_third_of_its_life_is_over(tmp_path: Path) -> None:
-    stack = LocalStack()
+class Running:
+    """All that is asked of a broker's process here."""
+
+    @staticmethod
+    def alive() -> bool:
+        return True
+
+
+def one_broker(stack: LocalStack, folder: Path) -> Authorities:
+    """Give a stack a broker with a certificate, without starting it."""
     settings = BrokerSettings(
         id=1,
         bind="127.0.0.1",
@@ -77,19 +87,64 @@ def test_a_certificate_is_due_when_a_third_of_its_life_is_over(tmp_path: Path) -
         store="",
         ca="",
     )
-    authorities = Authorities(tmp_path / "authorities", tmp_path / "pki")
-    stack._layout = ClusterLayout(directory=tmp_path, settings={1: settings}, passwords={}, authorities=authorities)
+    authorities = Authorities(folder / "authorities", folder / "pki")
+    stack._layout = ClusterLayout(directory=folder, settings={1: settings}, passwords={}, authorities=authorities)
     stack._layout.issue_certificate(1)
+    stack._brokers = {1: Running()}  # type: ignore[dict-item]
+    return authorities
 
-    class Running:
-        @staticmethod
-        def alive() -> bool:
-            return True
 
-    stack._brokers = {1: Running()}  # type: ignore[dict-item]  # all that is asked of it
+def test_a_certificate_is_due_when_a_third_of_its_life_is_over(tmp_path: Path) -> None:
+    stack = LocalStack()
+    one_broker(stack, tmp_path)
     begin = datetime.now(UTC)
     assert stack.due_certificates(begin + timedelta(days=29, hours=23)) == []
     assert stack.due_certificates(begin + timedelta(days=30, hours=1)) == [1]
+
+
+class Slow(LocalStack):
+    """One broker that takes over a store only at the third look; like Kafka, only if new and old trust each other."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.pki = folder / "pki"
+        self.authorities = one_broker(self, folder)
+        self.served, self.trusted = self.read()
+        self.told, self.looks = False, 0
+
+    def read(self) -> tuple[x509.Certificate, set[str]]:
+        leaf = x509.load_pem_x509_certificates(self.layout.certificate(1).read_bytes())[0]
+        return leaf, set(names(self.pki / TRUSTED))
+
+    def take_over(self) -> None:
+        cert, trusted = self.read()
+        if {_issuer(cert), _issuer(self.served)} <= trusted & self.trusted:
+            self.served, self.trusted = cert, trusted
+        self.told = False
+
+    def _reload(self, broker: int, store: str) -> None:
+        self.told, self.looks = True, 0
+
+    def look(self, *_: object) -> dict[str, x509.Certificate | None]:
+        self.looks += 1
+        if self.told and self.looks == 3:
+            self.take_over()
+        return {"internal": self.served}
+
+
+def _issuer(cert: x509.Certificate) -> str:
+    return str(cert.issuer.rfc4514_string()).split(",")[0]
+
+
+def test_the_old_authority_is_dropped_only_when_no_broker_shows_its_certificate_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Slow(tmp_path)
+    monkeypatch.setattr(rotating, "served_by", stack.look)
+    serials = stack.roll_authority()
+    stack.take_over()
+    assert stack.served.serial_number == serials[1]
+    assert stack.trusted == {"CN=necp-validate CA 2", "CN=necp-validate CA 3"}
 
 
 def test_the_next_authority_is_trusted_before_it_issues_and_the_last_one_by_controllers_for_longer(

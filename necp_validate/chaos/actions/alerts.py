@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Callable
 
 from necp_validate.chaos import brokers
-from necp_validate.chaos.certificates import served_at
 from necp_validate.chaos.plaintext import PlaintextListener
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
@@ -14,6 +13,7 @@ from necp_validate.clients.broker_state import disks
 from necp_validate.clients.wire import WireClient
 from necp_validate.history.faults import FaultRecord
 from necp_validate.security.provoking import be_denied, fail_logins
+from necp_validate.stack.served import served_at
 
 _PRINCIPAL, _RESOURCE, _OPERATION = "combat-service", "topic:game.economy.events", "Write"
 

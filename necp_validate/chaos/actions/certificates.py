@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 from necp_validate.chaos import swaps
 from necp_validate.chaos.admission import admitted
-from necp_validate.chaos.certificates import served_by
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import Session, current, now_us
@@ -17,6 +16,7 @@ from necp_validate.history.drills import CertificateSwap, append_swaps
 from necp_validate.history.faults import FaultRecord
 from necp_validate.results import StackError
 from necp_validate.stack.private import write_private
+from necp_validate.stack.served import served_by
 
 _DAY_S = 86_400.0
 _KINDS = ("certificate-reload", "certificate-expiring", "ca-rollover")

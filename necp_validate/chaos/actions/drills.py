@@ -4,7 +4,6 @@
 from chaoslib.exceptions import ActivityFailed
 
 from necp_validate.chaos import brokers, cores
-from necp_validate.chaos.certificates import serial_served
 from necp_validate.chaos.reconciliation import differences
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
@@ -15,6 +14,7 @@ from necp_validate.events.topics import LEDGER_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.history.faults import FaultRecord
 from necp_validate.history.intervals import IntervalSet
 from necp_validate.results import StackError
+from necp_validate.stack.served import serial_served
 
 _SHOWN = 5
 
