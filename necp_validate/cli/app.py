@@ -14,7 +14,7 @@ from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
 from necp_validate.cli.init import init
 from necp_validate.cli.overrides import overrides_of
-from necp_validate.results.errors import SuiteError
+from necp_validate.results.errors import SuiteError, UsageError
 
 app = typer.Typer(
     name="necp-validate",
@@ -118,6 +118,8 @@ def run(
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
     earlier = [find_run(one) for one in repeats or ()]
     words = allowed(allow or ())
+    if resolved.topics and (attach or web is not None):
+        raise UsageError("--attach and --web are about the game's own topics", hint="leave them out")
     running = attached_stack() if attach else None
     with RunProgress() as progress:
         try:
@@ -266,7 +268,6 @@ def compare(
     from necp_validate.report import baseline as against
     from necp_validate.report.compare import compare as compare_runs
     from necp_validate.report.runs import find_run
-    from necp_validate.results.errors import UsageError
 
     if not baseline:
         if json_ or html or metric or by_domain:

@@ -16,7 +16,8 @@ def init(
     bootstrap: Annotated[str, typer.Option(metavar="HOST:PORT", help="a broker of the cluster, or several")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="where the files go")] = Path(),
     topic: Annotated[
-        list[str] | None, typer.Option(help="a topic that is to be loaded; by default up to three empty ones")
+        list[str] | None,
+        typer.Option(help="a topic to be loaded; by default up to three that were never written to"),
     ] = None,
     schema: Annotated[
         list[str] | None, typer.Option(metavar="TOPIC=FILE", help="JSON Schema, Avro or AsyncAPI of a topic's values")

@@ -15,7 +15,9 @@ from necp_validate.results import SuiteError
 
 def main(argv: list[str]) -> int:
     """Do what the file says; returns the exit code."""
-    what, content = argv[0], Path(argv[1]).read_bytes()
+    what, file = argv[0], Path(argv[1])
+    content = file.read_bytes()
+    file.unlink()  # it holds passwords, and nobody may be left to remove it later
     try:
         if what == "send":
             send(msgspec.json.decode(content, type=SendPlan))

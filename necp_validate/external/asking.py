@@ -12,6 +12,7 @@ from typing import Final
 
 from necp_validate.external.cluster import ClusterFacts, describe
 from necp_validate.external.first_files import SCENARIO, Found, Login, chosen_topics, target_text, write_files
+from necp_validate.external.groups import groups_of
 from necp_validate.external.permission import CREATE, WRITE
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.results import SuiteError, UsageError
@@ -50,7 +51,12 @@ def ask_and_write(
         raise UsageError(error.message, hint=_hint(login)) from error
     chosen = chosen_topics(facts, topics)
     registry = RegistryAddress(url=registry_url.rstrip("/")) if registry_url else None
-    found = Found(registry=registry, subjects=_subjects(registry, chosen), files=_seen_from(out, schemas))
+    found = Found(
+        registry=registry,
+        subjects=_subjects(registry, chosen),
+        files=_seen_from(out, schemas),
+        groups=groups_of(_config(login), facts, chosen),
+    )
     written = write_files(out, facts, replace(login, files=_seen_from(out, login.files)), chosen, found)
     return [*_told(facts), *(f"wrote {path}" for path in written), "", *_next(facts, chosen, out)]
 
@@ -115,7 +121,7 @@ def _next(facts: ClusterFacts, chosen: Sequence[str], out: Path) -> list[str]:
     words = []
     if any(name not in facts.topics for name in chosen):
         words.append(CREATE)
-    if any(name in facts.topics and facts.topics[name].records for name in chosen):
+    if any(name in facts.topics and facts.topics[name].written for name in chosen):
         words.append(WRITE)
     allow = "".join(f" --allow {word}" for word in words)
     place = "" if out == Path() else f"cd {out} && "

@@ -52,6 +52,11 @@ class TopicFacts:
         return sum(self.end) - sum(self.begin)
 
     @property
+    def written(self) -> int:
+        """Records that were ever written to it, those that have expired since included."""
+        return sum(self.end)
+
+    @property
     def compacted(self) -> bool:
         """Whether the cluster may remove records that have a later one of the same key."""
         return "compact" in self.settings.get("cleanup.policy", "")

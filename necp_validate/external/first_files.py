@@ -41,7 +41,7 @@ class Login:
 
 
 def chosen_topics(facts: ClusterFacts, wanted: Sequence[str]) -> list[str]:
-    """The topics that the files are about: those that were named, else the first empty ones, else one to be made.
+    """The topics that the files are about: those that were named, else the first unused ones, else one to be made.
 
     Raises:
         UsageError: a name is close to a topic that is there, and is none.
@@ -49,8 +49,8 @@ def chosen_topics(facts: ClusterFacts, wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         if name not in facts.topics and (guess := did_you_mean(name, facts.topics)):
             raise UsageError(f"the cluster has no topic {name}", hint=f"did you mean {guess}?")
-    empty = [name for name, one in facts.topics.items() if not one.records and not one.compacted]
-    return list(wanted) or empty[:_TOPICS_AT_MOST] or ["necp-validate-trial"]
+    unused = [name for name, one in facts.topics.items() if not one.written and not one.compacted]
+    return list(wanted) or unused[:_TOPICS_AT_MOST] or ["necp-validate-trial"]
 
 
 def write_files(out: Path, facts: ClusterFacts, login: Login, topics: Sequence[str], found: Found) -> list[Path]:
@@ -71,7 +71,7 @@ def write_files(out: Path, facts: ClusterFacts, login: Login, topics: Sequence[s
     """
     texts = {
         TARGET: target_text(facts, login, topics, found),
-        CLAIMS: claims_text(facts, topics),
+        CLAIMS: claims_text(facts, topics, found),
         SCENARIO: scenario_text(facts, topics),
     }
     there = [name for name in texts if (out / name).exists()]
@@ -93,17 +93,19 @@ def write_files(out: Path, facts: ClusterFacts, login: Login, topics: Sequence[s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Schemas for topics.
+    """What was found about the topics beside what the cluster says of them.
 
     Args:
         registry: the Schema Registry that was asked.
         subjects: by topic, its subject there.
         files: by topic, the file that was named for it.
+        groups: by topic, the consumer groups that read it.
     """
 
     registry: RegistryAddress | None = None
     subjects: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def target_text(facts: ClusterFacts, login: Login, topics: Sequence[str], found: Found) -> str:
@@ -144,7 +146,7 @@ def _topic_lines(name: str, topic: TopicFacts | None, found: Found) -> list[str]
     else:
         lines.append(
             f"# {len(topic.end)} partitions, replication {topic.replication_factor}, {_settings(topic)}; "
-            f"{topic.records:,} records now" + (": `run` needs --allow write" if topic.records else "")
+            f"{topic.records:,} records now" + (": `run` needs --allow write" if topic.written else "")
         )
     if name in found.subjects:
         lines.append(f"subject = {_q(found.subjects[name])}  # its newest version; values carry the schema's number")
@@ -157,8 +159,19 @@ def _topic_lines(name: str, topic: TopicFacts | None, found: Found) -> list[str]
         ]
     key = "unique" if topic is not None and topic.compacted else "random"
     lines.append(f'key = {_q(key)}  # random (one of 100), unique, none, or "field:NAME" of the value')
-    lines.append('# group = "my-service"  # the consumer group to watch: gives lag_max, lag_mean and drain_time')
+    lines += _group_lines(found.groups.get(name, ()))
     return lines
+
+
+def _group_lines(groups: Sequence[str]) -> list[str]:
+    use = "the consumer group to watch: gives lag_max, lag_mean and drain_time"
+    lines = [f"group = {_q(groups[0])}  # {use}"] if groups else [f'# group = "my-service"  # {use}']
+    if len(groups) > 1:
+        lines.append(f"# Others that read it: {', '.join(groups[1:])}.")
+    return [
+        *lines,
+        '# output = "my-answers"  # where the service answers, with the header necp-event: gives e2e_* and throughput',
+    ]
 
 
 def _settings(topic: TopicFacts) -> str:
@@ -172,7 +185,7 @@ def _settings(topic: TopicFacts) -> str:
     return ", ".join(words)
 
 
-def claims_text(facts: ClusterFacts, topics: Sequence[str]) -> str:
+def claims_text(facts: ClusterFacts, topics: Sequence[str], found: Found) -> str:
     """First claims: what must hold of any topic, and two figures that are to be made one's own."""
     weak = [name for name in topics if name in facts.topics and facts.topics[name].replication_factor < 2]
     names = ", ".join(weak)
@@ -217,6 +230,20 @@ description = "No partition of these topics was below its replication"
 metric = "under_replicated_max"
 comparison = "=="
 threshold = 0
+{_drain_claim(topics, found)}"""
+
+
+def _drain_claim(topics: Sequence[str], found: Found) -> str:
+    groups = sorted({found.groups[name][0] for name in topics if found.groups.get(name)})
+    if not groups:
+        return ""
+    return f"""
+[[claims]]
+id = "backlog-drained"
+description = "{", ".join(groups)} caught up after the busiest phase: put your own limit here"
+metric = "drain_time"
+comparison = "<"
+threshold = "30 s"
 """
 
 

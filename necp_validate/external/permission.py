@@ -14,7 +14,7 @@ WRITE: Final = "write"
 CREATE: Final = "create-topics"
 FAULTS: Final = "faults"
 WORDS: Final[Mapping[str, str]] = {
-    WRITE: "write to topics that hold data already",
+    WRITE: "write to topics that have been written to before",
     CREATE: "create topics that do not exist",
     FAULTS: "break parts of the target",
 }
@@ -35,10 +35,10 @@ def allowed(words: Iterable[str]) -> frozenset[str]:
 
 
 def require_write(records: Mapping[str, int], allow: Collection[str]) -> None:
-    """Do nothing if no topic holds data, or it may be written to all the same.
+    """Do nothing if no topic has ever been written to, or may be written to all the same.
 
     Args:
-        records: records by topic, as they are now.
+        records: by topic, how many were written to it so far; a topic whose records have expired is in use, too.
         allow: the words that were given.
 
     Raises:
@@ -47,7 +47,7 @@ def require_write(records: Mapping[str, int], allow: Collection[str]) -> None:
     full = [f"{name} ({count:,} records)" for name, count in sorted(records.items()) if count]
     if full and WRITE not in allow:
         raise UsageError(
-            f"the target holds data in {', '.join(full)}; nothing was written",
+            f"in use already: {', '.join(full)}; nothing was written",
             hint="if the load may be written there, add: --allow write",
         )
 
@@ -61,8 +61,8 @@ def require_topics(
         Those that are to be created first.
 
     Raises:
-        UsageError: one is missing or holds data, and that it is created or written to is not allowed; or what is lost
-            in it could not be told from what the cluster may remove.
+        UsageError: one is missing or in use, and that it is created or written to is not allowed; or what is lost in
+            it could not be told from what the cluster may remove.
     """
     missing = tuple(topic for name, topic in topics.items() if name not in cluster.topics)
     if missing and CREATE not in allow:
@@ -71,7 +71,7 @@ def require_topics(
             f"the target has no topic {names}; nothing was created",
             hint="create it yourself, or let it be done: --allow create-topics",
         )
-    require_write({name: cluster.topics[name].records for name in topics if name in cluster.topics}, allow)
+    require_write({name: cluster.topics[name].written for name in topics if name in cluster.topics}, allow)
     for name, topic in topics.items():
         if name in cluster.topics and cluster.topics[name].compacted and topic.key not in ("unique", "none"):
             raise UsageError(

@@ -21,7 +21,7 @@ _READER: Final[Mapping[str, Any]] = {
     "group.id": "necp-reader",  # librdkafka wants one; nothing is ever subscribed to or committed
     "enable.auto.commit": False,
     "enable.partition.eof": True,
-    "isolation.level": "read_committed",
+    "isolation.level": "read_uncommitted",  # ours are in no transaction, and must not wait for somebody else's
     "auto.offset.reset": "error",
     "log_level": 2,
 }
