@@ -240,7 +240,7 @@ def _drain_claim(topics: Sequence[str], found: Found) -> str:
     return f"""
 [[claims]]
 id = "backlog-drained"
-description = "{", ".join(groups)} caught up after the busiest phase: put your own limit here"
+description = {_q(", ".join(groups) + " caught up after the busiest phase: put your own limit here")}
 metric = "drain_time"
 comparison = "<"
 threshold = "30 s"
