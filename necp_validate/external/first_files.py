@@ -234,9 +234,9 @@ threshold = 0
 
 
 def _drain_claim(topics: Sequence[str], found: Found) -> str:
-    groups = sorted({found.groups[name][0] for name in topics if found.groups.get(name)})
-    if not groups:
-        return ""
+    if not all(found.groups.get(name) for name in topics):
+        return ""  # what is left in the others could not be seen
+    groups = sorted({found.groups[name][0] for name in topics})
     return f"""
 [[claims]]
 id = "backlog-drained"
@@ -252,7 +252,7 @@ def scenario_text(facts: ClusterFacts, topics: Sequence[str]) -> str:
     rates = "\n".join(f"{_q(name)} = {FIRST_RATE}" for name in topics)
     return f"""\
 # What the target gets; run it with: necp-validate run {SCENARIO}
-description = "A first look at {facts.id or "the cluster"}"
+description = {_q(f"A first look at {facts.id or 'the cluster'}")}
 stack = "external"
 target = {_q(TARGET)}
 claims = {_q(CLAIMS)}

@@ -105,8 +105,15 @@ class History:
 
     def sees_ends(self, domains: Iterable[str]) -> bool:
         """Whether the end of processing can be seen: always in the game, else where the target answers."""
-        outputs = self.run.stack.get("outputs")
-        return not self.own_topics or (isinstance(outputs, dict) and all(domain in outputs for domain in domains))
+        return self._named("outputs", domains)
+
+    def sees_backlog(self, domains: Iterable[str]) -> bool:
+        """Whether the lag of all of them can be seen: always in the game, else where consumer groups are named."""
+        return self._named("groups", domains)
+
+    def _named(self, what: str, domains: Iterable[str]) -> bool:
+        named = self.run.stack.get(what)
+        return not self.own_topics or (isinstance(named, dict) and all(domain in named for domain in domains))
 
     @property
     def domain_of_topic(self) -> dict[str, str]:

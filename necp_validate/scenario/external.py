@@ -195,6 +195,7 @@ class _ExternalRun(RecordedRun):
             "brokers": [f"{number} at {address}" for number, address in facts.brokers.items()],
             "security": {"external": f"{protocol}, {self.config.get('sasl.mechanism', 'no SASL')}"},
             "outputs": {name: one.output for name, one in self.topics.items() if one.output is not None},
+            "groups": {name: one.group for name, one in self.topics.items() if one.group is not None},
             "replication_factor": min(one.replication_factor for one in described),
             "topics": {
                 one.name: ", ".join(
