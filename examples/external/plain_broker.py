@@ -38,21 +38,20 @@ num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
-{more}
 """
 
 
-def start(runtime: KafkaRuntime, folder: Path, port: int, *, more: str = "") -> subprocess.Popen[bytes]:
+def start(runtime: KafkaRuntime, folder: Path, port: int, controller: int) -> subprocess.Popen[bytes]:
     """Format a data directory and start the broker on it.
 
     Args:
         runtime: which Kafka.
         folder: its files go here.
-        port: where it listens; its controller listens one above.
-        more: lines for its configuration.
+        port: where it listens.
+        controller: where its controller listens.
     """
     properties = folder / "server.properties"
-    properties.write_text(CONFIG.format(port=port, controller=port + 1, data=folder / "data", more=more))
+    properties.write_text(CONFIG.format(port=port, controller=controller, data=folder / "data"))
     quiet = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Xmx512m"]
     format_ = ["format", "-t", CLUSTER_ID, "-c", str(properties)]
     with (folder / "broker.log").open("ab") as log:
@@ -90,7 +89,7 @@ def main() -> int:
     runtime = load_runtime(options.version)
     with tempfile.TemporaryDirectory(prefix="plain-broker-") as name:
         folder, begun = Path(name), time.monotonic()
-        process = start(runtime, folder, options.port)
+        process = start(runtime, folder, options.port, options.port + 1)
         try:
             wait_ready(process, options.port, folder / "broker.log")
             took = time.monotonic() - begun

@@ -7,12 +7,11 @@ import struct
 import warnings
 from typing import Any
 
-from hypothesis import strategies as st
-
 from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.json_nodes import bundle
 from necp_validate.fuzz.json_schema import JsonSchema
-from necp_validate.fuzz.schema import Record, Schema
+from necp_validate.fuzz.json_text import Malformed
+from necp_validate.fuzz.schema import Schema
 from necp_validate.results import UsageError
 from necp_validate.stack.external_topics import RegistryAddress
 
@@ -29,10 +28,10 @@ def load_subject(registry: RegistryAddress, subject: str) -> Schema:
     kind, text = found.schema.schema_type or "AVRO", found.schema.schema_str
     if found.schema.references:
         raise UsageError(f"subject {subject} refers to other subjects", hint="put its schema into one file, as schema")
-    document = json.loads(text)
     if kind == "AVRO":
-        return AvroSchema(document, schema_id=found.schema_id)
+        return AvroSchema(json.loads(text), schema_id=found.schema_id)
     if kind == "JSON":
+        document = json.loads(text)
         return FramedJsonSchema(subject, bundle(document, document), found.schema_id)
     raise UsageError(f"subject {subject} is {kind}, which is not known here", hint="known: AVRO and JSON")
 
@@ -94,18 +93,8 @@ class FramedJsonSchema(JsonSchema):
         """Decode a payload.
 
         Raises:
-            ValueError: it is none, or has another header.
+            Malformed: it is none, or has another header.
         """
         if not value.startswith(self._frame):
-            raise ValueError("the value does not begin with the schema's number")
+            raise Malformed("the value does not begin with the schema's number")
         return super().decode(value[len(self._frame) :])
-
-    def judge_value(self, value: bytes) -> str:
-        """Say what is wrong with a record's value; "" if nothing is."""
-        if not value.startswith(self._frame):
-            return "the value does not begin with the schema's number"
-        return super().judge_value(value[len(self._frame) :])
-
-    def records(self) -> st.SearchStrategy[Record]:
-        """Whole records that should be valid."""
-        return self.documents().map(lambda document: (None, self.encode(document), ()))
