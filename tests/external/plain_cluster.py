@@ -73,7 +73,6 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        start_new_session=True,
     )
 
 
@@ -107,9 +106,10 @@ def verdict_of(run_dir: Path) -> dict[str, Any]:
     return found
 
 
-def wait_for(file: Path, timeout_s: float = 60.0) -> None:
-    """Wait until a file has something in it."""
+def wait_for(folder: Path, pattern: str, timeout_s: float = 60.0) -> Path:
+    """Wait until a file of this name has something in it."""
     deadline = time.monotonic() + timeout_s
-    while not (file.exists() and file.stat().st_size):
-        assert time.monotonic() < deadline, f"{file} did not come"
+    while not (found := [file for file in folder.glob(pattern) if file.stat().st_size]):
+        assert time.monotonic() < deadline, f"{pattern} did not come"
         time.sleep(0.1)
+    return found[0]

@@ -92,9 +92,7 @@ def test_from_nothing_to_a_report(bootstrap: str, tmp_path: Path) -> None:
 def test_an_interrupted_run_leaves_nothing_but_a_readable_record(bootstrap: str, tmp_path: Path) -> None:
     assert typed(tmp_path, "init", "--bootstrap", bootstrap, "--topic", "interrupted")[0] == 0
     process = start(tmp_path, "run", "scenario.toml", "--allow", "create-topics", "--set=phases.steady.duration_s=60")
-    wait_for(tmp_path / "reports")
-    run_dir = last_run(tmp_path)
-    wait_for(run_dir / "history" / "timeline-0.jsonl")
+    run_dir = wait_for(tmp_path / "reports" / "runs", "*/history/timeline-0.jsonl").parents[1]
     children = psutil.Process(process.pid).children(recursive=True)
     assert children
     process.send_signal(signal.SIGINT)
