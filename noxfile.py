@@ -118,3 +118,10 @@ def bench(session: nox.Session) -> None:
     """Measure the generator, the reader and the stack side by side with Kafka's own tools, as ratios."""
     session.install("-e", ".")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def foreign(session: nox.Session) -> None:
+    """Try targets of others: Kafka of the previous major version, and what NECP_FOREIGN_* name (docs/external.md)."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "tests"))
+    session.run("pytest", "tests/external/test_foreign.py", *session.posargs, env={"NECP_FOREIGN": "1"})

@@ -83,7 +83,7 @@ class LoadWatcher:
         def total(name: str) -> dict[str, float]:
             sums: dict[str, float] = {}
             for row in rows:
-                sums[row["domain"]] = sums.get(row["domain"], 0.0) + row[name]
+                sums[row["domain"]] = sums.get(row["domain"], 0.0) + (row[name] or 0)
             return sums
 
         def worst(name: str) -> dict[str, float]:

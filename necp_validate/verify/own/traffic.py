@@ -108,6 +108,8 @@ def _latency(kind: str, q: float, asked: Question) -> Measurement:
     """A percentile of a phase; acked events that were never seen handled are slower than any limit."""
     history, phase = asked.history, asked.of_phase
     histogram = history.histogram(phase.name, kind, asked.domains)
+    if kind == "e2e" and not history.sees_ends(asked.domains):
+        raise NoEvidence(f"the end of processing of {' and '.join(asked.domains)} is not seen")
     missing = history.counts(phase.name, asked.domains).acked - histogram.total if kind == "e2e" else 0
     wrong_clock = min(histogram.negative, max(missing, 0))
     never = max(missing, 0) - wrong_clock

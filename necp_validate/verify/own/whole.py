@@ -63,6 +63,8 @@ def _drain(asked: Question) -> Measurement:
     drain = asked.history.drain
     if drain is None:
         raise NoEvidence("how the backlog drained was not recorded")
+    if not asked.history.sees_backlog(asked.history.domains):
+        raise NoEvidence("not every topic of the run has a consumer group that is watched")
     value = math.inf if drain.drain_s is None else 1000 * drain.drain_s
     note = f"{drain.lag_at_end:,} events were waiting when the busiest phase ended"
     return Measurement.exact(value, 1, "backlogs", notes=(note,))
