@@ -44,7 +44,10 @@ def commands_page() -> str:
 
 def scenarios_page() -> str:
     """Every scenario that comes with the suite, in full."""
-    parts = ["# Scenarios", "What `necp-validate run NAME` takes; `necp-validate scenarios NAME` prints one to copy from."]
+    parts = [
+        "# Scenarios",
+        "What `necp-validate run NAME` takes; `necp-validate scenarios NAME` prints one to copy from.",
+    ]
     for name in scenario_names():
         parts += [f"## {name}", f"{load_scenario(name).description}.", _fenced(ROOT / "scenarios" / f"{name}.toml")]
     return "\n\n".join(parts)
@@ -104,7 +107,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Turn links into the tree into links within the site."""
     uri = page.file.src_uri
     source = _MADE[uri][0] if uri in _MADE else f"docs/{uri}"
@@ -117,10 +120,8 @@ def _target(source: str, link: str) -> str:
 
 
 def _within_site(uri: str, target: str) -> str:
-    if target.startswith("docs/"):
-        page = target.removeprefix("docs/")
-    else:
-        page = _PAGES.get(target) or _shown(target)
+    in_docs = target.removeprefix("docs/") if target.startswith("docs/") else None
+    page = in_docs or _PAGES.get(target) or _shown(target)
     return os.path.relpath(page, posixpath.dirname(uri) or ".")
 
 
