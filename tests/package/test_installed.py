@@ -22,6 +22,7 @@ from necp_validate import __version__
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 _INSTALLED = os.environ.get("NECP_INSTALLED")
+installed = pytest.mark.skipif(not _INSTALLED, reason="needs NECP_INSTALLED, which `nox -s package` sets")
 
 
 @pytest.fixture(scope="module")
@@ -66,28 +67,29 @@ def test_it_is_not_the_tree_that_runs(program: tuple[list[str], str | None], tmp
     assert not Path(done.stdout.strip()).is_relative_to(ROOT / "necp_validate")
 
 
-def test_it_says_its_version_and_its_commands(run: Run) -> None:
+def test_it_says_its_version(run: Run) -> None:
     assert run("--version").stdout.strip() == __version__
-    assert "Exit codes" in run("--help").stdout
 
 
 def test_scenarios_and_experiments_came_along(run: Run) -> None:
-    names = {path.stem for path in (ROOT / "scenarios").glob("*.toml")}
-    assert all(name in run("scenarios").stdout for name in names)
     assert tomllib.loads(run("scenarios", "smoke").stdout)["judge"]
     assert json.loads(run("experiments", "security/breaker").stdout)["method"]
-    assert 'did you mean "smoke"' in run("run", "smokee", exit_code=2).stderr
 
 
-def test_the_contract_came_along(run: Run) -> None:
-    assert json.loads(run("schema", "export", "--format", "asyncapi").stdout)["asyncapi"]
+def test_the_published_contract_came_along(run: Run) -> None:
     run("schema", "check", "--max-examples", "1")
 
 
+@installed
+def test_a_name_that_is_wrong_is_found_among_those_that_came_along(run: Run) -> None:
+    assert 'did you mean "smoke"' in run("run", "smokee", exit_code=2).stderr
+    assert 'did you mean "broker-kill"' in run("chaos", "broker-kil", exit_code=2).stderr
+
+
+@installed
 def test_the_doctor_examines_every_scenario(run: Run) -> None:
     done = run("doctor")
-    assert "peak-200" in done.stdout
-    assert "local" in done.stdout
+    assert all(path.stem in done.stdout for path in (ROOT / "scenarios").glob("*.toml"))
 
 
 def test_a_stored_run_is_judged_and_reported(run: Run, tmp_path: Path) -> None:
@@ -98,18 +100,17 @@ def test_a_stored_run_is_judged_and_reported(run: Run, tmp_path: Path) -> None:
     run("verify", str(stored))
     run("report", str(stored))
     assert "<html" in (stored / "report.html").read_text(encoding="utf-8")
-    run("gate", str(stored))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not _INSTALLED, reason="needs NECP_INSTALLED, which `nox -s package` sets")
+@installed
 def test_every_seeded_defect_is_caught(run: Run) -> None:
     assert "caught" in run("selftest").stdout
 
 
 @pytest.mark.kafka
 @pytest.mark.slow
-@pytest.mark.skipif(not _INSTALLED, reason="needs NECP_INSTALLED, which `nox -s package` sets")
+@installed
 def test_a_run_on_real_brokers_ends_in_a_report(run: Run, tmp_path: Path) -> None:
     run("run", "smoke", "--stack", "local", "--out", "runs")
     (made,) = (tmp_path / "runs").iterdir()
