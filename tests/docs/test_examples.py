@@ -29,7 +29,7 @@ BLOCKS = all_blocks()
 COMMANDS = [(block, command) for block in BLOCKS for command in block.commands]
 
 #: Languages of fenced blocks, and those of them that nobody but a person can check.
-CHECKED = {"console", "sh", "toml", "json", "yaml", "python", ""}
+CHECKED = {"console", "sh", "bash", "toml", "json", "yaml", "python", ""}
 ONLY_READ = {"text"}
 
 #: Sessions whose arguments are those of a command, and what stands before them.
