@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import email
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from contents import read_sdist, read_wheel, sdist_problems, wheel_problems
+from contents import ROOT, read_sdist, read_wheel, sdist_problems, wheel_problems
 
 from necp_validate import __version__
 
@@ -75,3 +76,20 @@ def test_an_sdist_with_the_environment_of_who_built_it_is_found_out(sdist: Path)
     files = read_sdist(sdist)
     files[".env"] = b"TOKEN=1"
     assert {"not ours: .env", "a secret: .env"} <= set(sdist_problems(files))
+
+
+def test_the_image_is_built_from_all_that_a_wheel_needs() -> None:
+    """What the Dockerfile copies is there, is let through, and is everything that ``pip install .`` reads."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    copied = {
+        word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]
+    }
+    let_through = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {"pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]}
+    needed |= {*wheel["packages"], *wheel["force-include"]}
+    assert copied == let_through == needed
+    assert all((ROOT / name).exists() for name in needed)
