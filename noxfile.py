@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -85,6 +87,33 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("lint-imports")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist into dist/, check them, and try the wheel as `pipx run` has it. Arguments go to pytest."""
+    session.install("-e", ".", "pipx>=1.7", *nox.project.dependency_groups(PROJECT, "package"))
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    built = sorted(map(str, dist.iterdir()))
+    (wheel,) = map(str, dist.glob("*.whl"))
+    session.run("twine", "check", "--strict", *built)
+    with tempfile.TemporaryDirectory(prefix="necp-package-") as elsewhere:
+        home = {"PIPX_HOME": f"{elsewhere}/pipx", "PIPX_BIN_DIR": f"{elsewhere}/bin"}
+        with session.chdir(elsewhere):
+            session.run("pipx", "run", "--spec", wheel, "necp-validate", "--version", env=home)
+        (program,) = Path(elsewhere).glob("pipx/**/bin/necp-validate")
+        tried = {"NECP_DIST": str(dist), "NECP_INSTALLED": str(program)}
+        session.run("pytest", "tests/package", *session.posargs, env=tried)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation's site into site/, strictly. `-- serve` serves it, and builds it anew as files change."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "docs"))
+    arguments = session.posargs or ["build", "--strict"]
+    session.run("mkdocs", *arguments, env={"NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

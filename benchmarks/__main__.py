@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.figures import say, target
 from benchmarks.kafka_tools import producer_performance
+from benchmarks.peers import compare as compare_peers
 from benchmarks.players import compare
 from benchmarks.time_by_part import time_by_part
 from necp_validate.clients.readback import ReadTask
@@ -158,6 +159,12 @@ def players() -> bool:
         return compare(stack, Path(folder))
 
 
+def peers() -> bool:
+    """Rate, CPU, memory and start-up of the generator and of other programs that load Kafka, on the same brokers."""
+    with _stack() as stack:
+        return compare_peers(stack, _payloads(4000))
+
+
 def _at(scale: float, *overrides: str) -> Scenario:
     return load_scenario("capacity", scale=scale, overrides=["stack=local", *overrides])
 
@@ -209,6 +216,7 @@ PARTS: dict[str, Callable[[], bool]] = {
     "reader": reader,
     "latency": latency,
     "players": players,
+    "peers": peers,
 }
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import typer
 
 from necp_validate import __version__
 from necp_validate.cli.capacity import capacity
+from necp_validate.cli.catalogue import experiments, scenarios
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
 from necp_validate.cli.init import init
@@ -36,6 +37,10 @@ app.command(
     epilog="Examples:  necp-validate init --bootstrap kafka:9092 --topic orders --schema orders=order.avsc  ·  "
     "necp-validate init --bootstrap kafka:9094 --username me --ca ca.pem --out trial"
 )(init)
+app.command(epilog="Examples:  necp-validate scenarios  ·  necp-validate scenarios smoke > mine.toml")(scenarios)
+app.command(epilog="Examples:  necp-validate experiments  ·  necp-validate experiments broker-kill > mine.json")(
+    experiments
+)
 schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
 app.add_typer(schema_app, name="schema")
 

@@ -33,6 +33,8 @@ COMMANDS = [
     "selftest",
     "schema",
     "fuzz",
+    "scenarios",
+    "experiments",
 ]
 
 
