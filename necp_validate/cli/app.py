@@ -13,6 +13,14 @@ from necp_validate.cli.capacity import capacity
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
 from necp_validate.cli.overrides import overrides_of
+from necp_validate.cli.workers import (
+    ExpectOption,
+    MasterOption,
+    NamespacesOption,
+    WorkersOption,
+    placement_of,
+    worker,
+)
 from necp_validate.results.errors import SuiteError
 
 app = typer.Typer(
@@ -31,6 +39,7 @@ app.command(
     epilog="Examples:  necp-validate capacity  ·  necp-validate capacity --low 0.1 --high 1 --at-least 0.3  ·  "
     "necp-validate capacity smoke --claims claims.toml --repeats 3"
 )(capacity)
+app.command(epilog="Example:  NECP_JOIN_KEY=... necp-validate worker --master 10.0.0.5:5557")(worker)
 schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
 app.add_typer(schema_app, name="schema")
 
@@ -91,6 +100,10 @@ def run(
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
     claims: ClaimsOption = None,
     repeats: RepeatsOption = None,
+    workers: WorkersOption = None,
+    namespaces: NamespacesOption = False,
+    master: MasterOption = None,
+    expect_workers: ExpectOption = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
     from necp_validate.cli.live import RunProgress
@@ -102,13 +115,16 @@ def run(
     from necp_validate.scenario.runner import run_scenario
     from necp_validate.stack import attach as attached_stack
 
-    overrides = overrides_of(set_, stack=stack, target=target, claims=claims)
+    placement, count = placement_of(workers, namespaces=namespaces, master=master, expect_workers=expect_workers)
+    overrides = [*overrides_of(set_, stack=stack, target=target, claims=claims), *count]
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
     earlier = [find_run(one) for one in repeats or ()]
     running = attached_stack() if attach else None
     with RunProgress() as progress:
         try:
-            run_dir = run_scenario(resolved, stack=running, out=out, web_port=web, on_event=progress)
+            run_dir = run_scenario(
+                resolved, stack=running, out=out, web_port=web, on_event=progress, placement=placement
+            )
             verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
         except KeyboardInterrupt as error:
             kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None

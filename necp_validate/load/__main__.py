@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,6 +77,7 @@ def _be_alone(plan: LoadPlan) -> int:
     """Send the load, and leave the history."""
     world = World(plan, 0)
     environment = _environment(world)
+    world.report = partial(report_rows, environment.stats)
     environment.necp_stage = stage = Stage()  # type: ignore[attr-defined]  # how users find it
     stopped = _stop_on_signals()
     world.open(time.time_ns() // 1000 + int(_LEAD_S * 1e6))
@@ -88,7 +88,7 @@ def _be_alone(plan: LoadPlan) -> int:
         environment.create_web_ui(_HOST, plan.web_port)
     print(f"started {world.start_us}", flush=True)
     runner.start_shape()
-    _play(world, stage, stopped, lambda rows: report_rows(environment.stats, rows))
+    _play(world, stage, stopped)
     interrupted = stopped.is_set()
     runner.stop()
     world.close(gevent.sleep)
@@ -107,7 +107,8 @@ def _be_worker(host: str, port: int) -> int:
         worker.tell_rows(rows)
 
     def play(world: World, stopped: gevent.event.Event) -> None:
-        _play(world, worker.stage, stopped, report)
+        world.report = report
+        _play(world, worker.stage, stopped)
         world.close(gevent.sleep)
 
     try:
@@ -143,13 +144,11 @@ def _be_master(plan: LoadPlan) -> int:
     return int(stopped.is_set())
 
 
-def _play(
-    world: World, stage: Stage, stopped: gevent.event.Event, report: Callable[[list[dict[str, Any]]], None]
-) -> None:
+def _play(world: World, stage: Stage, stopped: gevent.event.Event) -> None:
     """Let the servers of a world that is open play to the end, or until the run is to stop."""
     done = gevent.event.Event()
     poller = gevent.spawn(_poll, world, done)
-    rows = gevent.spawn(_rows, world, report, done)
+    rows = gevent.spawn(_rows, world, done)
     while time.time_ns() // 1000 < world.end_us and not stopped.is_set():
         stopped.wait(min(max(world.end_us / 1e6 - time.time(), 0.01), 1.0))
     catch_up_until = time.monotonic() + _CATCH_UP_S
@@ -166,10 +165,10 @@ def _poll(world: World, done: gevent.event.Event) -> None:
         gevent.sleep(_POLL_S)
 
 
-def _rows(world: World, report: Callable[[list[dict[str, Any]]], None], done: gevent.event.Event) -> None:
+def _rows(world: World, done: gevent.event.Event) -> None:
     """Once a second: a timeline row per domain, for the history and for Locust's own statistics."""
     while not done.wait(1.0 - time.time() % 1.0):
-        report(world.write_rows())
+        world.write_rows()
 
 
 if __name__ == "__main__":

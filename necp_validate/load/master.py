@@ -83,14 +83,15 @@ class Master:
         self._broken: SuiteError | None = None
         self._begun = False
         self._passwords = {domain: traffic.client.get("sasl.password") for domain, traffic in plan.traffic.items()}
-        for kind, take in {
+        takes: dict[str, Callable[[str, Any], None]] = {
             say.JOIN: self._join,
             say.READY: self._ready,
             say.FAILED: self._failed,
             say.PONG: self._pong,
             say.ROWS: self._rows,
             say.FILE: self._file,
-        }.items():
+        }
+        for kind, take in takes.items():
             runner.register_message(kind, self._listener(kind, take))
 
     def _listener(self, kind: str, take: Callable[[str, Any], None]) -> Callable[..., None]:

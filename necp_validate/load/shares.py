@@ -10,9 +10,7 @@ from necp_validate.load.schedule import Schedule
 
 def schedules_of(plan: LoadPlan) -> dict[str, Schedule]:
     """Return the schedule of each domain."""
-    return {
-        domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}") for domain, traffic in plan.traffic.items()
-    }
+    return {domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}") for domain, traffic in plan.traffic.items()}
 
 
 def share_of(servers: Mapping[str, int], worker: int, processes: int) -> dict[str, range]:

@@ -33,6 +33,7 @@ from necp_validate.stack.private import write_private
 
 _ANSWER_S = 60.0  # for what the master answers at once
 _START_S = 3600.0  # the others may still have to be started, by hand
+_HURRIED_S = 5.0
 _MASTER_SILENT_S = 30.0
 
 Play = Callable[[World, gevent.event.Event], None]
@@ -55,7 +56,7 @@ class Worker:
         self._seal = Seal(key)
         self._where = f"{host}:{port}"
         self.environment = Environment(user_classes=list(USERS.values()), stop_timeout=1)
-        self.environment.necp_stage = self.stage = Stage()
+        self.environment.necp_stage = self.stage = Stage()  # type: ignore[attr-defined]  # how users find it
         try:
             self.runner: WorkerRunner = self.environment.create_worker_runner(host, port)
         except ConnectionError as error:
@@ -65,13 +66,14 @@ class Worker:
         self._received: set[str] = set()
         self._folder: Path | None = None
         self.why_stopped = ""
+        self._ended_there = False  # nobody is left there to take a history
         for kind in (say.PLAN, say.START):
             self._said[kind] = result = gevent.event.AsyncResult()
             self._on(kind, result.set)
         self._on(say.PING, self._pong)
         self._on(say.PASSWORD, self._password)
         self._on(say.RECEIVED, lambda said: self._received.add(said["name"]))
-        self._on(say.STOP, lambda said: self.stop(said["reason"]))
+        self._on(say.STOP, self._end)
         self.runner.register_message(say.REFUSED, self._refused)
 
     def _on(self, kind: str, take: Callable[[Any], object]) -> None:
@@ -89,6 +91,10 @@ class Worker:
         self.why_stopped = self.why_stopped or why
         self.stopped.set()
 
+    def _end(self, said: dict[str, Any]) -> None:
+        self._ended_there = True
+        self.stop(f"the run ended: {said['reason']}")
+
     def run(self, play: Play) -> None:
         """Join, play, and send the history back.
 
@@ -103,11 +109,12 @@ class Worker:
             watch = gevent.spawn(self._watch_master)
             try:
                 play(world, self.stopped)
-                self._deliver(world)
+                if not self._ended_there:
+                    self._deliver(world)
             finally:
                 watch.kill()
         if self.why_stopped:
-            raise SuiteError(f"the run ended early: {self.why_stopped}")
+            raise SuiteError(self.why_stopped)
 
     def tell_rows(self, rows: list[dict[str, Any]]) -> None:
         """Send the timeline rows of the last second."""
@@ -146,7 +153,7 @@ class Worker:
             for piece in pieces(name, path.read_bytes()):
                 self._send(say.FILE, piece)
                 gevent.sleep(0)  # heartbeats are not to wait for all of it
-            deadline = time.monotonic() + _ANSWER_S
+            deadline = time.monotonic() + (_HURRIED_S if self.stopped.is_set() else _ANSWER_S)
             while name not in self._received:
                 if time.monotonic() > deadline:
                     raise SuiteError(f"the master at {self._where} did not confirm {name}")
@@ -183,10 +190,11 @@ class Worker:
         self.stop(f"the master at {self._where} does not want this worker: {reason or 'it does not say why'}")
 
     def _watch_master(self) -> None:
-        """Locust gives a master up after a minute without a heartbeat; then nobody wants what comes of this any more."""
+        """End when the master is not heard of any more: nobody is left who wants what comes of this."""
         while not self.stopped.wait(1.0):
             heard = self.runner.last_heartbeat_timestamp
             if heard is not None and time.time() - heard > _MASTER_SILENT_S:
+                self._ended_there = True
                 self.stop(f"nothing was heard of the master at {self._where} for {_MASTER_SILENT_S:.0f} s")
 
     def _send(self, kind: str, value: Any) -> None:

@@ -56,6 +56,7 @@ class World:
         self.worker = worker
         self.name = f"w{worker}"
         self.start_us = 0
+        self.report: Callable[[list[dict[str, Any]]], object] = list  # told every timeline row
         self.planted = {domain: {"cheat": 0, "poison": 0, "fuzz": 0} for domain in plan.traffic}
         self.stakes: dict[str, dict[str, int]] = {domain: {} for domain in plan.traffic}
         self.schedules = schedules_of(plan)
@@ -179,8 +180,8 @@ class World:
         for password in self._passwords:
             password.look(Path(self.plan.run_dir), self.name)
 
-    def write_rows(self) -> list[dict[str, Any]]:
-        """Append the timeline rows of the last second; returns them."""
+    def write_rows(self) -> None:
+        """Append the timeline rows of the last second, and report them."""
         now_us = time.time_ns() // 1000
         phase = self.recorder.phase_names[self.recorder.phase_of(now_us)]
         for domain, producer in self.producers.items():
@@ -188,7 +189,7 @@ class World:
                 self._trips.add(phase, domain, statistics)
         rows = [self.recorder.row(domain, now_us) for domain in self.producers]
         self._timeline.write(*rows)
-        return rows
+        self.report(rows)
 
     @property
     def outstanding(self) -> int:
@@ -263,9 +264,7 @@ class World:
             {
                 "worker": self.name,
                 "streams": [row for producer in self.producers.values() for row in producer.book.to_json()],
-                "guarantees": {
-                    domain: _guarantees(producer.config) for domain, producer in self.producers.items()
-                },
+                "guarantees": {domain: _guarantees(producer.config) for domain, producer in self.producers.items()},
                 "planted": self.planted,
                 "stakes": self.stakes,
                 "phases": {

@@ -22,6 +22,7 @@ from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
+from necp_validate.scenario.crew import HERE, Crew, Placement
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -45,6 +46,7 @@ from necp_validate.security.probing import try_everything
 from necp_validate.stack import ServiceHandle, Stack
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet, ServiceFleet
+from necp_validate.stack.namespaces import require_namespaces
 from necp_validate.stack.select import open_stack
 
 _SERVICE_STOP_S = 30.0
@@ -59,6 +61,7 @@ def run_scenario(
     on_event: OnEvent = ignore,
     experiments: Sequence[Experiment] | None = None,
     during: During | None = None,
+    placement: Placement = HERE,
 ) -> Path:
     """Run a scenario and leave its history; the caller judges it.
 
@@ -70,6 +73,7 @@ def run_scenario(
         on_event: told what happens.
         experiments: what is played in the fault phase; by default those that the scenario names.
         during: called in a thread when the fault phase begins, in place of playing the experiment.
+        placement: where the load workers are.
 
     Returns:
         The run directory.
@@ -81,6 +85,8 @@ def run_scenario(
     """
     played = list(experiments_of(scenario) if experiments is None else experiments)
     scenario = with_experiments(scenario, played)
+    if placement.where == "namespaces":
+        require_namespaces()
     policy = policy_of(scenario)
     claims = Path(scenario.claims) if scenario.claims else None
     if claims:
@@ -89,7 +95,7 @@ def run_scenario(
     run_dir = new_run_dir(out, label)
     if claims:
         store_claims(run_dir, claims)
-    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
+    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy, placement)
     on_event(
         RunStarted(
             run_id=run_dir.name,
@@ -115,6 +121,7 @@ class _Run(RecordedRun):
         experiments: Mapping[str, Experiment],
         during: During | None,
         policy: Policy | None,
+        placement: Placement,
     ) -> None:
         super().__init__(
             run_dir,
@@ -135,6 +142,7 @@ class _Run(RecordedRun):
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
         self.policy = policy
+        self.placement = placement
 
     @property
     def _audited(self) -> bool:
@@ -149,6 +157,7 @@ class _Run(RecordedRun):
                 described = stack.describe()
                 self.stack_info = to_plain(plain_description(described))
                 self.stages["stack_ready_s"] = round(time.monotonic() - begun, 3)
+                crew = Crew(self.placement, stack)
                 if given is not None and self.experiments:
                     wait_healthy(stack)  # whatever it was used for before
                 fleet = CoreFleet(stack)
@@ -191,8 +200,8 @@ class _Run(RecordedRun):
             self._attempts(stack, "start")
             with self.stage("load"):
                 players = self._start_players(stack, gateways, monitor, undo)
-                plan = load_plan(self.scenario, stack, self.run_dir, web_port=self.web_port)
-                run_load(plan, self.scenario, monitor=monitor, check=check, on_event=self.on_event)
+                plan = load_plan(self.scenario, stack, self.run_dir, web_port=self.web_port, crew=crew)
+                run_load(plan, self.scenario, crew=crew, monitor=monitor, check=check, on_event=self.on_event)
                 faults.finish()
                 if players is not None:
                     players.finish()
