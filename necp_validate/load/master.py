@@ -11,12 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gevent
 import gevent.event
 import msgspec
-from locust.runners import STATE_MISSING, MasterRunner
 
 from necp_validate import __version__
 from necp_validate.history import layout
@@ -30,6 +28,10 @@ from necp_validate.load.plan import LoadPlan
 from necp_validate.load.world import World
 from necp_validate.results import SuiteError
 
+if TYPE_CHECKING:  # to import Locust is to replace parts of the standard library, also for those who only test this
+    from locust.runners import MasterRunner
+
+_MISSING = "missing"  # Locust's STATE_MISSING
 _PINGS = 24
 _PING_EVERY_S = 10.0
 _PING_TIMEOUT_S = 2.0
@@ -285,7 +287,7 @@ class Master:
             if not worker.at_work:
                 continue
             node = self._runner.clients.get(client_id)
-            silent = node is None or node.state == STATE_MISSING
+            silent = node is None or node.state == _MISSING
             if silent and worker.silent_since is None:
                 worker.silent_since = time.monotonic()
                 self._note(worker, state="silent")
