@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -338,6 +339,7 @@ class _Run(RecordedRun):
             ledger_topic=self.ledger_topic,
             timeout_s=self.scenario.thresholds.readback_timeout_s,
             out=str(self.run_dir / layout.READBACK),
+            readers=min(self.scenario.load.processes, os.cpu_count() or 1),
         )
         read_back(task, self.run_dir, self.on_event)
 
