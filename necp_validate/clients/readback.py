@@ -64,13 +64,32 @@ def main(argv: list[str]) -> int:
 
 
 def _read(task: ReadTask, told: Callable[[int, int, float], None]) -> dict[str, Any]:
-    rest = {"dead_letter_topics": task.dead_letter_topics, "ledger_topic": task.ledger_topic}
-    if task.part == "outcomes":
-        return read_outcomes(task.client, begin=task.begin, timeout_s=task.timeout_s, **rest)
-    of_events = {"begin": task.begin, "timeout_s": task.timeout_s, "progress": told}
     if task.part == "events":
-        return read_events(task.client, task.known, share=(task.reader, task.readers), **of_events)
-    return read_back(task.client, task.known, **of_events, **rest)
+        return read_events(
+            task.client,
+            task.known,
+            begin=task.begin,
+            timeout_s=task.timeout_s,
+            progress=told,
+            share=(task.reader, task.readers),
+        )
+    if task.part == "outcomes":
+        return read_outcomes(
+            task.client,
+            begin=task.begin,
+            dead_letter_topics=task.dead_letter_topics,
+            ledger_topic=task.ledger_topic,
+            timeout_s=task.timeout_s,
+        )
+    return read_back(
+        task.client,
+        task.known,
+        begin=task.begin,
+        dead_letter_topics=task.dead_letter_topics,
+        ledger_topic=task.ledger_topic,
+        timeout_s=task.timeout_s,
+        progress=told,
+    )
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ class WorkerRecord:
         namespace: its network namespace, as the kernel numbers them; empty where there are none.
         pid: its process there.
         cpus: processors that it may use.
-        state: ``joined``, ``ready``, ``playing``, ``silent`` (no heartbeat for now), ``finished`` or ``lost``.
+        state: ``joined``, ``ready``, ``playing``, ``silent`` (no heartbeat for now), ``finished``, ``left`` (it was
+            interrupted, and told what it had done until then) or ``lost`` (it told nothing).
         heard_us: when it was last heard of, by the master's clock (epoch).
         silences: how often it was silent and came back.
         clocks: in order of time.

@@ -84,6 +84,7 @@ class Master:
         self._workers: dict[str, _Worker] = {}
         self._broken: SuiteError | None = None
         self._begun = False
+        self._end_us = 0
         self._passwords = {domain: traffic.client.get("sasl.password") for domain, traffic in plan.traffic.items()}
         takes: dict[str, Callable[[str, Any], None]] = {
             say.JOIN: self._join,
@@ -144,6 +145,7 @@ class Master:
                 raise SuiteError(f"{worker.name} on {worker.record.host} did not answer when asked for the time")
         self._begun = True
         world.start_us = time.time_ns() // 1000 + int(_LEAD_S * 1e6)
+        self._end_us = world.end_us
         world.save_phases()
         for worker in self._workers.values():
             by_its_clock = world.start_us + round(worker.record.clocks[-1].offset_us)
@@ -180,7 +182,7 @@ class Master:
     def stop(self, reason: str) -> None:
         """Tell every worker that is still at work to end, and close the files."""
         for worker in self._workers.values():
-            if worker.state not in ("finished", "lost"):
+            if worker.state not in ("finished", "left", "lost"):
                 self._send(worker, say.STOP, {"reason": reason})
             worker.timeline.close()
 
@@ -280,7 +282,7 @@ class Master:
         write_bytes(self._run_dir / name, content)
         self._send(worker, say.RECEIVED, {"name": name})
         if name == layout.LOAD.format(worker=worker.name):  # the last that it sends
-            self._note(worker, state="finished")
+            self._note(worker, state="finished" if time.time_ns() // 1000 >= self._end_us else "left")
 
     def _listen_for_silence(self) -> None:
         for client_id, worker in self._workers.items():

@@ -132,10 +132,11 @@ class Worker:
         self._send(say.JOIN, hello)
         said = self._await(say.PLAN, _ANSWER_S)
         plan = unpack(msgspec.json.decode(said["plan"], type=LoadPlan), said["files"], self._folder)
-        world = World(plan, said["index"])
+        # In threads of their own: neither leaves the loop to others, and heartbeats must go on.
+        in_thread = gevent.get_hub().threadpool.apply
+        world: World = in_thread(partial(World, plan, said["index"]))
         try:
-            # In a thread of its own: the client waits without leaving the loop to others, and heartbeats must go on.
-            gevent.get_hub().threadpool.apply(partial(_reach_brokers, plan))
+            in_thread(partial(_reach_brokers, plan))
         except SuiteError as error:
             self._send(say.FAILED, {"message": error.message, "hint": error.hint})
             gevent.sleep(1.0)

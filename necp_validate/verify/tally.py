@@ -105,6 +105,13 @@ def lost_workers(history: History) -> tuple[LoadRecord, ...]:
     return tuple(load for load in history.loads if load.lost_us is not None)
 
 
+def gone_workers(history: History, until_us: int | None = None) -> tuple[str, ...]:
+    """Names of the load workers that did not play to the end, lost or interrupted; up to a time, or at any."""
+    gone = {load.worker: load.lost_us or 0 for load in lost_workers(history)}
+    gone |= {worker.worker: worker.heard_us for worker in history.workers if worker.state == "left"}
+    return tuple(sorted(name for name, at_us in gone.items() if until_us is None or at_us <= until_us))
+
+
 def need_readback(history: History) -> Readback:
     """The readback.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from necp_validate.history import History, Phase
-from necp_validate.verify.tally import lost_workers
+from necp_validate.verify.tally import gone_workers
 
 HOST_BUSY_PCT = 95.0
 HOST_STEAL_PCT = 5.0
@@ -65,9 +65,8 @@ def witness(history: History, phase: Phase, domains: Iterable[str] | None = None
         at_limit = value is not None and (value >= limit if name == "host_busy_pct" else value > limit)
         if at_limit:
             reasons.append(f"{words.format(value=value)} (limit {limit:g})")
-    lost = sum((load.lost_us or 0) <= phase.end_us for load in lost_workers(history))
-    if lost:
-        reasons.append(f"{lost} of the load workers {'was' if lost == 1 else 'were'} lost")
+    if gone := gone_workers(history, phase.end_us):
+        reasons.append(f"load worker {', '.join(gone)} did not play to the end")
     return Witness(busy_pct=busy, steal_pct=steal, late_p99_ms=late_p99_ms, reasons=tuple(reasons))
 
 

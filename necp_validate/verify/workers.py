@@ -12,19 +12,22 @@ from necp_validate.verify.tally import expected_workers, lost_workers
 
 @check("lost-worker")
 def lost_worker(history: History) -> Finding:
-    """Load workers that never told what became of their events: those may have been sent, acked, or neither."""
-    lost = lost_workers(history)
-    expected = expected_workers(history)
-    silent = max(expected - len(history.loads), 0)
-    if not lost and not silent:
-        summary = "the load was told by whoever sent it" if expected <= 1 else f"all {expected} load workers told"
+    """Load workers that did not play to the end: lost with what became of their events, or interrupted."""
+    lost, expected = lost_workers(history), expected_workers(history)
+    untold = max(expected - len(history.loads), 0)
+    left = [worker for worker in history.workers if worker.state == "left"]
+    if not lost and not untold and not left:
+        summary = "the load was sent by one process" if expected <= 1 else f"all {expected} load workers told"
         return Finding(name="lost-worker", verdict=Verdict.PASS, count=0, summary=summary)
     events = sum(_events(load) for load in lost)
-    examples = tuple(Example(where=f"worker {load.worker}", detail=_detail(history, load)) for load in lost)
-    summary = f"{len(lost) + silent} of {expected} load workers did not tell what became of their events"
+    summary = f"{len(lost) + untold} of {expected} load workers did not tell what became of their events"
     if events:
         summary += f"; up to {events:,} events of unknown outcome"
-    return Finding(name="lost-worker", verdict=Verdict.UNKNOWN, count=events, summary=summary, examples=examples)
+    if left:
+        summary += f"; {len(left)} were interrupted, and told what they had done until then"
+    examples = [Example(where=f"worker {load.worker}", detail=_detail(history, load)) for load in lost]
+    examples += [Example(where=f"worker {one.worker}", detail=f"interrupted on {one.host}") for one in left]
+    return Finding(name="lost-worker", verdict=Verdict.UNKNOWN, count=events, summary=summary, examples=tuple(examples))
 
 
 def _events(load: LoadRecord) -> int:

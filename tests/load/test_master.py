@@ -38,6 +38,7 @@ class StandIn:
         self.listeners: dict[str, Callable[..., None]] = {}
         self.sent: list[tuple[str, str, Any]] = []
         self.ahead_s: dict[str, float] = {}
+        self.then: dict[str, Callable[[str], object]] = {}
 
     def register_message(self, kind: str, listener: Callable[..., None]) -> None:
         self.listeners[kind] = listener
@@ -45,6 +46,7 @@ class StandIn:
     def send_message(self, kind: str, data: Any, client_id: str) -> None:
         said = SEAL.open(data) if "sealed" in data else data
         self.sent.append((client_id, kind, said))
+        self.then.get(kind, lambda _: None)(client_id)
         if kind == say.PING and client_id in self.ahead_s:
             theirs_ns = time.time_ns() + round(self.ahead_s[client_id] * 1e9)
             self.hear(client_id, say.PONG, {**said, "received_ns": theirs_ns, "answered_ns": theirs_ns})
@@ -99,9 +101,15 @@ class Scene:
         self.runner = StandIn()
         self.told: list[str] = []
         runner: Any = self.runner
-        self.master = Master(self.plan, runner, self.told.append)
+        self.then: dict[str, Callable[[], object]] = {}
+        self.master = Master(self.plan, runner, self._tell)
         self.world = World(self.plan, self.plan.processes)
         self.stopped = gevent.event.Event()
+
+    def _tell(self, text: str) -> None:
+        """Take what is told, and let happen what is to happen then."""
+        self.told.append(text)
+        self.then.get(text.split(" of ")[0], lambda: None)()
 
     def begin(self, *clients: str) -> None:
         for client in clients:
@@ -201,11 +209,21 @@ def test_who_does_not_tell_the_time_plays_no_part(scene: Scene, monkeypatch: pyt
 
 def test_a_run_is_over_when_every_worker_has_sent_its_history(scene: Scene) -> None:
     scene.begin("a", "b")
+    scene.master._end_us = 0  # it is over
     scene.finish("a", "w0")
     scene.finish("b", "w1")
     scene.master.watch(scene.world, scene.stopped)
     assert [one.state for one in read_workers(scene.run_dir)] == ["finished", "finished"]
     assert scene.runner.told("a", say.RECEIVED) == [{"name": "history/load-w0.json"}]
+
+
+def test_one_that_sends_its_history_before_the_end_has_left(scene: Scene) -> None:
+    scene.begin("a", "b")
+    scene.finish("a", "w0")
+    scene.master._end_us = 0
+    scene.finish("b", "w1")
+    scene.master.watch(scene.world, scene.stopped)
+    assert [one.state for one in read_workers(scene.run_dir)] == ["left", "finished"]
 
 
 def test_a_worker_cannot_send_what_is_not_its_own(scene: Scene) -> None:
@@ -221,6 +239,7 @@ def lose_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(master_module, "_GIVE_UP_S", 0.05)
     scene.begin("a", "b")
     scene.world.start_us -= 60_000_000
+    scene.master._end_us = scene.world.end_us
     scene.runner.clients["b"].state = "missing"
     scene.finish("a", "w0")
     scene.master.watch(scene.world, scene.stopped)
@@ -258,10 +277,13 @@ def test_its_record_has_the_streams_that_it_would_have_sent(scene: Scene) -> Non
 
 def test_one_that_is_silent_for_a_while_is_not_lost(scene: Scene) -> None:
     scene.begin("a", "b")
+    scene.master._end_us = 0
     scene.finish("a", "w0")
     scene.runner.clients["b"].state = "missing"
-    gevent.spawn_later(0.25, setattr, scene.runner.clients["b"], "state", "running")
-    gevent.spawn_later(0.6, scene.finish, "b", "w1")
+    scene.then = {
+        "nothing is heard": lambda: setattr(scene.runner.clients["b"], "state", "running"),
+        "w1 on host-of-b is heard": lambda: scene.finish("b", "w1"),
+    }
     scene.master.watch(scene.world, scene.stopped)
     (told,) = [one for one in read_workers(scene.run_dir) if one.worker == "w1"]
     assert (told.state, told.silences) == ("finished", 1)
@@ -277,7 +299,7 @@ def test_a_password_that_was_changed_is_passed_on(tmp_path: Path) -> None:
     scene = Scene(tmp_path, password_file=str(secret))
     scene.begin("a", "b")
     scene.finish("a", "w0")
-    gevent.spawn_later(0.15, secret.write_text, "new", "utf-8")
-    gevent.spawn_later(0.6, scene.finish, "b", "w1")
+    secret.write_text("new", encoding="utf-8")
+    scene.runner.then[say.PASSWORD] = lambda client: scene.finish(client, "w1") if client == "b" else None
     scene.master.watch(scene.world, scene.stopped)
     assert scene.runner.told("b", say.PASSWORD) == [{"domain": "combat", "password": "new"}]

@@ -97,7 +97,7 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     """Alone, with Locust's master and workers, and in containers: nothing lost, doubled or unaccounted for."""
     if stack == "docker" and (reason := why_not_docker()):
         pytest.skip(f"needs a Docker engine: {reason}")
-    run = start(tmp_path, "--set", f"load.processes={processes}", stack=stack)
+    run = start(tmp_path, "--workers", str(processes), stack=stack)
     output, _ = run.communicate(timeout=240)
     run_dir = the_run(tmp_path)
     verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
@@ -109,6 +109,8 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     assert claims == dict.fromkeys(judged, "pass"), output
     history = read_history(run_dir)
     assert len(history.loads) == processes
+    assert [worker.state for worker in history.workers] == (["finished"] * processes if processes > 1 else [])
+    assert all(worker.clocks for worker in history.workers)
     assert history.readback is not None
     acked = sum(stream.acked.count for load in history.loads for stream in load.streams)
     assert acked == history.readback.events_read > 8_000
