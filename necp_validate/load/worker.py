@@ -6,7 +6,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -133,14 +132,15 @@ class Worker:
         said = self._await(say.PLAN, _ANSWER_S)
         plan = unpack(msgspec.json.decode(said["plan"], type=LoadPlan), said["files"], self._folder)
         # In threads of their own: neither leaves the loop to others, and heartbeats must go on.
+        # A closure and an error that is returned: gevent prints what is raised there, and with it the arguments of the
+        # call, which hold passwords.
         in_thread = gevent.get_hub().threadpool.apply
-        world: World = in_thread(partial(World, plan, said["index"]))
-        try:
-            in_thread(partial(_reach_brokers, plan))
-        except SuiteError as error:
+        world: World = in_thread(lambda: World(plan, said["index"]))
+        error: SuiteError | None = in_thread(lambda: _why_not_reached(plan))
+        if error is not None:
             self._send(say.FAILED, {"message": error.message, "hint": error.hint})
             gevent.sleep(1.0)
-            raise
+            raise error
         self._send(say.READY, {})
         return world
 
@@ -202,23 +202,20 @@ class Worker:
         self.runner.send_message(kind, self._seal.seal(value))
 
 
-def _reach_brokers(plan: LoadPlan) -> None:
-    """Log in at the brokers, as each service that sends.
-
-    Raises:
-        SuiteError: they do not answer here.
-    """
+def _why_not_reached(plan: LoadPlan) -> SuiteError | None:
+    """Log in at the brokers, as each service that sends; returns what is wrong, None if all is well."""
     for traffic in plan.traffic.values():
         try:
             found = has_topic(traffic.client, traffic.topic)
         except KafkaException as error:
             servers = traffic.client["bootstrap.servers"]
-            raise SuiteError(
+            return SuiteError(
                 f"the brokers at {servers} cannot be reached from {socket.gethostname()}: {error.args[0].str()}",
                 hint="workers on other hosts need addresses that brokers advertise to other hosts",
-            ) from error
+            )
         if not found:
-            raise SuiteError(f"{traffic.client.get('sasl.username', 'the client')} does not see topic {traffic.topic}")
+            return SuiteError(f"{traffic.client.get('sasl.username', 'the client')} does not see topic {traffic.topic}")
+    return None
 
 
 def _network_namespace() -> str:
