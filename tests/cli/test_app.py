@@ -35,6 +35,9 @@ COMMANDS = [
     "fuzz",
     "scenarios",
     "experiments",
+    "worker",
+    "init",
+    "capacity",
 ]
 
 
@@ -188,6 +191,13 @@ def test_a_wrong_option_is_wrong_usage(invoke) -> None:
     assert invoke("run", "--nope")[0] == 2
 
 
+def test_a_worker_without_the_key_is_wrong_usage(invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NECP_JOIN_KEY", raising=False)
+    code, _, err = invoke("worker", "--master", "127.0.0.1:5557")
+    assert code == 2
+    assert "NECP_JOIN_KEY is not set" in err
+
+
 class TestRun:
     """The command itself; the run behind it is replaced, because it needs Kafka."""
 
@@ -197,9 +207,17 @@ class TestRun:
         called: dict[str, object] = {"recipe": Recipe(), "then": lambda: None}
 
         def run_scenario(
-            scenario: Scenario, *, stack: object, out: Path, web_port: int | None, on_event: OnEvent, stop_early: bool
+            scenario: Scenario,
+            *,
+            stack: object,
+            out: Path,
+            web_port: int | None,
+            on_event: OnEvent,
+            allow: object,
+            stop_early: bool,
+            placement: object,
         ) -> Path:
-            called.update(scenario=scenario, web_port=web_port, stop_early=stop_early)
+            called.update(scenario=scenario, web_port=web_port, allow=allow, stop_early=stop_early, placement=placement)
             run = fabricate(out, called["recipe"])  # type: ignore[arg-type]
             on_event(RunStarted(run_id=run.name, run_dir=run, scenario=scenario.name, phases=()))
             called["then"]()  # type: ignore[operator]
@@ -230,6 +248,17 @@ class TestRun:
         assert scenario.scale == pytest.approx(0.05)
         assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
         assert (runner["web_port"], runner["stop_early"]) == (8089, True)
+
+    def test_workers_reach_the_scenario(self, invoke, runner) -> None:
+        invoke("run", "smoke", "--workers", "4", "--in-namespaces")
+        assert runner["scenario"].load.processes == 4
+        assert runner["placement"].where == "namespaces"
+
+    def test_a_master_says_how_workers_join(self, invoke, runner) -> None:
+        _, out, _ = invoke("run", "smoke", "--master", "0.0.0.0:5557", "--expect-workers", "3")
+        assert runner["scenario"].load.processes == 3
+        assert f"NECP_JOIN_KEY={runner['placement'].key}" in out
+        assert "necp-validate worker --master HOST:5557" in out
 
     def test_a_target_file_makes_the_stack_external(self, invoke, runner) -> None:
         invoke("run", "smoke", "--target", "staging.toml")
