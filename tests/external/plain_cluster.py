@@ -62,10 +62,10 @@ def topics_of(bootstrap: str) -> set[str]:
     return {name for name in found if not name.startswith("__")}
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Begin a command."""
+def start(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    """Begin a command; ``env`` on top of the environment."""
     command = [sys.executable, "-m", "necp_validate", *arguments]
-    env = {**os.environ, "COLUMNS": "200"}
+    env = {**os.environ, "COLUMNS": "200", **env}
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -76,9 +76,9 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def typed(folder: Path, *arguments: str) -> tuple[int, str]:
+def typed(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
     """Run a command to its end; exit code and output, in one line."""
-    process = start(folder, *arguments)
+    process = start(folder, *arguments, **env)
     out, _ = process.communicate(timeout=200)
     return process.returncode, " ".join(out.split())
 
