@@ -19,6 +19,7 @@ from confluent_kafka.admin import NewTopic
 
 from necp_validate.external.cluster import ClusterFacts, describe
 from necp_validate.external.drain import caught_up_us, drain_of
+from necp_validate.external.first_files import counted
 from necp_validate.external.identity import stream_of
 from necp_validate.external.permission import FAULTS, require_topics
 from necp_validate.external.plan import PlannedPhase, SendPlan, TopicPlan
@@ -79,10 +80,10 @@ def run_external(
     claims = Path(scenario.claims) if scenario.claims else None
     if claims:
         load_claims(claims, phases_of(scenario.to_config()), tuple(topics))
-    pools = {name: make_pool(topic, settings.registry, seed=scenario.seed) for name, topic in topics.items()}
     config = ExternalStack(settings).client_config(PRINCIPAL)
     facts = describe(config, topics)
     missing = require_topics(facts, topics, allow)
+    pools = {name: make_pool(topic, settings.registry, seed=scenario.seed) for name, topic in topics.items()}
     run_dir = new_run_dir(out, scenario.name)
     if claims:
         store_claims(run_dir, claims)
@@ -200,7 +201,7 @@ class _ExternalRun(RecordedRun):
             "topics": {
                 one.name: ", ".join(
                     [
-                        f"{len(one.end)} partitions, replication {one.replication_factor}",
+                        f"{counted(len(one.end), 'partition')}, replication {one.replication_factor}",
                         *(f"{name}={value}" for name, value in one.settings.items()),
                         self.pools[one.name].source,
                         f"keys: {self.topics[one.name].key}",
