@@ -1,6 +1,6 @@
 """A plain Kafka broker as somebody else would run it: one process, defaults, no TLS, no ACLs, replication 1.
 
-    python examples/external/plain_broker.py --version 3.9.1 --port 19092
+    python examples/external/plain_broker.py --version 3.9.1 --port 19092 --topic orders:3
 
 It stands for a cluster that this suite did not configure. Java and Kafka's jars come from packages; everything else is
 what Kafka's own ``config/kraft/server.properties`` says. Ends with Ctrl-C, and leaves nothing behind.
@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from necp_validate.stack.provision import SILENT
 from necp_validate.stack.runtime import KafkaRuntime, load_runtime
@@ -79,11 +80,20 @@ def wait_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     sys.exit(f"the broker did not become ready: {log.read_text(errors='replace')[-2000:]}")
 
 
+def make_topics(port: int, topics: Sequence[str]) -> None:
+    """Make topics, each given as name and partitions."""
+    admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{port}"}, logger=SILENT)
+    wanted = [NewTopic(name, int(partitions), 1) for name, _, partitions in (one.partition(":") for one in topics)]
+    for future in admin.create_topics(wanted).values() if wanted else ():
+        future.result(30)
+
+
 def main() -> int:
     """Run the broker until it is told to end."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", default="3.9.1", help="of Kafka")
     parser.add_argument("--port", type=int, default=19092)
+    parser.add_argument("--topic", action="append", default=[], metavar="NAME:PARTITIONS", help="is made")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     runtime = load_runtime(options.version)
@@ -92,6 +102,7 @@ def main() -> int:
         process = start(runtime, folder, options.port, options.port + 1)
         try:
             wait_ready(process, options.port, folder / "broker.log")
+            make_topics(options.port, options.topic)
             took = time.monotonic() - begun
             print(f"Kafka {options.version} answers at 127.0.0.1:{options.port} after {took:.1f} s", flush=True)
             process.wait()

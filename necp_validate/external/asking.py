@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from necp_validate.external.cluster import ClusterFacts, describe
-from necp_validate.external.first_files import SCENARIO, Found, Login, chosen_topics, target_text, write_files
+from necp_validate.external.first_files import SCENARIO, Found, Login, chosen_topics, counted, target_text, write_files
 from necp_validate.external.groups import groups_of
 from necp_validate.external.permission import CREATE, WRITE
 from necp_validate.fuzz.load import load_schemas
@@ -106,12 +106,12 @@ def _hint(login: Login) -> str:
 
 
 def _told(facts: ClusterFacts) -> list[str]:
-    brokers = f"{len(facts.brokers)} broker{'s' if len(facts.brokers) != 1 else ''}"
-    lines = [f"cluster {facts.id or 'without a name'}: {brokers}, Kafka {facts.version or 'of an unknown version'}"]
+    brokers, version = counted(len(facts.brokers), "broker"), facts.version or "of an unknown version"
+    lines = [f"cluster {facts.id or 'without a name'}: {brokers}, Kafka {version}"]
     for topic in facts.topics.values():
         settings = ", ".join(f"{name}={value}" for name, value in topic.settings.items())
         lines.append(
-            f"  {topic.name}: {len(topic.end)} partitions, replication {topic.replication_factor}, "
+            f"  {topic.name}: {counted(len(topic.end), 'partition')}, replication {topic.replication_factor}, "
             f"{topic.records:,} records; {settings or 'its settings may not be read'}"
         )
     return lines

@@ -145,7 +145,7 @@ def _topic_lines(name: str, topic: TopicFacts | None, found: Found) -> list[str]
         ]
     else:
         lines.append(
-            f"# {len(topic.end)} partitions, replication {topic.replication_factor}, {_settings(topic)}; "
+            f"# {counted(len(topic.end), 'partition')}, replication {topic.replication_factor}, {_settings(topic)}; "
             f"{topic.records:,} records now" + (": `run` needs --allow write" if topic.written else "")
         )
     if name in found.subjects:
@@ -278,6 +278,11 @@ duration_s = 10
 load = 2                    # multiplies every rate
 ramp_s = 2                  # reached in so many seconds
 """
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things, in words."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _q(text: str) -> str:

@@ -18,6 +18,8 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
 from necp_validate.external.cluster import ClusterFacts, describe
+from necp_validate.external.drain import caught_up_us, drain_of
+from necp_validate.external.first_files import counted
 from necp_validate.external.identity import stream_of
 from necp_validate.external.permission import FAULTS, require_topics
 from necp_validate.external.plan import PlannedPhase, SendPlan, TopicPlan
@@ -25,7 +27,6 @@ from necp_validate.external.pool import Pool, make_pool
 from necp_validate.external.reading import ReadTask
 from necp_validate.external.watch import Watch
 from necp_validate.history import layout, read_history
-from necp_validate.history.model import Drain
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.results.guess import did_you_mean
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
@@ -83,10 +84,10 @@ def run_external(
     own = load_claims(claims, phases_of(scenario.to_config()), tuple(topics)) if claims else ()
     if stop_early:
         require_claims(own)
-    pools = {name: make_pool(topic, settings.registry, seed=scenario.seed) for name, topic in topics.items()}
     config = ExternalStack(settings).client_config(PRINCIPAL)
     facts = describe(config, topics)
     missing = require_topics(facts, topics, allow)
+    pools = {name: make_pool(topic, settings.registry, seed=scenario.seed) for name, topic in topics.items()}
     run_dir = new_run_dir(out, scenario.name)
     if claims:
         store_claims(run_dir, claims)
@@ -206,7 +207,7 @@ class _ExternalRun(RecordedRun):
             "topics": {
                 one.name: ", ".join(
                     [
-                        f"{len(one.end)} partitions, replication {one.replication_factor}",
+                        f"{counted(len(one.end), 'partition')}, replication {one.replication_factor}",
                         *(f"{name}={value}" for name, value in one.settings.items()),
                         self.pools[one.name].source,
                         f"keys: {self.topics[one.name].key}",
@@ -272,10 +273,8 @@ class _ExternalRun(RecordedRun):
         history = read_history(self.run_dir)
         busiest = max(self.scenario.phases, key=lambda phase: phase.load)
         end_us = next(phase.end_us for phase in history.phases if phase.name == busiest.name)
-        lags = [row for row in history.lag if row.lag is not None and row.t * 1e6 <= end_us]
-        last_t = max((row.t for row in lags), default=None)
-        begun, drained_us = time.monotonic(), None
-        limit_s = max(30.0, 3 * self.scenario.thresholds.drain_s)
+        drained_us = caught_up_us(history.lag, history.timeline, end_us)
+        begun, limit_s = time.monotonic(), max(30.0, 3 * self.scenario.thresholds.drain_s)
         watch.lag.clear()  # what is known is from before the end
         while drained_us is None and time.monotonic() - begun < limit_s:
             known = dict(watch.lag)
@@ -283,14 +282,7 @@ class _ExternalRun(RecordedRun):
                 drained_us = time.time_ns() // 1000
             self.on_event(DrainTick(elapsed_s=time.monotonic() - begun, lag=sum(known.values())))
             time.sleep(_TICK_S)
-        self.writer.save_drain(
-            Drain(
-                phase_end_us=end_us,
-                lag_at_end=round(sum(row.lag or 0 for row in lags if row.t == last_t)),
-                drained_us=drained_us,
-                drain_s=None if drained_us is None else max((drained_us - end_us) / 1e6, 0.0),
-            )
-        )
+        self.writer.save_drain(drain_of(history.lag, end_us, drained_us))
 
     def _read_back(self, begin: Mapping[str, list[int]]) -> None:
         task = ReadTask(

@@ -10,19 +10,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
 
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.provision import SILENT
 from necp_validate.stack.runtime import load_runtime
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "external"
-SHORT = [f"--set=phases.{name}.duration_s={seconds}" for name, seconds in (("warmup", 1), ("steady", 5), ("surge", 2))]
+SHORT = [f"--set=phases.{name}.duration_s={seconds}" for name, seconds in (("warmup", 1), ("steady", 3), ("surge", 2))]
 
 
 def _example(name: str) -> ModuleType:
@@ -49,11 +49,9 @@ def plain_broker(folder: Path, version: str | None = None) -> Iterator[str]:
         process.wait(30)
 
 
-def make_topics(bootstrap: str, partitions: Mapping[str, int]) -> None:
-    """Make topics as their owner would."""
-    admin = AdminClient({"bootstrap.servers": bootstrap}, logger=SILENT)
-    for future in admin.create_topics([NewTopic(*one, 1) for one in partitions.items()]).values():
-        future.result(30)
+def make_topics(bootstrap: str, *topics: str) -> None:
+    """Make topics as their owner would, each given as ``NAME:PARTITIONS``."""
+    _example("plain_broker").make_topics(int(bootstrap.rpartition(":")[2]), topics)
 
 
 def topics_of(bootstrap: str) -> set[str]:
@@ -62,10 +60,10 @@ def topics_of(bootstrap: str) -> set[str]:
     return {name for name in found if not name.startswith("__")}
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Begin a command."""
+def start(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
+    """Begin a command; ``env`` on top of the environment."""
     command = [sys.executable, "-m", "necp_validate", *arguments]
-    env = {**os.environ, "COLUMNS": "200"}
+    env = {**os.environ, "COLUMNS": "200", **env}
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -76,9 +74,9 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def typed(folder: Path, *arguments: str) -> tuple[int, str]:
+def typed(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
     """Run a command to its end; exit code and output, in one line."""
-    process = start(folder, *arguments)
+    process = start(folder, *arguments, **env)
     out, _ = process.communicate(timeout=200)
     return process.returncode, " ".join(out.split())
 

@@ -14,13 +14,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import NewTopic
 from plain_cluster import SHORT, last_run, make_topics, plain_broker, typed, verdict_of
 
 from necp_validate.external.pool import make_pool
 from necp_validate.external.registry import subjects
 from necp_validate.history import read_history
+from necp_validate.stack import ADMIN, LocalStack
 from necp_validate.stack.external_topics import RegistryAddress, TopicTarget
 from necp_validate.stack.ports import free_ports
+from necp_validate.stack.provision import admin_client
 from necp_validate.stack.runtime import load_runtime
 from necp_validate.stack.waiting import wait_until
 
@@ -43,7 +46,7 @@ def _first_report(bootstrap: str, folder: Path) -> str:
     assert {claim["verdict"] for claim in verdict_of(run_dir)["claims"]} == {"pass"}
     readback = read_history(run_dir).readback
     assert readback is not None
-    assert readback.events_read == 450
+    assert readback.events_read == 350
     assert typed(folder, "run", "scenario.toml")[0] == 2
     return told
 
@@ -57,6 +60,30 @@ def test_kafka_of_the_previous_major_version(tmp_path: Path) -> None:
 @pytest.mark.skipif(not BOOTSTRAP, reason="needs a Kafka-compatible broker: NECP_FOREIGN_BOOTSTRAP=HOST:PORT")
 def test_another_kafka_compatible_broker(tmp_path: Path) -> None:
     _first_report(str(BOOTSTRAP), tmp_path)
+
+
+def test_brokers_that_ask_for_a_password_over_tls(tmp_path: Path) -> None:
+    stack = LocalStack(parent=tmp_path)
+    try:
+        stack.start(print)
+        config = stack.client_config(ADMIN)
+        admin = admin_client(config)
+        for future in admin.create_topics([NewTopic("orders", 3, 3)]).values():
+            future.result(30)
+        login = ["--username", config["sasl.username"], "--ca", config["ssl.ca.location"], "--topic", "orders"]
+        init = ["init", "--bootstrap", config["bootstrap.servers"]]
+        code, out = typed(tmp_path, *init, KAFKA_PASSWORD="wrong")
+        assert (code, "give --ca FILE for TLS" in out) == (2, True), out
+        code, out = typed(tmp_path, *init, *login, KAFKA_PASSWORD="wrong")
+        assert (code, "SASL_SSL was tried" in out) == (2, True), out
+        password = config["sasl.password"]
+        code, out = typed(tmp_path, *init, *login, KAFKA_PASSWORD=password)
+        assert (code, "3 brokers, Kafka 4" in out) == (0, True), out
+        assert not any(password in file.read_text() for file in tmp_path.glob("*.toml"))
+        code, out = typed(tmp_path, "run", "scenario.toml", *SHORT, KAFKA_PASSWORD=password)
+        assert code == 0, out
+    finally:
+        stack.stop()
 
 
 @pytest.fixture
@@ -104,7 +131,7 @@ def test_schemas_out_of_a_real_registry(registry: RegistryAddress, tmp_path: Pat
         assert {value[:5] for value in pool.values} == {b"\0" + id_.to_bytes(4, "big")}
     (tmp_path / "broker").mkdir()
     with plain_broker(tmp_path / "broker") as bootstrap:
-        make_topics(bootstrap, dict.fromkeys(ids, 1))
+        make_topics(bootstrap, "orders:1", "payments:1")
         code, out = typed(tmp_path, "init", "--bootstrap", bootstrap, "--schema-registry", registry.url)
         assert code == 0, out
         assert (tmp_path / "target.toml").read_text().count("subject = ") == 2

@@ -57,6 +57,9 @@ def test_a_topic_without_a_group_leaves_the_backlog_unknown(bare: History) -> No
     assert [_judge(unnamed, metric).verdict for metric in ("lag_max", "drain_time")] == [Verdict.UNKNOWN] * 2
     named = replace(unnamed, run=replace(bare.run, stack={"groups": {TOPIC: "billing"}}))
     assert [_judge(named, metric).verdict for metric in ("lag_max", "drain_time")] == [Verdict.PASS] * 2
+    assert bare.readback is not None
+    shared = replace(named, readback=replace(bare.readback, others=3))
+    assert [_judge(shared, metric).verdict for metric in ("lag_max", "drain_time")] == [Verdict.PASS, Verdict.UNKNOWN]
 
 
 def test_a_claim_about_a_topic_that_was_not_loaded_is_unknown(bare: History) -> None:

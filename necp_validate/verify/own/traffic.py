@@ -37,7 +37,7 @@ def _of_phase(found: Rates, name: str) -> float:
     if name == "acked_rate":
         return found.acked_eps
     if found.handled_eps is None:
-        raise NoEvidence("nothing was recorded of what the event core handled")
+        raise NoEvidence("nothing was recorded of what the target handled")
     return found.handled_eps if name == "handled_rate" else min(found.acked_eps, found.handled_eps)
 
 
