@@ -13,7 +13,6 @@ from typing import Any
 import gevent
 import gevent.event
 import msgspec
-import psutil
 from confluent_kafka import KafkaException
 from locust.env import Environment
 from locust.runners import WorkerRunner
@@ -126,7 +125,7 @@ class Worker:
             "host": socket.gethostname(),
             "namespace": _network_namespace(),
             "pid": os.getpid(),
-            "cpus": len(psutil.Process().cpu_affinity() or ()) or os.cpu_count() or 0,
+            "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
         }
         self._send(say.JOIN, hello)
         said = self._await(say.PLAN, _ANSWER_S)
