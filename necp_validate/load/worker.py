@@ -99,18 +99,18 @@ class Worker:
         Raises:
             SuiteError: the master does not want this worker, is gone, or ended the run; or the brokers are not reached.
         """
-        with TemporaryDirectory(prefix="necp-worker-") as folder:
-            self._folder = Path(folder)
-            world = self._join()
-            world.open(self._await(say.START, _START_S)["start_us"])
-            self.stage.open(world)
-            watch = gevent.spawn(self._watch_master)
-            try:
+        watch = gevent.spawn(self._watch_master)
+        try:
+            with TemporaryDirectory(prefix="necp-worker-") as folder:
+                self._folder = Path(folder)
+                world = self._join()
+                world.open(self._await(say.START, _START_S)["start_us"])
+                self.stage.open(world)
                 play(world, self.stopped)
                 if not self._ended_there:
                     self._deliver(world)
-            finally:
-                watch.kill()
+        finally:
+            watch.kill()
         if self.why_stopped:
             raise SuiteError(self.why_stopped)
 
