@@ -13,7 +13,6 @@ from typing import Any
 import gevent
 import gevent.event
 import msgspec
-import psutil
 from confluent_kafka import KafkaException
 from locust.env import Environment
 from locust.runners import WorkerRunner
@@ -100,18 +99,18 @@ class Worker:
         Raises:
             SuiteError: the master does not want this worker, is gone, or ended the run; or the brokers are not reached.
         """
-        with TemporaryDirectory(prefix="necp-worker-") as folder:
-            self._folder = Path(folder)
-            world = self._join()
-            world.open(self._await(say.START, _START_S)["start_us"])
-            self.stage.open(world)
-            watch = gevent.spawn(self._watch_master)
-            try:
+        watch = gevent.spawn(self._watch_master)
+        try:
+            with TemporaryDirectory(prefix="necp-worker-") as folder:
+                self._folder = Path(folder)
+                world = self._join()
+                world.open(self._await(say.START, _START_S)["start_us"])
+                self.stage.open(world)
                 play(world, self.stopped)
                 if not self._ended_there:
                     self._deliver(world)
-            finally:
-                watch.kill()
+        finally:
+            watch.kill()
         if self.why_stopped:
             raise SuiteError(self.why_stopped)
 
@@ -126,7 +125,7 @@ class Worker:
             "host": socket.gethostname(),
             "namespace": _network_namespace(),
             "pid": os.getpid(),
-            "cpus": len(psutil.Process().cpu_affinity() or ()) or os.cpu_count() or 0,
+            "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0,
         }
         self._send(say.JOIN, hello)
         said = self._await(say.PLAN, _ANSWER_S)

@@ -22,6 +22,7 @@ from necp_validate.history import (
 )
 from necp_validate.results import Verdict
 from necp_validate.verify import CHECKS, judge_claims
+from necp_validate.verify.own.measures import MEASURES, Question
 from necp_validate.verify.tally import missing_workers
 from necp_validate.verify.workers import clock_words, clocks_apart_ms
 
@@ -148,3 +149,14 @@ def test_a_latency_without_the_events_of_a_lost_worker_is_not_passed() -> None:
     verdict, evidence = claim(of_two(with_latency(20.0), LOST))
     assert verdict is Verdict.UNKNOWN
     assert "without the events of a load worker that was lost" in evidence
+
+
+@pytest.mark.parametrize(("bounds_us", "low", "high"), [((), 20.0, 20.0), ((500.0, 3_000.0), 17.0, 23.0)])
+def test_a_claim_of_the_users_own_is_as_certain_as_the_clocks(
+    bounds_us: tuple[float, ...], low: float, high: float
+) -> None:
+    history = with_latency(20.0, *bounds_us)
+    question = Question(history=history, phase=STEADY, domains=("combat",))
+    found = MEASURES["e2e_p99"].measure(question)
+    assert (found.low, found.high) == (pytest.approx(low, rel=0.02), pytest.approx(high, rel=0.02))
+    assert bool(bounds_us) is any("clocks of" in note for note in found.notes)
