@@ -1,4 +1,4 @@
-"""``python -m necp_validate.kubernetes``: build a Kubernetes, prove experiments and manifests on it, print the table."""
+"""``python -m necp_validate.kubernetes``: build a Kubernetes, prove experiments and manifests on it, show the table."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from necp_validate.kubernetes import api_tier, build
-from necp_validate.kubernetes.api_tier import Proof
-from necp_validate.kubernetes.outcome import HEADINGS, Outcome, rows, save
+from necp_validate.kubernetes.outcome import HEADINGS, Outcome, Proof, rows, save
 from necp_validate.results import SuiteError
 from necp_validate.results.verdict import Verdict
 from necp_validate.scenario.interrupts import sigterm_interrupts

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 from kubernetes import client
 
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.manifests import Applier, Refused, load_manifest, named, reason
+from necp_validate.kubernetes.outcome import finding
 from necp_validate.kubernetes.rights import Right, Surplus, ask, compare, known_resources, load_policy, questions
-from necp_validate.results.verdict import Example, Finding, Verdict
+from necp_validate.results import StackError
+from necp_validate.results.verdict import Example, Finding
 from necp_validate.stack.waiting import wait_until
 
 NAMESPACE = "necp-validate"
 MANIFESTS = ("rbac", "rbac-drain", "suite", "chaos")
 _ASKED_IN = (brokers.NAMESPACE, NAMESPACE, "kube-system")
-_MOST_EXAMPLES = 8
 _SETTLE_S = 20.0
 
 
@@ -40,7 +40,7 @@ def apply_manifests(applier: Applier) -> Finding:
             refused.append(Example(where=named(one), detail=str(error)))
     if not refused:
         applier.apply_all(objects)
-    return _finding(
+    return finding(
         "manifests-accepted", refused, f"{len(objects)} objects tried by server-side dry run, strictly, and applied"
     )
 
@@ -69,7 +69,7 @@ def refuse_defects(applier: Applier) -> Finding:
                 missed.append(Example(where=what, detail=f"refused for another reason: {error}"))
         else:
             missed.append(Example(where=what, detail="it was accepted"))
-    return _finding(
+    return finding(
         "manifest-defects-refused", missed, "a misspelt key and a pod that is root, both refused by the server"
     )
 
@@ -100,7 +100,7 @@ def _rights_finding(surplus: Surplus) -> Finding:
     wrong += [
         Example(where=surplus.account, detail=f"must be able to, and may not: {right}") for right in surplus.lacking
     ]
-    return _finding(f"rights-{surplus.account}", wrong, f"{surplus.asked} questions answered by the server as declared")
+    return finding(f"rights-{surplus.account}", wrong, f"{surplus.asked} questions answered by the server as declared")
 
 
 def _seeded(api: client.ApiClient, resources: Sequence[Any], policy: Mapping[str, frozenset[Right]]) -> Finding:
@@ -121,10 +121,10 @@ def _seeded(api: client.ApiClient, resources: Sequence[Any], policy: Mapping[str
                 backoff_s=1.0,
                 message="not found",
             )
-        except Exception as error:
+        except StackError as error:
             missed.append(Example(where=account, detail=str(error)))
     names = ", ".join(name.removeprefix("necp-") for name in defects)
-    return _finding("rights-defects-found", missed, f"seeded and found: {names}")
+    return finding("rights-defects-found", missed, f"seeded and found: {names}")
 
 
 Caught = Callable[[Surplus], bool]
@@ -189,7 +189,7 @@ def check_attempts(admin: client.ApiClient, as_chaos: client.ApiClient) -> Findi
     summary = (
         f"{len(allowed)} requests with the account's own token were carried out, {len(forbidden)} refused with 403"
     )
-    return _finding("attempts-as-necp-chaos", wrong, summary)
+    return finding("attempts-as-necp-chaos", wrong, summary)
 
 
 def _tried(one: Callable[[], object]) -> str:
@@ -214,14 +214,3 @@ def pod_set_definition() -> dict[str, Any]:
             "versions": [{"name": "v1beta2", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
         },
     }
-
-
-def _finding(name: str, wrong: Sequence[Example], summary: str) -> Finding:
-    finding = Finding(name=name, verdict=Verdict.PASS, count=0, summary=summary)
-    if not wrong:
-        return finding
-    first = f"{wrong[0].where}: {wrong[0].detail}"
-    said = first if len(wrong) == 1 else f"{first}; and {len(wrong) - 1} more"
-    return replace(
-        finding, verdict=Verdict.FAIL, count=len(wrong), summary=said, examples=tuple(wrong[:_MOST_EXAMPLES])
-    )

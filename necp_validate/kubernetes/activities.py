@@ -1,6 +1,6 @@
 """Chaos Toolkit activities for brokers in pods, where chaostoolkit-kubernetes has none: waiting, rolling, looking.
 
-They log in as chaostoolkit-kubernetes does: with the kubeconfig file of the environment, or as the pod that they run in.
+They log in as chaostoolkit-kubernetes does: with the environment's kubeconfig file, or as the pod that they run in.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from chaoslib.exceptions import ActivityFailed
 from chaosk8s import create_k8s_api_client
+from chaoslib.exceptions import ActivityFailed
 from kubernetes import client
 
 from necp_validate.kubernetes.nodes import is_ready

@@ -1,7 +1,7 @@
 """Objects of a Kafka cluster as Strimzi labels them: what experiments choose their targets by.
 
-Strimzi's operator makes broker pods out of its own StrimziPodSet. There is no operator here: a StatefulSet stands in for
-the pod set. Labels, pod names, the headless service and the disruption budget are Strimzi's.
+Strimzi's operator makes broker pods out of its own StrimziPodSet. There is no operator here: a StatefulSet stands in
+for the pod set. Labels, pod names, the headless service and the disruption budget are Strimzi's.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ NEEDED_GO = (1, 24)
 _FETCHING_GO = (1, 21)
 """From here on an older Go fetches the newer one that a module asks for, through the module proxy."""
 _USUAL_PLACES = ("/usr/local/go/bin/go", "/usr/lib/go-1.24/bin/go", "/usr/lib/go/bin/go")
-_HINT = f"install Go {NEEDED_GO[0]}.{NEEDED_GO[1]} or newer; from {_FETCHING_GO[0]}.{_FETCHING_GO[1]} on, it fetches that itself"
+_HINT = "install Go 1.24 or newer; one from 1.21 on fetches what it needs itself, if GOTOOLCHAIN allows it"
 _TIMEOUT_S = 2400.0
 _WORDS_OF_AN_ERROR = 3000
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from necp_validate.history.writer import write_json
 from necp_validate.kubernetes.replacements import Replacement
-from necp_validate.results.verdict import Finding, Verdict, worst
+from necp_validate.results.verdict import Example, Finding, Verdict, worst
+from necp_validate.stack.protocol import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,26 @@ class Outcome:
         return worst(finding.verdict for finding in self.findings)
 
 
+@dataclass(slots=True, kw_only=True)
+class Proof:
+    """What a tier has found so far.
+
+    Args:
+        out: folder for journals.
+        progress: receives a sentence for each stage.
+        findings: one for each check.
+        killed: the table.
+        versions: of what it ran on.
+    """
+
+    out: Path
+    progress: Progress
+    findings: list[Finding] = field(default_factory=list)
+    killed: list[Killed] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+_MOST_EXAMPLES = 8
 HEADINGS = (
     "tier",
     "experiment",
@@ -102,3 +123,20 @@ def save(outcome: Outcome, folder: Path) -> None:
 
 def _seconds(value: float | None) -> str:
     return "never" if value is None else f"{value:.1f} s"
+
+
+def finding(name: str, wrong: Sequence[Example], summary: str) -> Finding:
+    """Return a check's finding: it passes if nothing is wrong.
+
+    Args:
+        name: of the check.
+        wrong: what is, the worst first.
+        summary: one sentence for when nothing is.
+    """
+    if not wrong:
+        return Finding(name=name, verdict=Verdict.PASS, count=0, summary=summary)
+    said = f"{wrong[0].where}: {wrong[0].detail}"
+    said += f"; and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    return Finding(
+        name=name, verdict=Verdict.FAIL, count=len(wrong), summary=said, examples=tuple(wrong[:_MOST_EXAMPLES])
+    )
