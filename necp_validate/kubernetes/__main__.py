@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from necp_validate.kubernetes import api_tier, build
+from necp_validate.kubernetes import api_tier, build, kubelet_tier, node
 from necp_validate.kubernetes.outcome import HEADINGS, Outcome, Proof, rows, save
 from necp_validate.results import SuiteError
 from necp_validate.results.verdict import Verdict
@@ -62,11 +62,12 @@ def prove(tiers: Sequence[str], proof: Proof) -> Outcome:
         SuiteError: something could not be built or brought up.
     """
     seconds: dict[str, float] = {}
-    programs = [*build.CONTROL_PLANE, *([build.HOLLOW] if "api" in tiers else [])]
+    kubelet = [build.KUBELET] if "kubelet" in tiers and not node.why_not() else []
+    programs = [*build.CONTROL_PLANE, *([build.HOLLOW] if "api" in tiers else []), *kubelet]
     begun = time.monotonic()
     built = build.ensure(programs, proof.progress)
     seconds |= {f"building {one.name}": one.seconds for one in built.values() if one.seconds}
-    for tier, prove_tier in (("api", api_tier.prove),):
+    for tier, prove_tier in (("api", api_tier.prove), ("kubelet", kubelet_tier.prove)):
         if tier in tiers:
             begun = time.monotonic()
             prove_tier(proof)

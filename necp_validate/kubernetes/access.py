@@ -24,7 +24,6 @@ class Access:
         directory: where they are.
         server: the API server's certificate, which etcd's is too.
         service_accounts: the key that service accounts' tokens are signed with.
-        kubelet_client: the API server's certificate when it calls a kubelet.
         tokens: of the users that come with the control plane, by name.
     """
 
@@ -32,7 +31,6 @@ class Access:
     authority: Path
     server: KeyPair
     service_accounts: KeyPair
-    kubelet_client: KeyPair
     tokens: dict[str, str]
 
     @classmethod
@@ -51,7 +49,6 @@ class Access:
             authority=authority.ca_path,
             server=authority.issue_server("kube-apiserver", ["127.0.0.1", "localhost", "kubernetes.default.svc"]),
             service_accounts=authority.issue_client("service-accounts"),
-            kubelet_client=authority.issue_client("kube-apiserver-kubelet-client"),
             tokens={user: secrets.token_urlsafe(24) for user in groups},
         )
         rows = [f'{access.tokens[user]},{user},{user},"{group}"' for user, group in groups.items()]

@@ -45,6 +45,15 @@ def apply_manifests(applier: Applier) -> Finding:
     )
 
 
+def apply_accounts(applier: Applier) -> None:
+    """Apply the accounts and what they may do, without the Jobs.
+
+    Raises:
+        Refused: the server did not take one of them.
+    """
+    applier.apply_all([*load_manifest("namespace"), *load_manifest("rbac"), *load_manifest("rbac-drain")])
+
+
 def refuse_defects(applier: Applier) -> Finding:
     """See that what is wrong with a manifest would have been noticed: a key misspelt, a pod that is not safe."""
     (job,) = [one for one in load_manifest("suite") if named(one) == "Job necp-validate"]
@@ -111,16 +120,13 @@ def _seeded(api: client.ApiClient, resources: Sequence[Any], policy: Mapping[str
         applier.apply_all(objects)
     missed = []
     for account, (_, caught) in defects.items():
+
+        def found(account: str = account, caught: Caught = caught) -> bool:
+            return caught(_surplus(api, account, resources, policy, of="necp-chaos"))
+
         try:
             # The authorizer learns of a new binding a moment after it was made.
-            wait_until(
-                lambda account=account, caught=caught: caught(
-                    _surplus(api, account, resources, policy, of="necp-chaos")
-                ),
-                timeout_s=_SETTLE_S,
-                backoff_s=1.0,
-                message="not found",
-            )
+            wait_until(found, timeout_s=_SETTLE_S, backoff_s=1.0, message="not found")
         except StackError as error:
             missed.append(Example(where=account, detail=str(error)))
     names = ", ".join(name.removeprefix("necp-") for name in defects)

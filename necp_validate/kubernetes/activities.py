@@ -107,7 +107,7 @@ def brokers_isolated(policy: str, cluster: str, ns: str = "kafka", count: int = 
         raise ActivityFailed(f"the network policy {policy} cannot be read: {error.reason}") from error
     wanted = (found.spec.pod_selector.match_labels or {}).items()
     pods = _brokers(client.CoreV1Api(api), cluster, ns)
-    selected = sum(wanted <= (pod.metadata.labels or {}).items() for pod in pods)
+    selected: int = sum(wanted <= (pod.metadata.labels or {}).items() for pod in pods)
     if selected != int(count):
         raise ActivityFailed(f"the network policy {policy} selects {selected} brokers of {cluster}, not {count}")
     return selected
@@ -168,7 +168,7 @@ def _ask(api: client.ApiClient, cluster: str, ns: str) -> None:
     try:
         for kind, name in sorted(owners):
             if kind == "StrimziPodSet":
-                body = {"metadata": {"annotations": {_ROLL: "true"}}}
+                body: dict[str, Any] = {"metadata": {"annotations": {_ROLL: "true"}}}
                 client.CustomObjectsApi(api).patch_namespaced_custom_object(
                     **_STRIMZI, namespace=ns, name=name, body=body
                 )

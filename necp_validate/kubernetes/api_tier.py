@@ -29,7 +29,7 @@ from necp_validate.stack.waiting import wait_until
 TIER = "API server"
 _NODES = 4
 _RUNNING_TIMEOUT_S = 120.0
-_ORPHAN = "orphan"
+_ORPHAN, _PODSET = "orphan", "podset"
 
 
 def prove(proof: Proof) -> None:
@@ -106,8 +106,22 @@ def _play_all(experiments: Experiments, applier: Applier) -> None:
     experiments.see_drain_refused(node)
     on_node = {name for name, where in placed.items() if where == node}
     experiments.play("node-drain", "necp-drain", {"DRAINED_NODE": node}, killed=on_node)
+    settings = {"STRIMZI_CLUSTER": _PODSET, "KAFKA_BROKERS": "1", "WITHIN_S": "10"}
+    experiments.see_pod_set_asked(settings, _start_pod_set(applier))
     names = _start_orphans(applier)
     experiments.see_unreplaced({"STRIMZI_CLUSTER": _ORPHAN, "BROKER_POD": names[0], "WITHIN_S": "20"})
+
+
+def _start_pod_set(applier: Applier) -> str:
+    """Start one broker's pod that belongs to a pod set of Strimzi's; return the pod set's name."""
+    name = f"{_PODSET}-{brokers.POOL}"
+    where = {"namespace": brokers.NAMESPACE, "labels": brokers.labels(_PODSET)}
+    kind = {"apiVersion": "core.strimzi.io/v1beta2", "kind": "StrimziPodSet"}
+    made = applier.apply({**kind, "metadata": {"name": name, **where}, "spec": {"pods": []}})
+    owner = {**kind, "name": name, "uid": made.metadata.uid, "controller": True}
+    metadata = {"name": f"{name}-0", **where, "ownerReferences": [owner]}
+    applier.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": brokers.hollow_pod(_PODSET)})
+    return name
 
 
 def _start_orphans(applier: Applier) -> list[str]:

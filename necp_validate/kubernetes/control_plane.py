@@ -179,9 +179,6 @@ class ControlPlane:
             f"--service-account-signing-key-file={access.service_accounts.key}",
             f"--service-account-key-file={access.service_accounts.cert}",
             f"--service-cluster-ip-range={SERVICE_ADDRESSES}",
-            f"--kubelet-certificate-authority={ca}",
-            f"--kubelet-client-certificate={access.kubelet_client.cert}",
-            f"--kubelet-client-key={access.kubelet_client.key}",
             "--allow-privileged=false",
         ]
 

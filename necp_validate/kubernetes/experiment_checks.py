@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from kubernetes import client
 
@@ -41,7 +42,14 @@ class Experiments:
         found = self._core.list_namespaced_pod(brokers.NAMESPACE, label_selector=brokers.selector()).items
         return {pod.metadata.name: pod.spec.node_name for pod in found}
 
-    def play(self, name: str, account: str, settings: Mapping[str, str], *, killed: set[str]) -> None:
+    def uid(self, pod: str) -> str:
+        """Return what tells a pod from the one before it; nothing if there is none."""
+        try:
+            return str(self._core.read_namespaced_pod(pod, brokers.NAMESPACE).metadata.uid)
+        except client.ApiException:
+            return ""
+
+    def play(self, name: str, account: str, settings: Mapping[str, str], *, killed: set[str]) -> Played:
         """Play an experiment, and see which pods went, and that each came back.
 
         Args:
@@ -49,6 +57,9 @@ class Experiments:
             account: the service account that it logs in as.
             settings: of its configuration.
             killed: the pods that should go.
+
+        Returns:
+            How it ended; the finding is in the proof.
         """
         self._proof.progress(f"experiment {name}, as {account}")
         with PodWatch(self._api, brokers.NAMESPACE, brokers.selector()) as pods:
@@ -58,7 +69,9 @@ class Experiments:
             seen = pods.seen()
         rows = [row for row in replacements(seen) if row.killed_at_s >= begun]
         self._proof.killed += [Killed(tier=self._tier, by=name, replacement=row) for row in rows]
-        self._proof.findings.append(judge(name, played, rows, killed, fewest_ready(seen, since_s=begun)))
+        found = judge(name, played, rows, killed, fewest_ready(seen, since_s=begun))
+        self._proof.findings.append(replace(found, name=f"{found.name} ({self._tier})"))
+        return played
 
     def see_drain_refused(self, node: str) -> None:
         """See that draining a node is refused to the account that may touch Kafka's namespace alone."""
@@ -79,11 +92,26 @@ class Experiments:
         played = self._played("broker-pod-kill", "necp-chaos", settings, journal="broker-pod-kill-unreplaced")
         before, after = played.outcome.steady_before, played.outcome.steady_after
         noticed = bool(before) and not after and not played.passed
-        wrong = (
-            [] if noticed else [Example(where="broker-pod-kill", detail=f"steady before {before}, afterwards {after}")]
-        )
+        said = f"steady before {before}, afterwards {after}"
+        wrong = [] if noticed else [Example(where="broker-pod-kill", detail=said)]
         summary = f"seeded, a pod that nobody makes again: {played.why_not}"
         self._proof.findings.append(finding("unreplaced-broker-noticed", wrong, summary))
+
+    def see_pod_set_asked(self, settings: Mapping[str, str], pod_set: str) -> None:
+        """See that Strimzi's pod set gets the annotation; nobody here is there to act on it, and that is noticed too.
+
+        Args:
+            settings: they name a cluster whose pod belongs to the pod set.
+            pod_set: its name.
+        """
+        played = self._played("rolling-update", "necp-chaos", settings, journal="rolling-update-pod-set")
+        read = client.CustomObjectsApi(self._api).get_namespaced_custom_object
+        found = read("core.strimzi.io", "v1beta2", brokers.NAMESPACE, "strimzipodsets", pod_set)
+        annotations = found["metadata"].get("annotations", {})
+        asked = annotations.get("strimzi.io/manual-rolling-update") == "true" and not played.passed
+        wrong = [] if asked else [Example(where=pod_set, detail=f"{annotations}; {played.why_not or 'it passed'}")]
+        summary = f"annotated as Strimzi's operator reads it; without one: {played.why_not}"
+        self._proof.findings.append(finding("pod-set-asked-to-roll", wrong, summary))
 
     def _played(self, name: str, account: str, settings: Mapping[str, str], *, journal: str = "") -> Played:
         token = account_token(self._api, account)

@@ -68,6 +68,16 @@ class Proof:
     versions: dict[str, str] = field(default_factory=dict)
 
 
+def unknown(name: str, reason: str) -> Finding:
+    """Return the finding of a check for which something is missing.
+
+    Args:
+        name: of the check.
+        reason: what.
+    """
+    return Finding(name=name, verdict=Verdict.UNKNOWN, count=0, summary=reason)
+
+
 _MOST_EXAMPLES = 8
 HEADINGS = (
     "tier",

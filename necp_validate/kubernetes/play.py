@@ -55,6 +55,16 @@ def experiment_folder() -> Path:
     return (installed if installed.is_dir() else package.parent / "experiments") / "k8s"
 
 
+def experiment_document(name: str) -> dict[str, Any]:
+    """Return an experiment as it is written.
+
+    Args:
+        name: file name without ``.json``.
+    """
+    document: dict[str, Any] = json.loads((experiment_folder() / f"{name}.json").read_text(encoding="utf-8"))
+    return document
+
+
 def play(name: str, kubeconfig: Path, out: Path, settings: Mapping[str, str], *, journal: str = "") -> Played:
     """Play an experiment.
 
