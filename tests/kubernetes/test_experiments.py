@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 
+from necp_validate.chaos.experiment import all_experiment_names
 from necp_validate.history.experiments import ExperimentOutcome
 from necp_validate.kubernetes.experiment_checks import judge
 from necp_validate.kubernetes.play import Played, experiment_folder
@@ -79,3 +80,7 @@ def test_an_experiment_fails(played: Played, rows: list[Replacement], killed: se
     finding = judge("kill", played, rows, killed, fewest)
     assert finding.verdict is Verdict.FAIL
     assert word in finding.summary
+
+
+def test_the_suites_own_campaign_knows_nothing_of_them():
+    assert not [name for name in all_experiment_names() if name.startswith("k8s/")]

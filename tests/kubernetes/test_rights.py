@@ -87,5 +87,5 @@ def test_the_policy_gives_the_suite_itself_nothing_but_what_everybody_has():
 def test_a_mistake_in_the_policy_names_the_file(tmp_path: Path):
     path = tmp_path / "policy.toml"
     path.write_text('[[chaos]]\nnamespace = "kafka"\nresources = ["pods"]\nverb = ["get"]\n')
-    with pytest.raises(UsageError, match="policy.toml"):
+    with pytest.raises(UsageError, match=r"policy\.toml"):
         load_policy(path)
