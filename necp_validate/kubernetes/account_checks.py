@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes import client
 
 from necp_validate.kubernetes import brokers
-from necp_validate.kubernetes.manifests import Applier, Refused, load_manifest, named, reason
+from necp_validate.kubernetes.apply import Applier, Refused, load_manifest, named, reason
 from necp_validate.kubernetes.outcome import finding
 from necp_validate.kubernetes.rights import Right, Surplus, ask, compare, known_resources, load_policy, questions
 from necp_validate.results import StackError

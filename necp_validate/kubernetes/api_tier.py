@@ -16,12 +16,13 @@ from necp_validate.kubernetes.account_checks import (
     check_rights,
     refuse_defects,
 )
+from necp_validate.kubernetes.apply import Applier
 from necp_validate.kubernetes.control_plane import ControlPlane
 from necp_validate.kubernetes.experiment_checks import Experiments, account_token, wait_brokers
 from necp_validate.kubernetes.hollow_nodes import hollow_names, start_hollow_nodes
-from necp_validate.kubernetes.manifests import Applier
 from necp_validate.kubernetes.nodes import is_ready
 from necp_validate.kubernetes.outcome import Proof, finding
+from necp_validate.kubernetes.play import experiment_folder
 from necp_validate.results import StackError
 from necp_validate.results.verdict import Example, Finding
 from necp_validate.stack.waiting import wait_until
@@ -70,6 +71,9 @@ def _check_jobs(api: client.ApiClient) -> Finding:
     for name, keys in {"necp-join-key": ("key",), "necp-kafka": ("ca.crt", "password")}.items():
         body = client.V1Secret(metadata=client.V1ObjectMeta(name=name), string_data=dict.fromkeys(keys, "x"))
         core.create_namespaced_secret(NAMESPACE, body)
+    files = {path.name: path.read_text(encoding="utf-8") for path in experiment_folder().glob("*.json")}
+    experiments = client.V1ConfigMap(metadata=client.V1ObjectMeta(name="necp-experiments"), data=files)
+    core.create_namespaced_config_map(NAMESPACE, experiments)
     seen: dict[str, int] = {}
     nodes: set[str] = set()
 

@@ -17,9 +17,9 @@ from necp_validate.chaos.play import keep
 from necp_validate.chaos.session import Session
 from necp_validate.kubernetes import brokers, image, node
 from necp_validate.kubernetes.account_checks import apply_accounts
+from necp_validate.kubernetes.apply import Applier
 from necp_validate.kubernetes.control_plane import ControlPlane
 from necp_validate.kubernetes.experiment_checks import Experiments
-from necp_validate.kubernetes.manifests import Applier
 from necp_validate.kubernetes.node import Node
 from necp_validate.kubernetes.outcome import Proof, finding, unknown
 from necp_validate.kubernetes.play import Played, experiment_document

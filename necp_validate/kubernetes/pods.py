@@ -15,8 +15,8 @@ from typing import Any
 from kubernetes import client
 
 from necp_validate.kubernetes import brokers
+from necp_validate.kubernetes.apply import Applier
 from necp_validate.kubernetes.image import image_name
-from necp_validate.kubernetes.manifests import Applier
 from necp_validate.kubernetes.nodes import is_ready
 from necp_validate.results import StackError
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS

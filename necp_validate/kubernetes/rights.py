@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from kubernetes import client
 
-from necp_validate.kubernetes.manifests import manifest_folder
+from necp_validate.kubernetes.apply import manifest_folder
 from necp_validate.results import UsageError
 
 EVERYWHERE = "*"

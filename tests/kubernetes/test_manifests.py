@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from necp_validate.kubernetes.manifests import load_manifest, manifest_folder, named
+from necp_validate.kubernetes.apply import load_manifest, manifest_folder, named
 from necp_validate.results import UsageError
 
 ALL = sorted(path.stem for path in manifest_folder().glob("*.yaml"))

@@ -18,10 +18,8 @@ _MANAGER = "necp-validate"
 
 
 def manifest_folder() -> Path:
-    """The folder of the manifests that come with the suite, in a source tree or an installed wheel."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "manifests"
-    return installed if installed.is_dir() else package.parent / "manifests"
+    """The folder of the manifests that come with the suite."""
+    return Path(__file__).resolve().parent / "manifests"
 
 
 def load_manifest(name: str) -> list[Object]:
