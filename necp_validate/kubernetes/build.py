@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from necp_validate.kubernetes.tool import run
 from necp_validate.results import SuiteError
+from necp_validate.stack.process import tail
 from necp_validate.stack.protocol import Progress
 from necp_validate.stack.runtime import cache_dir
 
@@ -25,7 +27,6 @@ _FETCHING_GO = (1, 21)
 _USUAL_PLACES = ("/usr/local/go/bin/go", "/usr/lib/go-1.24/bin/go", "/usr/lib/go/bin/go")
 _HINT = "install Go 1.24 or newer; one from 1.21 on fetches what it needs itself, if GOTOOLCHAIN allows it"
 _TIMEOUT_S = 2400.0
-_WORDS_OF_AN_ERROR = 3000
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 HOLLOW = "kubemark"
@@ -170,33 +171,17 @@ def _build(go: Path, name: str) -> None:
         (folder / "go.mod").write_text(module, encoding="utf-8")
         # What the module needs beside the one line is worked out from Kubernetes' own go.mod, the same every time, and
         # Go checks each download against the public checksum database.
-        command = [str(go), "build", "-mod=mod", "-buildvcs=false", f"-ldflags={flags}"]
-        _run([*command, "-o", str(folder / name), package], folder, {"GOFLAGS": "", "GOWORK": "off"}, name)
+        command = [str(go), "-C", str(folder), "build", "-mod=mod", "-buildvcs=false", f"-ldflags={flags}"]
+        log = folder / "build.log"
+        env = {**os.environ, "GOFLAGS": "", "GOWORK": "off"}
+        code = run([*command, "-o", str(folder / name), package], log=log, timeout_s=_TIMEOUT_S, env=env)
+        if code != 0:
+            raise SuiteError(
+                f"{name} cannot be built: go ended with {code}",
+                detail=tail(log),
+                hint="see that the Go module proxy can be reached, and that 6 GB of disk and 4 GB of memory are free",
+            )
         (folder / name).rename(binaries() / name)
-
-
-def _run(command: Sequence[str], folder: Path, settings: Mapping[str, str], name: str) -> None:
-    try:
-        result = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, **settings},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise SuiteError(
-            f"{name} was not built in {_TIMEOUT_S / 60:g} minutes", hint="see that the machine is not busy"
-        ) from error
-    if result.returncode != 0:
-        raise SuiteError(
-            f"{name} cannot be built: go ended with {result.returncode}",
-            detail=result.stderr[-_WORDS_OF_AN_ERROR:],
-            hint="see that the Go module proxy can be reached, and that 6 GB of disk and 4 GB of memory are free",
-        )
 
 
 def _dotted(version: tuple[int, int]) -> str:

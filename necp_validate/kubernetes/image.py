@@ -7,17 +7,18 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
 
+from necp_validate.kubernetes.tool import run
 from necp_validate.results import SuiteError
 from necp_validate.stack.docker_image import JARS, SUITE
+from necp_validate.stack.process import tail
 from necp_validate.stack.protocol import Progress
 from necp_validate.stack.runtime import KafkaRuntime, cache_dir
 
-_TIMEOUT_S = 600.0
+_TIMEOUT_S = 900.0
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 _PAUSE_COMMAND = ["/bin/sleep", "infinity"]
 
@@ -112,12 +113,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _bootstrap(target: Path) -> None:
-    command = ["mmdebstrap", "--variant=minbase", SUITE, str(target)]
-    try:
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SuiteError(f"mmdebstrap could not be run: {error}") from error
-    if result.returncode != 0:
-        raise SuiteError(f"mmdebstrap failed with exit code {result.returncode}", detail=result.stderr[-2000:])
+    log = target.with_name("mmdebstrap.log")
+    code = run(["mmdebstrap", "--variant=minbase", SUITE, str(target)], log=log, timeout_s=_TIMEOUT_S)
+    if code != 0:
+        raise SuiteError(f"mmdebstrap failed with exit code {code}", detail=tail(log))

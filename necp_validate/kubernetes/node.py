@@ -11,7 +11,6 @@ import os
 import shlex
 import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +23,7 @@ from necp_validate.kubernetes.access import node_user
 from necp_validate.kubernetes.build import KUBELET, binaries
 from necp_validate.kubernetes.control_plane import ControlPlane
 from necp_validate.kubernetes.nodes import wait_ready_nodes
+from necp_validate.kubernetes.tool import run
 from necp_validate.results import SuiteError
 from necp_validate.stack.process import ManagedProcess, tail
 from necp_validate.stack.waiting import wait_until
@@ -135,12 +135,10 @@ class Node:
         Raises:
             SuiteError: it does not take them.
         """
+        log = self._plane.logs / "import.log"
         command = ["ctr", "--address", str(self.socket), "--namespace", "k8s.io", "images", "import", str(archive)]
-        result = subprocess.run(
-            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=_IMPORT_TIMEOUT_S
-        )
-        if result.returncode != 0:
-            raise SuiteError(f"containerd does not take {archive.name}", detail=result.stderr[-2000:])
+        if run(command, log=log, timeout_s=_IMPORT_TIMEOUT_S) != 0:
+            raise SuiteError(f"containerd does not take {archive.name}", detail=tail(log))
 
     def join(self) -> None:
         """Come back when the node is ready.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from typing import Any
 
 from necp_validate.chaos.play import outcome_of
 from necp_validate.history.experiments import ExperimentOutcome
+from necp_validate.kubernetes.tool import run
 from necp_validate.results import SuiteError
+from necp_validate.stack.process import tail
 
 _TIMEOUT_S = 1200.0
 
@@ -80,28 +81,17 @@ def play(name: str, kubeconfig: Path, out: Path, settings: Mapping[str, str], *,
     """
     label = journal or name
     path = out / f"journal-{label}.json"
-    command = [
-        sys.executable,
-        "-m",
-        "chaostoolkit",
-        "--no-version-check",
-        "--log-file",
-        str(out / f"{label}.log"),
-        "run",
-    ]
-    result = subprocess.run(
-        [*command, "--journal-path", str(path), str(experiment_folder() / f"{name}.json")],
+    command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "--log-file", str(out / f"{label}.log")]
+    said = out / f"{label}.out"
+    # An experiment that deviates ends with 1, as one does that could not be played: the journal tells.
+    run(
+        [*command, "run", "--journal-path", str(path), str(experiment_folder() / f"{name}.json")],
+        log=said,
+        timeout_s=_TIMEOUT_S,
         env={**os.environ, **settings, "KUBECONFIG": str(kubeconfig)},
-        cwd=out,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_TIMEOUT_S,
-        check=False,
     )
     try:
         read: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        detail = (result.stdout + result.stderr)[-2000:]
-        raise SuiteError(f"the experiment {name} could not be played", detail=detail) from error
+        raise SuiteError(f"the experiment {name} could not be played", detail=tail(said)) from error
     return Played(name=name, outcome=outcome_of(name, read), journal=read)
