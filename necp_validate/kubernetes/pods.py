@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kubernetes import client
+from urllib3.exceptions import HTTPError
 
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.apply import Applier
@@ -21,6 +22,7 @@ from necp_validate.kubernetes.nodes import is_ready
 from necp_validate.results import StackError
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS
 from necp_validate.stack.config import BROKERS, LOGGING_OPTIONS, BrokerSettings, broker_principal, compiler_options
+from necp_validate.stack.death import last_words
 from necp_validate.stack.docker_image import JAVA, class_path
 from necp_validate.stack.local import HOST, LocalStack
 from necp_validate.stack.process import ManagedProcess
@@ -30,6 +32,7 @@ from necp_validate.stack.waiting import wait_until
 
 _HOME, _PKI = "/stack/broker", "/stack/pki"
 _GONE_TIMEOUT_S = 60.0
+_LAST = 6
 _NEEDS = "needs the local or the docker stack"
 
 
@@ -167,6 +170,20 @@ class PodStack(LocalStack):
         made = dict(brokers.stateful_set(_pod(image_name(runtime), self.layout.directory)))
         made["spec"] = {**made["spec"], "ordinals": {"start": 1}}
         return made
+
+    def _explain(self, error: BaseException) -> StackError | None:
+        """Say what became of the pods, and what brokers said last."""
+        if not isinstance(error, Exception):
+            return None
+        try:
+            pods = self._core.list_namespaced_pod(brokers.NAMESPACE, label_selector=brokers.selector()).items
+            events = self._core.list_namespaced_event(brokers.NAMESPACE).items
+        except (client.ApiException, HTTPError, OSError):
+            return None
+        said = [f"{pod.metadata.name}: {pod.status.phase}, {'ready' if is_ready(pod) else 'not ready'}" for pod in pods]
+        said += [f"{one.involved_object.name}: {one.message}" for one in events if one.type == "Warning"][-_LAST:]
+        said += [f"broker {broker}: {last_words(pod.log, 5)}" for broker, pod in self._brokers.items()]
+        return StackError(f"Kafka did not come up in pods: {error}", detail="\n".join(said))
 
     def _end(self) -> None:
         """Delete the set and wait until its pods are gone: they write into the folder that is removed next."""
