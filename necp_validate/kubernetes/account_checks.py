@@ -1,8 +1,8 @@
-"""Checks of the manifests and of what their service accounts may do, on a real API server."""
+"""Checks of the manifests, and of what the account that plays experiments really can do, on a real API server."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -11,10 +11,7 @@ from kubernetes import client
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.apply import Applier, Refused, load_manifest, named, reason
 from necp_validate.kubernetes.outcome import finding
-from necp_validate.kubernetes.rights import Right, Surplus, ask, compare, known_resources, load_policy, questions
-from necp_validate.results import StackError
 from necp_validate.results.verdict import Example, Finding
-from necp_validate.stack.waiting import wait_until
 
 NAMESPACE = "necp-validate"
 MANIFESTS = ("rbac", "rbac-drain", "suite", "chaos")
@@ -81,92 +78,6 @@ def refuse_defects(applier: Applier) -> Finding:
     return finding(
         "manifest-defects-refused", missed, "a misspelt key and a pod that is root, both refused by the server"
     )
-
-
-def check_rights(api: client.ApiClient) -> list[Finding]:
-    """Ask about every verb on every resource for every account of the policy, and for accounts with seeded defects."""
-    resources, policy = known_resources(api), load_policy()
-    found = [_rights_finding(_surplus(api, account, resources, policy)) for account in policy]
-    return [*found, _seeded(api, resources, policy)]
-
-
-def _surplus(
-    api: client.ApiClient,
-    account: str,
-    resources: Sequence[Any],
-    policy: Mapping[str, frozenset[Right]],
-    *,
-    of: str = "",
-) -> Surplus:
-    """Compare what an account may do with its policy, or with that of another (``of``)."""
-    allowed = policy[of or account]
-    asked = questions(resources, _ASKED_IN, (right for right in allowed if right.name))
-    return compare(account, allowed, ask(api, user(account), asked))
-
-
-def _rights_finding(surplus: Surplus) -> Finding:
-    wrong = [Example(where=surplus.account, detail=f"may, and must not: {right}") for right in surplus.beyond]
-    wrong += [
-        Example(where=surplus.account, detail=f"must be able to, and may not: {right}") for right in surplus.lacking
-    ]
-    return finding(f"rights-{surplus.account}", wrong, f"{surplus.asked} questions answered by the server as declared")
-
-
-def _seeded(api: client.ApiClient, resources: Sequence[Any], policy: Mapping[str, frozenset[Right]]) -> Finding:
-    """Give the role of experiments to other accounts, each with one defect, and see that each is found."""
-    applier = Applier(api)
-    defects = _defects()
-    for objects, _ in defects.values():
-        applier.apply_all(objects)
-    missed = []
-    for account, (_, caught) in defects.items():
-
-        def found(account: str = account, caught: Caught = caught) -> bool:
-            return caught(_surplus(api, account, resources, policy, of="necp-chaos"))
-
-        try:
-            # The authorizer learns of a new binding a moment after it was made.
-            wait_until(found, timeout_s=_SETTLE_S, backoff_s=1.0, message="not found")
-        except StackError as error:
-            missed.append(Example(where=account, detail=str(error)))
-    names = ", ".join(name.removeprefix("necp-") for name in defects)
-    return finding("rights-defects-found", missed, f"seeded and found: {names}")
-
-
-Caught = Callable[[Surplus], bool]
-
-
-def _defects() -> Mapping[str, tuple[list[dict[str, Any]], Caught]]:
-    """The role of experiments with one defect each, and what has to be found of it."""
-    role, binding = (deepcopy(dict(one)) for one in load_manifest("rbac") if one["kind"] in ("Role", "RoleBinding"))
-    every_verb, with_secrets, lacking = (deepcopy(role) for _ in range(3))
-    every_verb["rules"][0]["verbs"] = ["*"]
-    with_secrets["rules"].append({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})
-    lacking["rules"][0]["verbs"] = ["list"]
-    everywhere = {**deepcopy(role), "kind": "ClusterRole"}
-
-    def beyond(verb: str, resource: str, namespace: str) -> Caught:
-        return lambda surplus: Right(verb=verb, resource=resource, namespace=namespace) in surplus.beyond
-
-    def bound(account: str, made: dict[str, Any], caught: Caught) -> tuple[list[dict[str, Any]], Caught]:
-        made["metadata"] = {**made["metadata"], "name": account}
-        kind = deepcopy(binding)
-        kind["metadata"] = {**kind["metadata"], "name": account}
-        kind["roleRef"] |= {"kind": made["kind"], "name": account}
-        kind["subjects"] = [{"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}]
-        if made["kind"] == "ClusterRole":
-            kind["kind"] = "ClusterRoleBinding"
-            for one in (made, kind):
-                one["metadata"].pop("namespace", None)
-        return [made, kind], caught
-
-    delete = Right(verb="delete", resource="pods", namespace=brokers.NAMESPACE)
-    return {
-        "necp-every-verb": bound("necp-every-verb", every_verb, beyond("create", "pods", brokers.NAMESPACE)),
-        "necp-secrets": bound("necp-secrets", with_secrets, beyond("get", "secrets", brokers.NAMESPACE)),
-        "necp-everywhere": bound("necp-everywhere", everywhere, beyond("delete", "pods", "kube-system")),
-        "necp-no-delete": bound("necp-no-delete", lacking, lambda surplus: delete in surplus.lacking),
-    }
 
 
 def check_attempts(admin: client.ApiClient, as_chaos: client.ApiClient) -> Finding:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from kubernetes import client
 
 from necp_validate.kubernetes import brokers
+from necp_validate.kubernetes.access import ADMIN
 from necp_validate.kubernetes.account_checks import (
     NAMESPACE,
     apply_manifests,
     check_attempts,
-    check_rights,
     refuse_defects,
 )
 from necp_validate.kubernetes.apply import Applier
@@ -23,12 +23,14 @@ from necp_validate.kubernetes.hollow_nodes import hollow_names, start_hollow_nod
 from necp_validate.kubernetes.nodes import is_ready
 from necp_validate.kubernetes.outcome import Proof, finding
 from necp_validate.kubernetes.play import experiment_folder
+from necp_validate.kubernetes.rights import Reviewer
+from necp_validate.kubernetes.rights_checks import RightsCheck
 from necp_validate.results import StackError
 from necp_validate.results.verdict import Example, Finding
 from necp_validate.stack.waiting import wait_until
 
 TIER = "API server"
-_NODES = 4
+_NODES = 9  # of one processor each: five for the suite's Jobs, four for brokers
 _RUNNING_TIMEOUT_S = 120.0
 _ORPHAN, _PODSET = "orphan", "podset"
 
@@ -53,7 +55,8 @@ def prove(proof: Proof) -> None:
         proof.findings += [apply_manifests(applier), refuse_defects(applier)]
         _start_brokers(applier, api)
         proof.progress("asking what each account may do, verb by verb")
-        proof.findings += check_rights(api)
+        reviewer = Reviewer(plane.server, plane.access.authority, plane.access.tokens[ADMIN])
+        proof.findings += RightsCheck(api, reviewer).all()
         proof.findings.append(check_attempts(api, plane.api_with(account_token(api, "necp-chaos"))))
         proof.findings.append(_check_jobs(api))
         _play_all(Experiments(plane, proof, TIER), applier)

@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import urllib3
 from kubernetes import client
 
 from necp_validate.kubernetes.apply import manifest_folder
-from necp_validate.results import UsageError
+from necp_validate.results import SuiteError, UsageError
 
 EVERYWHERE = "*"
 _EVERYBODY = "everybody"
@@ -190,38 +192,60 @@ def known_resources(api: client.ApiClient) -> list[Resource]:
     return found + [Resource(name=n, namespaced=False, verbs=()) for n in ("users", "groups") if n not in names]
 
 
-def ask(api: client.ApiClient, user: str, rights: Sequence[Right]) -> dict[Right, bool]:
-    """Ask the API server whether a user may do each of these things (SubjectAccessReview).
+class Reviewer:
+    """Asks an API server whether somebody may do something (SubjectAccessReview), thousands of times.
 
     Args:
-        api: a client that may ask about others.
-        user: e.g. ``system:serviceaccount:NAMESPACE:NAME``.
-        rights: the questions.
+        server: address of the API server.
+        authority: file of the certificate that its own is to be from.
+        token: of who may ask about others.
     """
-    reviews = client.AuthorizationV1Api(api)
+
+    def __init__(self, server: str, authority: Path, token: str) -> None:
+        self._url = f"{server}/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        self._pool = urllib3.PoolManager(maxsize=_THREADS, ca_certs=str(authority), retries=3)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def ask(self, user: str, rights: Sequence[Right]) -> dict[Right, bool]:
+        """Ask about each of these things.
+
+        Args:
+            user: e.g. ``system:serviceaccount:NAMESPACE:NAME``.
+            rights: the questions.
+
+        Raises:
+            SuiteError: the server gave no answer to a question.
+        """
+        with ThreadPoolExecutor(max_workers=_THREADS) as pool:
+            return dict(zip(rights, pool.map(lambda right: self._may(user, right), rights), strict=True))
+
+    def _may(self, user: str, right: Right) -> bool:
+        answer = self._pool.request(
+            "POST", self._url, headers=self._headers, body=msgspec.json.encode(review(user, right))
+        )
+        if answer.status != 201:
+            raise SuiteError(f"the API server does not say whether {user} may {right}: {answer.status}")
+        return bool(msgspec.json.decode(answer.data)["status"]["allowed"])
+
+
+def review(user: str, right: Right) -> dict[str, Any]:
+    """Return the question whether a user may do something, as the API server takes it.
+
+    Args:
+        user: a service account is in its groups, too, as when it logs in.
+        right: what is asked.
+    """
+    group, resource, subresource = split_resource(right.resource)
+    attributes = {"verb": right.verb, "group": group, "resource": resource, "subresource": subresource}
+    attributes |= {"namespace": "" if right.namespace == EVERYWHERE else right.namespace, "name": right.name}
     groups = ["system:authenticated"]
     if user.startswith("system:serviceaccount:"):
         groups += ["system:serviceaccounts", f"system:serviceaccounts:{user.split(':')[2]}"]
-
-    def one(right: Right) -> bool:
-        spec = client.V1SubjectAccessReviewSpec(user=user, groups=groups, resource_attributes=_attributes(right))
-        answer = reviews.create_subject_access_review(client.V1SubjectAccessReview(spec=spec))
-        return bool(answer.status.allowed)
-
-    with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-        return dict(zip(rights, pool.map(one, rights), strict=True))
-
-
-def _attributes(right: Right) -> client.V1ResourceAttributes:
-    group, resource, subresource = split_resource(right.resource)
-    return client.V1ResourceAttributes(
-        verb=right.verb,
-        group=group,
-        resource=resource,
-        subresource=subresource or None,
-        namespace=None if right.namespace == EVERYWHERE else right.namespace,
-        name=right.name or None,
-    )
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "groups": groups, "resourceAttributes": {k: v for k, v in attributes.items() if v}},
+    }
 
 
 def split_resource(name: str) -> tuple[str, str, str]:

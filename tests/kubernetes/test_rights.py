@@ -12,8 +12,10 @@ from necp_validate.kubernetes.rights import (
     covers,
     load_policy,
     questions,
+    review,
     split_resource,
 )
+from necp_validate.kubernetes.rights_checks import defects
 from necp_validate.results import UsageError
 
 PODS = Resource(name="pods", namespaced=True, verbs=("get", "delete"))
@@ -89,3 +91,22 @@ def test_a_mistake_in_the_policy_names_the_file(tmp_path: Path):
     path.write_text('[[chaos]]\nnamespace = "kafka"\nresources = ["pods"]\nverb = ["get"]\n')
     with pytest.raises(UsageError, match=r"policy\.toml"):
         load_policy(path)
+
+
+def test_a_question_is_put_as_the_server_takes_it():
+    asked = review("system:serviceaccount:necp-validate:chaos", right("create", "pods/eviction", EVERYWHERE))
+    assert asked["spec"]["resourceAttributes"] == {"verb": "create", "resource": "pods", "subresource": "eviction"}
+    assert "system:serviceaccounts:necp-validate" in asked["spec"]["groups"]
+    named = review("somebody", right("get", "apps/statefulsets", name="one"))["spec"]
+    assert named["groups"] == ["system:authenticated"]
+    assert named["resourceAttributes"]["group"] == "apps"
+    assert (named["resourceAttributes"]["namespace"], named["resourceAttributes"]["name"]) == ("kafka", "one")
+
+
+def test_each_seeded_defect_is_told_from_the_role_as_it_should_be():
+    allowed = load_policy()["necp-chaos"]
+    harmless = compare("x", allowed, dict.fromkeys(allowed, True))
+    for account, (objects, caught) in defects().items():
+        assert [one["metadata"]["name"] for one in objects] == [account, account]
+        assert objects[1]["roleRef"]["name"] == account
+        assert not caught(harmless)
