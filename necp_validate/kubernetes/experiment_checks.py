@@ -11,10 +11,11 @@ from kubernetes import client
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.account_checks import NAMESPACE
 from necp_validate.kubernetes.control_plane import ControlPlane
-from necp_validate.kubernetes.nodes import is_ready
+from necp_validate.kubernetes.nodes import describe_pods, is_ready
 from necp_validate.kubernetes.outcome import Killed, Proof, finding
 from necp_validate.kubernetes.play import Played, play
 from necp_validate.kubernetes.replacements import PodWatch, Replacement, fewest_ready, replacements
+from necp_validate.results import StackError
 from necp_validate.results.verdict import Example, Finding
 from necp_validate.stack.waiting import wait_until
 
@@ -166,4 +167,7 @@ def wait_brokers(api: client.ApiClient, count: int, *, timeout_s: float = _READY
         pods = core.list_namespaced_pod(brokers.NAMESPACE, label_selector=brokers.selector()).items
         return sum(map(is_ready, pods)) == len(pods) == count
 
-    wait_until(ready, timeout_s=timeout_s, message=f"not every one of {count} brokers became ready")
+    try:
+        wait_until(ready, timeout_s=timeout_s, message=f"not every one of {count} brokers became ready")
+    except StackError as error:
+        raise StackError(error.message, detail=describe_pods(core, brokers.NAMESPACE, brokers.selector())) from error

@@ -27,6 +27,7 @@ from necp_validate.kubernetes.pods import PodStack, pod_name
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.results import SuiteError
 from necp_validate.results.verdict import Example, Finding, Verdict
+from necp_validate.scenario.events import STAGES, StageStarted
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack.runtime import load_runtime
@@ -36,7 +37,7 @@ _EXPERIMENT = "broker-pod-kill"
 _KILLED = 1
 _CLAIMS = ("DUR-ACKED", "FT-BROKER")
 _FAULT_S, _RECOVERY_S = 60.0, 20.0
-_SEEN_WITHIN_S = 30.0
+_SEEN_WITHIN_S = 45.0
 
 
 def prove(proof: Proof) -> None:
@@ -87,11 +88,13 @@ class _Killing:
         stack: its brokers.
         experiments: plays it.
         played: how it ended.
+        error: why it could not be played.
     """
 
     stack: PodStack
     experiments: Experiments
     played: Played | None = None
+    error: SuiteError | None = None
 
     def during(self, session: Session) -> None:
         """Kill the pod, wait until it is back; called when the fault phase begins."""
@@ -109,12 +112,17 @@ class _Killing:
         target = f"broker {_KILLED} (pod {pod_name(_KILLED)})"
         session.inject("broker-kill", target, do=player.start, seen=seen, undo=back, within_s=_SEEN_WITHIN_S)
         session.undo()
+        if self.error is not None:
+            raise self.error
         if self.played is not None:
             keep(session.run_dir, f"k8s/{_EXPERIMENT}", self.played.journal)
 
     def _play(self) -> None:
-        settings = {"BROKER_POD": pod_name(_KILLED)}
-        self.played = self.experiments.play(_EXPERIMENT, "necp-chaos", settings, killed={pod_name(_KILLED)})
+        pod = pod_name(_KILLED)
+        try:
+            self.played = self.experiments.play(_EXPERIMENT, "necp-chaos", {"BROKER_POD": pod}, killed={pod})
+        except SuiteError as error:
+            self.error = error
 
 
 def _run(stack: PodStack, experiments: Experiments, proof: Proof) -> Finding:
@@ -128,8 +136,18 @@ def _run(stack: PodStack, experiments: Experiments, proof: Proof) -> Finding:
         needs=(),
     )
     proof.progress("load on Kafka in pods; a broker's pod is killed in the midst of it")
+
+    def tell(event: object) -> None:
+        if isinstance(event, StageStarted):
+            proof.progress(f"{STAGES.get(event.stage, event.stage)} {event.detail}".rstrip())
+
     run_dir = run_scenario(
-        load_scenario("chaos"), stack=stack, out=proof.out, experiments=[experiment], during=killing.during
+        load_scenario("chaos"),
+        stack=stack,
+        out=proof.out,
+        experiments=[experiment],
+        during=killing.during,
+        on_event=tell,
     )
     return judged(run_dir)
 

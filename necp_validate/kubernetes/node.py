@@ -180,7 +180,7 @@ class Node:
 
     def _tunables(self) -> str:
         lines = []
-        for name in _TUNABLES:
+        for name in filter(lambda name: (Path("/proc/sys") / name).exists(), _TUNABLES):
             copy = self._directory / "sys" / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             copy.write_text((Path("/proc/sys") / name).read_text(encoding="utf-8"), encoding="utf-8")

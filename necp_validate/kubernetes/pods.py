@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.apply import Applier
 from necp_validate.kubernetes.image import image_name
-from necp_validate.kubernetes.nodes import is_ready
+from necp_validate.kubernetes.nodes import describe_pods, is_ready
 from necp_validate.results import StackError
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS
 from necp_validate.stack.config import BROKERS, LOGGING_OPTIONS, BrokerSettings, broker_principal, compiler_options
@@ -32,7 +32,6 @@ from necp_validate.stack.waiting import wait_until
 
 _HOME, _PKI = "/stack/broker", "/stack/pki"
 _GONE_TIMEOUT_S = 60.0
-_LAST = 6
 _NEEDS = "needs the local or the docker stack"
 
 
@@ -138,9 +137,8 @@ class PodStack(LocalStack):
                 f"{_HOME}/server.properties",
             ]
             (home / "run.sh").write_text(f"exec {shlex.join(words)} >> {_HOME}/broker.log 2>&1\n", encoding="utf-8")
-            # Both listeners: to accept a connection is what Kafka's own listeners do last.
-            probes = [f"exec 3<>/dev/tcp/{HOST}/{port}" for port in (settings.internal_port, settings.external_port)]
-            (home / "ready.sh").write_text("set -e\n" + "\n".join(probes) + "\n", encoding="utf-8")
+            probe = f"exec 3<>/dev/tcp/{HOST}/{settings.external_port}\n"
+            (home / "ready.sh").write_text(probe, encoding="utf-8")
             self._brokers[broker] = PodBroker(self._core, broker, self._broker_log(broker))
         applier = Applier(self._api)
         applier.apply_all([brokers.headless_service(), brokers.disruption_budget(), self._set(runtime)])
@@ -175,30 +173,24 @@ class PodStack(LocalStack):
         """Say what became of the pods, and what brokers said last."""
         if not isinstance(error, Exception):
             return None
-        try:
-            pods = self._core.list_namespaced_pod(brokers.NAMESPACE, label_selector=brokers.selector()).items
-            events = self._core.list_namespaced_event(brokers.NAMESPACE).items
-        except (client.ApiException, HTTPError, OSError):
-            return None
-        said = [f"{pod.metadata.name}: {pod.status.phase}, {'ready' if is_ready(pod) else 'not ready'}" for pod in pods]
-        said += [f"{one.involved_object.name}: {one.message}" for one in events if one.type == "Warning"][-_LAST:]
+        said = [describe_pods(self._core, brokers.NAMESPACE, brokers.selector())]
         said += [f"broker {broker}: {last_words(pod.log, 5)}" for broker, pod in self._brokers.items()]
         return StackError(f"Kafka did not come up in pods: {error}", detail="\n".join(said))
 
     def _end(self) -> None:
         """Delete the set and wait until its pods are gone: they write into the folder that is removed next."""
-        sets = client.AppsV1Api(self._api)
         try:
-            sets.delete_namespaced_stateful_set(f"{brokers.CLUSTER}-{brokers.POOL}", brokers.NAMESPACE)
+            client.AppsV1Api(self._api).delete_namespaced_stateful_set(
+                f"{brokers.CLUSTER}-{brokers.POOL}", brokers.NAMESPACE
+            )
+            self._core.delete_collection_namespaced_pod(
+                brokers.NAMESPACE, label_selector=brokers.selector(), grace_period_seconds=1
+            )
         except client.ApiException as error:
             if error.status != 404:
-                raise StackError(f"the brokers' set cannot be deleted: {error.reason}") from error
-        for broker in self._brokers.values():
-            try:
-                broker.kill()
-            except client.ApiException as error:
-                if error.status != 404:
-                    raise StackError(f"a broker's pod cannot be deleted: {error.reason}") from error
+                raise StackError(f"the brokers' pods cannot be deleted: {error.reason}") from error
+        except HTTPError:
+            return  # the API server is gone; what is left ends with the node
 
         def gone() -> bool:
             return not self._core.list_namespaced_pod(brokers.NAMESPACE, label_selector=brokers.selector()).items
@@ -243,7 +235,12 @@ def _pod(image: str, directory: Path) -> dict[str, Any]:
                     }
                 ],
                 "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "4Gi"}},
-                "readinessProbe": {"exec": {"command": ["bash", f"{_HOME}/ready.sh"]}, "periodSeconds": 2},
+                "readinessProbe": {
+                    "exec": {"command": ["bash", f"{_HOME}/ready.sh"]},
+                    "periodSeconds": 2,
+                    "timeoutSeconds": 5,
+                    "failureThreshold": 5,
+                },
                 "volumeMounts": [
                     {"name": "stack", "mountPath": _HOME, "subPathExpr": "broker-$(BROKER)"},
                     {"name": "stack", "mountPath": _PKI, "subPath": "pki", "readOnly": True},

@@ -220,9 +220,8 @@ class Reviewer:
             return dict(zip(rights, pool.map(lambda right: self._may(user, right), rights), strict=True))
 
     def _may(self, user: str, right: Right) -> bool:
-        answer = self._pool.request(
-            "POST", self._url, headers=self._headers, body=msgspec.json.encode(review(user, right))
-        )
+        asked = msgspec.json.encode(review(user, right))
+        answer = self._pool.request("POST", self._url, headers=self._headers, body=asked)
         if answer.status != 201:
             raise SuiteError(f"the API server does not say whether {user} may {right}: {answer.status}")
         return bool(msgspec.json.decode(answer.data)["status"]["allowed"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def run(command: Sequence[str], *, log: Path, timeout_s: float, env: Mapping[str
     """Run a program, its output appended to a file; return its exit code.
 
     Args:
-        command: program and arguments.
+        command: program (on the PATH, or with its folder) and arguments.
         log: file for its output.
         timeout_s: the longest it may take.
         env: its whole environment; that of this process if None.
@@ -23,10 +24,10 @@ def run(command: Sequence[str], *, log: Path, timeout_s: float, env: Mapping[str
     Raises:
         SuiteError: there is no such program, or it took longer.
     """
-    try:
-        process = ManagedProcess.spawn(command, log=log, env=env)
-    except OSError as error:
-        raise SuiteError(f"{command[0]} cannot be started: {error}") from error
+    program = shutil.which(command[0])
+    if program is None:
+        raise SuiteError(f"there is no program {command[0]}")
+    process = ManagedProcess.spawn([program, *command[1:]], log=log, env=env)
     try:
         ended = process.wait(timeout_s)
     except BaseException:

@@ -32,3 +32,9 @@ def test_it_ends_with_who_is_interrupted(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(KeyboardInterrupt):
         tool.run([sys.executable, "-c", "import time; time.sleep(601)"], log=tmp_path / "log", timeout_s=60.0)
     assert not [one for one in psutil.Process().children() if "time.sleep(601)" in one.cmdline()]
+
+
+def test_a_program_is_found_on_the_path_or_named(tmp_path: Path):
+    assert tool.run(["true"], log=tmp_path / "log", timeout_s=60.0) == 0
+    with pytest.raises(SuiteError, match="no-such-program"):
+        tool.run(["no-such-program"], log=tmp_path / "log", timeout_s=60.0)
