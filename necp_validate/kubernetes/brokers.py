@@ -111,7 +111,7 @@ def hollow_pod(cluster: str = CLUSTER) -> Object:
             {
                 "maxSkew": 1,
                 "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
+                "whenUnsatisfiable": "DoNotSchedule",
                 "labelSelector": {"matchLabels": {"strimzi.io/cluster": cluster}},
             }
         ],
@@ -120,7 +120,7 @@ def hollow_pod(cluster: str = CLUSTER) -> Object:
                 "name": "kafka",
                 "image": "kafka:hollow",
                 "ports": [{"name": "tcp-replication", "containerPort": 9091}],
-                "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}},
+                "resources": {"requests": {"cpu": "200m", "memory": "512Mi"}},
                 "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 "volumeMounts": [{"name": "data", "mountPath": "/var/lib/kafka"}],
             }

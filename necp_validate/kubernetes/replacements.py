@@ -100,21 +100,20 @@ def replacements(seen: Iterable[PodSeen]) -> list[Replacement]:
 
 
 def fewest_ready(seen: Iterable[PodSeen], *, since_s: float) -> int | None:
-    """Return the fewest pods that were ready at one time; None if nothing was seen from then on.
+    """Return the fewest pods that were ready at one time; None if no pod was ever seen.
 
     Args:
         seen: in the order of their times.
         since_s: count from here on; what was seen before tells how it began.
     """
-    ready: dict[str, bool] = {}
-    fewest: int | None = None
-    for row in seen:
-        if row.at_s >= since_s and fewest is None:
-            fewest = sum(ready.values())
-        ready[row.uid] = row.ready and not row.gone
+    rows = list(seen)
+    ready = {row.uid: row.ready and not row.gone for row in rows if row.at_s < since_s}
+    counts = [sum(ready.values())]
+    for row in rows:
         if row.at_s >= since_s:
-            fewest = min(fewest if fewest is not None else len(ready), sum(ready.values()))
-    return fewest
+            ready[row.uid] = row.ready and not row.gone
+            counts.append(sum(ready.values()))
+    return min(counts) if rows else None
 
 
 def _since(start_s: float, end_s: float | None) -> float | None:

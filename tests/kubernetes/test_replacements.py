@@ -58,7 +58,8 @@ def test_fewest_ready_counts_from_a_time_on_and_knows_what_was_before():
 
     rows = [pod(0, "a"), pod(0, "b"), pod(0, "c"), pod(5, "b", ready=False), pod(6, "b", gone=True), pod(7, "d")]
     assert fewest_ready(rows, since_s=1) == 2
-    assert fewest_ready(rows[:3], since_s=1) is None
+    assert fewest_ready(rows[:3], since_s=1) == 3
+    assert fewest_ready([], since_s=1) is None
 
 
 def test_two_that_are_away_at_one_time_are_counted():
