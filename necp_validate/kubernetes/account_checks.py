@@ -93,7 +93,7 @@ def check_attempts(admin: client.ApiClient, as_chaos: client.ApiClient) -> Findi
         "list pods everywhere": core.list_pod_for_all_namespaces,
         "list pods in kube-system": lambda: core.list_namespaced_pod("kube-system"),
         "delete nodes": lambda: core.delete_node("hollow-0", **dry),
-        "execute in a pod": lambda: core.connect_get_namespaced_pod_exec(pod, brokers.NAMESPACE, command="id"),
+        "execute in a pod": lambda: core.connect_get_namespaced_pod_exec(pod, brokers.NAMESPACE, command=["id"]),
         "give itself a role": lambda: client.RbacAuthorizationV1Api(as_chaos).patch_namespaced_role(
             "necp-chaos", brokers.NAMESPACE, {"rules": []}, **dry
         ),
