@@ -57,10 +57,21 @@ def fuzz(session: nox.Session) -> None:
     suite(session, "fuzz", *session.posargs)
 
 
+@nox.session
+def k8s(session: nox.Session) -> None:
+    """Build a real Kubernetes, prove experiments and manifests on it. Arguments: which tiers (`api`, `kubelet`)."""
+    session.install("-e", ".[k8s]")
+    to_its_end(session, "python", "-m", "necp_validate.kubernetes", *session.posargs)
+
+
 def suite(session: nox.Session, *arguments: str) -> None:
+    to_its_end(session, "necp-validate", *arguments)
+
+
+def to_its_end(session: nox.Session, program: str, *arguments: str) -> None:
     # Not session.run: nox would turn every exit code into 1, and kill the run half a second after Ctrl-C,
     # before it has taken down what it started.
-    process = subprocess.Popen([f"{session.bin}/necp-validate", *arguments])
+    process = subprocess.Popen([f"{session.bin}/{program}", *arguments])
     while True:
         try:
             code = process.wait()
@@ -74,7 +85,7 @@ def suite(session: nox.Session, *arguments: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests; those marked `docker` need an engine, and say so when there is none."""
-    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "tests"))
+    session.install("-e", ".[k8s]", *nox.project.dependency_groups(PROJECT, "tests"))
     session.run("pytest", *session.posargs)
 
 
@@ -82,7 +93,7 @@ def tests(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style, types and the layers."""
     groups = nox.project.dependency_groups(PROJECT, "lint", "tests")
-    session.install("-e", ".", *groups)
+    session.install("-e", ".[k8s]", *groups)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -119,7 +130,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def audit(session: nox.Session) -> None:
     """Look the dependencies up among known vulnerabilities: 1 if one has any, 3 if none could be looked up."""
-    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "audit"))
+    session.install("-e", ".[k8s]", *nox.project.dependency_groups(PROJECT, "audit"))
     out = Path(session.create_tmp()) / "audit.json"
     out.unlink(missing_ok=True)
     # 1: there are vulnerabilities, or there was no answer at all; what was written tells the two apart.
