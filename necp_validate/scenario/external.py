@@ -176,7 +176,11 @@ class _ExternalRun(RecordedRun):
             try:
                 future.result(_CREATE_S + 5)
             except (KafkaException, TimeoutError) as error:
-                raise SuiteError(f"topic {name} could not be created: {error}") from error
+                why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+                raise SuiteError(
+                    f"topic {name} could not be created: {why}",
+                    hint="create it with the cluster's own tools, then run again without --allow create-topics",
+                ) from error
         found: list[ClusterFacts] = []
 
         def there() -> bool:
