@@ -81,7 +81,7 @@ def run_external(
     if claims:
         load_claims(claims, phases_of(scenario.to_config()), tuple(topics))
     config = ExternalStack(settings).client_config(PRINCIPAL)
-    facts = describe(config, topics)
+    facts = describe(config, {*topics, *(topic.output for topic in topics.values() if topic.output is not None)})
     missing = require_topics(facts, topics, allow)
     pools = {name: make_pool(topic, settings.registry, seed=scenario.seed) for name, topic in topics.items()}
     run_dir = new_run_dir(out, scenario.name)
