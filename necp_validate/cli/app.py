@@ -100,6 +100,9 @@ def run(
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
     claims: ClaimsOption = None,
     repeats: RepeatsOption = None,
+    stop_early: Annotated[
+        bool, typer.Option("--stop-early", help="stop when one of your --claims cannot be met any more")
+    ] = False,
     allow: AllowOption = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
@@ -124,9 +127,17 @@ def run(
     with RunProgress() as progress:
         try:
             if resolved.topics:
-                run_dir = run_external(resolved, allow=words, out=out, on_event=progress)
+                run_dir = run_external(resolved, allow=words, out=out, on_event=progress, stop_early=stop_early)
             else:
-                run_dir = run_scenario(resolved, stack=running, out=out, web_port=web, on_event=progress, allow=words)
+                run_dir = run_scenario(
+                    resolved,
+                    stack=running,
+                    out=out,
+                    web_port=web,
+                    on_event=progress,
+                    stop_early=stop_early,
+                    allow=words,
+                )
             verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
         except KeyboardInterrupt as error:
             kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None

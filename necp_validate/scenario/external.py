@@ -30,6 +30,7 @@ from necp_validate.history import layout, read_history
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.results.guess import did_you_mean
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
+from necp_validate.scenario.early_stop import EarlyStop
 from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, RunStarted, StackReady, ignore
 from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.progress import LoadWatcher
@@ -57,6 +58,7 @@ def run_external(
     allow: Collection[str] = (),
     out: Path = Path("reports/runs"),
     on_event: OnEvent = ignore,
+    stop_early: bool = False,
 ) -> Path:
     """Load topics of the user's own and leave the history; the caller judges it.
 
@@ -65,6 +67,7 @@ def run_external(
         allow: what may be done to the target (`external.permission.WORDS`).
         out: where the run directory goes.
         on_event: told what happens.
+        stop_early: stop when a claim of the user's own cannot be met any more; nothing is read back then.
 
     Returns:
         The run directory.
@@ -78,8 +81,9 @@ def run_external(
     topics = _topics(scenario, settings)
     _refuse_faults(scenario, allow)
     claims = Path(scenario.claims) if scenario.claims else None
-    if claims:
-        load_claims(claims, phases_of(scenario.to_config()), tuple(topics))
+    own = load_claims(claims, phases_of(scenario.to_config()), tuple(topics)) if claims else ()
+    if stop_early and not own:
+        raise UsageError("only claims of your own can stop a run early, and it has none", hint="add --claims FILE")
     config = ExternalStack(settings).client_config(PRINCIPAL)
     facts = describe(config, {*topics, *(topic.output for topic in topics.values() if topic.output is not None)})
     missing = require_topics(facts, topics, allow)
@@ -88,6 +92,7 @@ def run_external(
     if claims:
         store_claims(run_dir, claims)
     run = _ExternalRun(scenario, run_dir, on_event, config, topics, pools)
+    run.watched = EarlyStop(run_dir, own) if stop_early else None
     on_event(
         RunStarted(
             run_id=run_dir.name,
@@ -147,6 +152,7 @@ class _ExternalRun(RecordedRun):
         )
         self.scenario, self.config, self.topics, self.pools = scenario, dict(config), topics, pools
         self.streams = {name: stream_of(run_dir.name, name) for name in topics}
+        self.watched: EarlyStop | None = None
 
     def do(self, facts: ClusterFacts, missing: Collection[TopicTarget]) -> None:
         """Go through the stages."""
@@ -259,6 +265,8 @@ class _ExternalRun(RecordedRun):
         def look(process: ManagedProcess) -> None:
             watch.load_pid = process.pid
             watcher.tell(watch.lag, watch.host_busy_pct)
+            if self.watched is not None:
+                self.watched.look()
             if time.monotonic() > deadline:
                 raise SuiteError("the load did not end in time", detail=process.log_tail())
 

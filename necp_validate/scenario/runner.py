@@ -24,6 +24,7 @@ from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.results import UsageError
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
+from necp_validate.scenario.early_stop import EarlyStop
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -61,6 +62,7 @@ def run_scenario(
     on_event: OnEvent = ignore,
     experiments: Sequence[Experiment] | None = None,
     during: During | None = None,
+    stop_early: bool = False,
     allow: Collection[str] = (),
 ) -> Path:
     """Run a scenario and leave its history; the caller judges it.
@@ -73,6 +75,7 @@ def run_scenario(
         on_event: told what happens.
         experiments: what is played in the fault phase; by default those that the scenario names.
         during: called in a thread when the fault phase begins, in place of playing the experiment.
+        stop_early: stop when a claim of the user's own cannot be met any more; nothing is read back then.
         allow: what may be done to an external target (`external.permission.WORDS`).
 
     Returns:
@@ -89,8 +92,9 @@ def run_scenario(
     scenario = with_experiments(scenario, played)
     policy = policy_of(scenario)
     claims = Path(scenario.claims) if scenario.claims else None
-    if claims:
-        load_claims(claims, phases_of(scenario.to_config()))
+    own = load_claims(claims, phases_of(scenario.to_config())) if claims else ()
+    if stop_early and not own:
+        raise UsageError("only claims of your own can stop a run early, and it has none", hint="add --claims FILE")
     if played and scenario.stack == "external" and FAULTS not in allow:
         raise UsageError("the scenario breaks parts of the target; nothing was done", hint="add: --allow faults")
     label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
@@ -98,6 +102,7 @@ def run_scenario(
     if claims:
         store_claims(run_dir, claims)
     run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
+    run.watched = EarlyStop(run_dir, own) if stop_early else None
     run.allow = allow
     on_event(
         RunStarted(
@@ -144,6 +149,7 @@ class _Run(RecordedRun):
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
         self.policy = policy
+        self.watched: EarlyStop | None = None
         self.allow: Collection[str] = ()
 
     @property
@@ -200,6 +206,8 @@ class _Run(RecordedRun):
                 if players is not None:
                     players.poll()
                 faults.poll()
+                if self.watched is not None:
+                    self.watched.look()
 
             self._attempts(stack, "start")
             with self.stage("load"):

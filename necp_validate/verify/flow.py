@@ -108,6 +108,8 @@ def backlog_drain(history: History) -> Finding:
 def late_schedule(history: History) -> Finding:
     """Phases in which the generator did not send what was scheduled: their figures are not about the plan."""
     loads = need_loads(history)
+    if history.run.status == "stopped":
+        raise NoEvidence("the run was stopped: what was still to be sent is not late")
     tolerance = history.threshold("rate_tolerance", RATE_TOLERANCE)
     tally = Tally("late-schedule", history)
     scheduled = sent = 0

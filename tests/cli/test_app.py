@@ -195,9 +195,9 @@ class TestRun:
         called: dict[str, object] = {"recipe": Recipe(), "then": lambda: None}
 
         def run_scenario(
-            scenario: Scenario, *, stack: object, out: Path, web_port: int | None, on_event: OnEvent
+            scenario: Scenario, *, stack: object, out: Path, web_port: int | None, on_event: OnEvent, stop_early: bool
         ) -> Path:
-            called.update(scenario=scenario, web_port=web_port)
+            called.update(scenario=scenario, web_port=web_port, stop_early=stop_early)
             run = fabricate(out, called["recipe"])  # type: ignore[arg-type]
             on_event(RunStarted(run_id=run.name, run_dir=run, scenario=scenario.name, phases=()))
             called["then"]()  # type: ignore[operator]
@@ -222,12 +222,12 @@ class TestRun:
     def test_options_reach_the_scenario(self, invoke, runner) -> None:
         invoke(
             *("run", "smoke", "--scale", "0.5", "--set", "core.instances=2", "--stack", "local"),
-            *("--seed", "42", "--web", "8089"),
+            *("--seed", "42", "--web", "8089", "--stop-early"),
         )
         scenario = runner["scenario"]
         assert scenario.scale == pytest.approx(0.05)
         assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
-        assert runner["web_port"] == 8089
+        assert (runner["web_port"], runner["stop_early"]) == (8089, True)
 
     def test_a_target_file_makes_the_stack_external(self, invoke, runner) -> None:
         invoke("run", "smoke", "--target", "staging.toml")
