@@ -61,8 +61,8 @@ def require_topics(
         Those that are to be created first.
 
     Raises:
-        UsageError: one is missing or in use, and that it is created or written to is not allowed; or what is lost in
-            it could not be told from what the cluster may remove.
+        UsageError: one is missing or in use, and that it is created or written to is not allowed; what is lost in it
+            could not be told from what the cluster may remove; or its output is missing.
     """
     missing = tuple(topic for name, topic in topics.items() if name not in cluster.topics)
     if missing and CREATE not in allow:
@@ -73,10 +73,15 @@ def require_topics(
         )
     require_write({name: cluster.topics[name].written for name in topics if name in cluster.topics}, allow)
     for name, topic in topics.items():
-        if name in cluster.topics and cluster.topics[name].compacted and topic.key not in ("unique", "none"):
+        if name in cluster.topics and cluster.topics[name].compacted and topic.key != "unique":
             raise UsageError(
                 f"topic {name} is compacted (cleanup.policy={cluster.topics[name].settings['cleanup.policy']}): "
                 "an event that was lost could not be told from one that was compacted away",
                 hint='give every event a key of its own: key = "unique" in its [[topics]] table',
+            )
+        if topic.output is not None and topic.output not in cluster.topics:
+            raise UsageError(
+                f"the target has no topic {topic.output}, in which it should answer to {name}",
+                hint="create it, or leave output out of the [[topics]] table",
             )
     return missing

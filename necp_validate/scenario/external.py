@@ -85,7 +85,7 @@ def run_external(
     if stop_early:
         require_claims(own)
     config = ExternalStack(settings).client_config(PRINCIPAL)
-    facts = describe(config, topics)
+    facts = describe(config, {*topics, *(topic.output for topic in topics.values() if topic.output is not None)})
     missing = require_topics(facts, topics, allow)
     pools = {name: make_pool(topic, settings.registry, seed=scenario.seed) for name, topic in topics.items()}
     run_dir = new_run_dir(out, scenario.name)
@@ -182,7 +182,11 @@ class _ExternalRun(RecordedRun):
             try:
                 future.result(_CREATE_S + 5)
             except (KafkaException, TimeoutError) as error:
-                raise SuiteError(f"topic {name} could not be created: {error}") from error
+                why = error.args[0].str() if isinstance(error, KafkaException) else "no answer"
+                raise SuiteError(
+                    f"topic {name} could not be created: {why}",
+                    hint="create it with the cluster's own tools, then run again without --allow create-topics",
+                ) from error
         found: list[ClusterFacts] = []
 
         def there() -> bool:

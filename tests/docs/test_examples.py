@@ -49,6 +49,10 @@ def check(command: str) -> None:
             check_suite(command.removeprefix("necp-validate").strip() or "--help")
         case ["nox", "-s", *rest]:
             check_nox(rest)
+        case ["chaos", "run", file, *_] if file.startswith("experiments/k8s/"):
+            assert json.loads((ROOT / file).read_text("utf-8"))["method"], (
+                "Chaos Toolkit's own, without the suite's block"
+            )
         case ["chaos", "run", file, *_]:
             check_file(file, load_experiment)
         case ["python", "-m", module, *_]:

@@ -70,9 +70,9 @@ def test_every_event_is_acknowledged_failed_or_unknown() -> None:
 
 def test_what_the_client_does_not_take_has_failed() -> None:
     book = _book()
-    book.due(0)
+    _hand_over(book, 1)
     book.refused(0, 0, "Local: Queue full")
-    assert (book.counts(0).sent, book.counts(0).failed) == (0, 1)
+    assert (book.counts(0).sent, book.counts(0).failed, book.record().unknown.count) == (1, 1, 0)
     assert book.examples == ["orders event 0: Local: Queue full"]
 
 

@@ -21,6 +21,8 @@ from plain_cluster import (
     wait_for,
 )
 
+from necp_validate.external.cluster import describe
+from necp_validate.external.groups import groups_of
 from necp_validate.history import read_history
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.results import Verdict
@@ -87,6 +89,9 @@ def test_from_nothing_to_a_report(bootstrap: str, tmp_path: Path) -> None:
     assert history.drain is not None
     assert not list(run_dir.glob("*-task.json"))
     assert "How" in (run_dir / "report.html").read_text()
+
+    config = {"bootstrap.servers": bootstrap, "security.protocol": "PLAINTEXT"}
+    assert groups_of(config, describe(config), ["orders", "trial"]) == {"orders": ["orders-service"]}
 
     code, out = typed(tmp_path, "run", "scenario.toml")
     assert (code, "in use already: orders (350 records), trial (350 records)" in out) == (2, True), out

@@ -61,6 +61,15 @@ def test_what_was_compacted_away_would_look_lost() -> None:
         require_topics(cluster, _targets("orders"), ())
     assert 'key = "unique"' in str(caught.value.hint)
     assert require_topics(cluster, _targets("orders", key="unique"), ()) == ()
+    with pytest.raises(UsageError, match="is compacted"):  # and takes no record without a key
+        require_topics(cluster, _targets("orders", key="none"), ())
+
+
+def test_where_the_target_answers_must_be_there() -> None:
+    orders = {"orders": TopicTarget(name="orders", output="orders.done")}
+    with pytest.raises(UsageError, match=r"no topic orders\.done, in which it should answer to orders"):
+        require_topics(_cluster(_topic("orders")), orders, ())
+    assert require_topics(_cluster(_topic("orders"), _topic("orders.done", end=9)), orders, ()) == ()
 
 
 def test_an_unknown_word_is_wrong_usage_with_a_guess() -> None:

@@ -60,6 +60,7 @@ def test_a_defect_that_is_not_caught_fails_the_self_test(monkeypatch: pytest.Mon
 def test_a_check_that_fires_as_well_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
     broad = replace(DEFECTS[0], claims=frozenset())
     monkeypatch.setattr(runner, "DEFECTS", (broad,))
+    monkeypatch.setattr(runner, "TOPIC_DEFECTS", ())
     (result,) = run_selftest()
     assert result.problem == f"failed as well: {', '.join(sorted(DEFECTS[0].claims))}"
 
