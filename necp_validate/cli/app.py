@@ -104,6 +104,9 @@ def run(
     namespaces: NamespacesOption = False,
     master: MasterOption = None,
     expect_workers: ExpectOption = None,
+    stop_early: Annotated[
+        bool, typer.Option("--stop-early", help="stop when one of your --claims cannot be met any more")
+    ] = False,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
     from necp_validate.cli.live import RunProgress
@@ -123,7 +126,13 @@ def run(
     with RunProgress() as progress:
         try:
             run_dir = run_scenario(
-                resolved, stack=running, out=out, web_port=web, on_event=progress, placement=placement
+                resolved,
+                stack=running,
+                out=out,
+                web_port=web,
+                on_event=progress,
+                placement=placement,
+                stop_early=stop_early,
             )
             verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
         except KeyboardInterrupt as error:

@@ -199,10 +199,7 @@ class World:
     @property
     def waiting(self) -> int:
         """Events acknowledged whose receipt has not been seen, where receipts are expected."""
-        if not self.plan.receipts:
-            return 0
-        acked = sum(counters.acked for counters in self.recorder.counters.values())
-        return acked - self.observer.matched
+        return self.observer.waiting if self.plan.receipts else 0
 
     def close(self, sleep: Callable[[float], None]) -> None:
         """Wait for the answers still out, then write what this process knows; called once, also when interrupted."""

@@ -21,9 +21,11 @@ from necp_validate.history.model import Drain, ServiceShutdown
 from necp_validate.history.reader import read_history
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
+from necp_validate.results import UsageError
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
 from necp_validate.scenario.crew import HERE, Crew, Placement
+from necp_validate.scenario.early_stop import EarlyStop
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -63,6 +65,7 @@ def run_scenario(
     experiments: Sequence[Experiment] | None = None,
     during: During | None = None,
     placement: Placement = HERE,
+    stop_early: bool = False,
 ) -> Path:
     """Run a scenario and leave its history; the caller judges it.
 
@@ -75,6 +78,7 @@ def run_scenario(
         experiments: what is played in the fault phase; by default those that the scenario names.
         during: called in a thread when the fault phase begins, in place of playing the experiment.
         placement: where the load workers are.
+        stop_early: stop when a claim of the user's own cannot be met any more; nothing is read back then.
 
     Returns:
         The run directory.
@@ -90,13 +94,15 @@ def run_scenario(
         require_namespaces()
     policy = policy_of(scenario)
     claims = Path(scenario.claims) if scenario.claims else None
-    if claims:
-        load_claims(claims, phases_of(scenario.to_config()))
+    own = load_claims(claims, phases_of(scenario.to_config())) if claims else ()
+    if stop_early and not own:
+        raise UsageError("only claims of your own can stop a run early, and it has none", hint="add --claims FILE")
     label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
     run_dir = new_run_dir(out, label)
     if claims:
         store_claims(run_dir, claims)
     run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy, placement)
+    run.watched = EarlyStop(run_dir, own) if stop_early else None
     on_event(
         RunStarted(
             run_id=run_dir.name,
@@ -144,6 +150,7 @@ class _Run(RecordedRun):
         self.ledger_topic: str | None = None
         self.policy = policy
         self.placement = placement
+        self.watched: EarlyStop | None = None
 
     @property
     def _audited(self) -> bool:
@@ -197,6 +204,8 @@ class _Run(RecordedRun):
                 if players is not None:
                     players.poll()
                 faults.poll()
+                if self.watched is not None:
+                    self.watched.look()
 
             self._attempts(stack, "start")
             with self.stage("load"):

@@ -202,10 +202,8 @@ class TestRun:
         """Replaces the run by a fabricated one; ``then`` may raise in its middle."""
         called: dict[str, object] = {"recipe": Recipe(), "then": lambda: None}
 
-        def run_scenario(
-            scenario: Scenario, *, stack: object, out: Path, web_port: int | None, on_event: OnEvent, placement: object
-        ) -> Path:
-            called.update(scenario=scenario, web_port=web_port, placement=placement)
+        def run_scenario(scenario: Scenario, *, out: Path, on_event: OnEvent, **options: object) -> Path:
+            called.update(scenario=scenario, **options)
             run = fabricate(out, called["recipe"])  # type: ignore[arg-type]
             on_event(RunStarted(run_id=run.name, run_dir=run, scenario=scenario.name, phases=()))
             called["then"]()  # type: ignore[operator]
@@ -230,12 +228,12 @@ class TestRun:
     def test_options_reach_the_scenario(self, invoke, runner) -> None:
         invoke(
             *("run", "smoke", "--scale", "0.5", "--set", "core.instances=2", "--stack", "local"),
-            *("--seed", "42", "--web", "8089"),
+            *("--seed", "42", "--web", "8089", "--stop-early"),
         )
         scenario = runner["scenario"]
         assert scenario.scale == pytest.approx(0.05)
         assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
-        assert runner["web_port"] == 8089
+        assert (runner["web_port"], runner["stop_early"]) == (8089, True)
 
     def test_workers_reach_the_scenario(self, invoke, runner) -> None:
         invoke("run", "smoke", "--workers", "4", "--in-namespaces")

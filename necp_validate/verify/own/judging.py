@@ -51,7 +51,7 @@ def judge_own(history: History, claims: Iterable[OwnClaim], *, repeats: Sequence
 
 def _result(claim: OwnClaim, history: History, repeats: Sequence[History]) -> ClaimResult:
     runs = [*repeats, history] if claim.repeats else [history]
-    trials = [trial for run in runs for trial in _trials(claim, run, named=len(runs) > 1)]
+    trials = [trial for run in runs for trial in trials_of(claim, run, named=len(runs) > 1)]
     verdict, why = _repeated(trials, claim.repeats) if claim.repeats else (worst(t.verdict for t in trials), "")
     # What decided comes first.
     telling = sorted(trials, key=lambda trial: trial.verdict is not verdict)
@@ -87,7 +87,14 @@ def _repeated(trials: Sequence[Trial], repeats: Repeats) -> tuple[Verdict, str]:
     return Verdict.UNKNOWN, why + lacking
 
 
-def _trials(claim: OwnClaim, history: History, *, named: bool) -> list[Trial]:
+def trials_of(claim: OwnClaim, history: History, *, named: bool = False) -> list[Trial]:
+    """Judge a claim in each place of one run that it is about.
+
+    Args:
+        claim: as checked by the reader of the claims file.
+        history: of the run.
+        named: say which run it is.
+    """
     measure = MEASURES[claim.metric]
     prefix = f"{history.run.id}: " if named else ""
     phases: Sequence[Phase | None] = [None]

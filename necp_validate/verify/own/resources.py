@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from necp_validate.history import BrokerSample
-from necp_validate.verify.own.measures import Measure, Measurement, Question, Scope, add
+from necp_validate.verify.own.measures import Early, Measure, Measurement, Question, Scope, add
 from necp_validate.verify.own.units import CPU, EVENTS, HOST_CPU, MEMORY, OPERATIONS, PARTITIONS, Dimension
 from necp_validate.verify.registry import NoEvidence
 
@@ -74,7 +74,7 @@ def _isr(field: str, asked: Question) -> Measurement:
 
 
 def _add(name: str, about: str, dimension: Dimension, measure: Callable[[Question], Measurement], **more: Any) -> None:
-    more = {"by_domain": False, **more}
+    more = {"by_domain": False, "early": Early.WORSENS if name.endswith("_max") else Early.NOTHING, **more}
     add(Measure(name=name, about=about, dimension=dimension, scope=Scope.EITHER, measure=measure, **more))
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from necp_validate.history import HdrHistogram, TimelineRow
 from necp_validate.verify.flow import RATE_TOLERANCE, longest_gap_ms
 from necp_validate.verify.latency import SAMPLES_FOR
-from necp_validate.verify.own.measures import Measure, Measurement, Question, add
+from necp_validate.verify.own.measures import Early, Measure, Measurement, Question, add
 from necp_validate.verify.own.units import EVENTS, RATE, SHARE, TIME
 from necp_validate.verify.own.windows import Count, Second, span_s, windows, worst_percentile_ms
 from necp_validate.verify.rates import Rates, planned_eps, rates
@@ -52,7 +52,7 @@ def _rate(name: str, asked: Question) -> Measurement:
     found = rates(history, phase, asked.domains)
     if found is None:
         raise NoEvidence(f"the timeline does not cover {', '.join(asked.domains)} in {phase.name}")
-    value, samples = _of_phase(found, name), history.counts(phase.name, asked.domains).sent
+    value, samples = _of_phase(found, name), round(found.sent_eps * found.window_s)
     notes = [f"planned {planned:,.0f}, sent {found.sent_eps:,.0f} events/s over {found.window_s:.0f} s"]
     if asked.window_s:
         slowest = [
@@ -60,7 +60,7 @@ def _rate(name: str, asked: Question) -> Measurement:
             for count in _COUNTS[name]
         ]
         worst = min(slowest, key=lambda one: one.total)
-        value, samples = worst.total / asked.window_s, round(worst.total)
+        value = worst.total / asked.window_s
         notes.append(f"the slowest of all stretches began {worst.from_s - phase.start_us / 1e6:.0f} s into the phase")
     seen = witness(history, phase, asked.domains)
     least = planned * (1 - history.threshold("rate_tolerance", RATE_TOLERANCE)) - found.slack_eps
@@ -89,6 +89,7 @@ for _name, _about in (
             dimension=RATE,
             higher_is_better=True,
             windows=True,
+            early=Early.PHASE_OVER,
             measure=partial(_rate, _name),
         )
     )
