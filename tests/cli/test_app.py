@@ -206,18 +206,8 @@ class TestRun:
         """Replaces the run by a fabricated one; ``then`` may raise in its middle."""
         called: dict[str, object] = {"recipe": Recipe(), "then": lambda: None}
 
-        def run_scenario(
-            scenario: Scenario,
-            *,
-            stack: object,
-            out: Path,
-            web_port: int | None,
-            on_event: OnEvent,
-            allow: object,
-            stop_early: bool,
-            placement: object,
-        ) -> Path:
-            called.update(scenario=scenario, web_port=web_port, allow=allow, stop_early=stop_early, placement=placement)
+        def run_scenario(scenario: Scenario, *, out: Path, on_event: OnEvent, **options: object) -> Path:
+            called.update(scenario=scenario, **options)
             run = fabricate(out, called["recipe"])  # type: ignore[arg-type]
             on_event(RunStarted(run_id=run.name, run_dir=run, scenario=scenario.name, phases=()))
             called["then"]()  # type: ignore[operator]
