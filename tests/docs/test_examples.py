@@ -164,7 +164,9 @@ def test_toml_is_what_the_suite_reads(block: Block, tmp_path: Path, monkeypatch:
 
 
 def load_toml(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Load a claims file, a target, or a part of a scenario, as the suite does."""
+    """Load a claims file, a target, or a part of a scenario, as the suite does; its files beside it are there."""
+    monkeypatch.chdir(folder)
+    (folder / "claims.toml").write_bytes((ROOT / "examples" / "claims.toml").read_bytes())
     if "[[claims]]" in text:
         assert parse_claims(Source(name="claims.toml", text=text))
     elif "bootstrap_servers" in text:
