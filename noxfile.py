@@ -84,9 +84,13 @@ def to_its_end(session: nox.Session, program: str, *arguments: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; those marked `docker` need an engine, and say so when there is none."""
+    """Run the tests, those without brokers on all cores; those marked `docker` need an engine, and say so without."""
     session.install("-e", ".[k8s]", *nox.project.dependency_groups(PROJECT, "tests"))
-    session.run("pytest", *session.posargs)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "-n", "auto", "-m", "not kafka and not docker")
+    session.run("pytest", "-m", "kafka or docker")  # brokers take a whole machine: one test at a time
 
 
 @nox.session
