@@ -195,9 +195,16 @@ class TestRun:
         called: dict[str, object] = {"recipe": Recipe(), "then": lambda: None}
 
         def run_scenario(
-            scenario: Scenario, *, stack: object, out: Path, web_port: int | None, on_event: OnEvent, stop_early: bool
+            scenario: Scenario,
+            *,
+            stack: object,
+            out: Path,
+            web_port: int | None,
+            on_event: OnEvent,
+            stop_early: bool,
+            allow: frozenset[str],
         ) -> Path:
-            called.update(scenario=scenario, web_port=web_port, stop_early=stop_early)
+            called.update(scenario=scenario, web_port=web_port, stop_early=stop_early, allow=allow)
             run = fabricate(out, called["recipe"])  # type: ignore[arg-type]
             on_event(RunStarted(run_id=run.name, run_dir=run, scenario=scenario.name, phases=()))
             called["then"]()  # type: ignore[operator]
@@ -222,12 +229,12 @@ class TestRun:
     def test_options_reach_the_scenario(self, invoke, runner) -> None:
         invoke(
             *("run", "smoke", "--scale", "0.5", "--set", "core.instances=2", "--stack", "local"),
-            *("--seed", "42", "--web", "8089", "--stop-early"),
+            *("--seed", "42", "--web", "8089", "--stop-early", "--allow", "write"),
         )
         scenario = runner["scenario"]
         assert scenario.scale == pytest.approx(0.05)
         assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
-        assert (runner["web_port"], runner["stop_early"]) == (8089, True)
+        assert (runner["web_port"], runner["stop_early"], runner["allow"]) == (8089, True, {"write"})
 
     def test_a_target_file_makes_the_stack_external(self, invoke, runner) -> None:
         invoke("run", "smoke", "--target", "staging.toml")
