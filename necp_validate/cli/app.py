@@ -10,10 +10,19 @@ import typer
 
 from necp_validate import __version__
 from necp_validate.cli.capacity import capacity
+from necp_validate.cli.catalogue import experiments, scenarios
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
 from necp_validate.cli.init import init
 from necp_validate.cli.overrides import overrides_of
+from necp_validate.cli.workers import (
+    ExpectOption,
+    MasterOption,
+    NamespacesOption,
+    WorkersOption,
+    placement_of,
+    worker,
+)
 from necp_validate.results.errors import SuiteError, UsageError
 
 app = typer.Typer(
@@ -36,6 +45,11 @@ app.command(
     epilog="Examples:  necp-validate init --bootstrap kafka:9092 --topic orders --schema orders=order.avsc  ·  "
     "necp-validate init --bootstrap kafka:9094 --username me --ca ca.pem --out trial"
 )(init)
+app.command(epilog="Examples:  necp-validate scenarios  ·  necp-validate scenarios smoke > mine.toml")(scenarios)
+app.command(epilog="Examples:  necp-validate experiments  ·  necp-validate experiments broker-kill > mine.json")(
+    experiments
+)
+app.command(epilog="Example:  NECP_JOIN_KEY=... necp-validate worker --master 10.0.0.5:5557")(worker)
 schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
 app.add_typer(schema_app, name="schema")
 
@@ -104,6 +118,10 @@ def run(
         bool, typer.Option("--stop-early", help="stop when one of your --claims cannot be met any more")
     ] = False,
     allow: AllowOption = None,
+    workers: WorkersOption = None,
+    namespaces: NamespacesOption = False,
+    master: MasterOption = None,
+    expect_workers: ExpectOption = None,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
     from necp_validate.cli.live import RunProgress
@@ -117,12 +135,13 @@ def run(
     from necp_validate.scenario.runner import run_scenario
     from necp_validate.stack import attach as attached_stack
 
-    overrides = overrides_of(set_, stack=stack, target=target, claims=claims)
+    placement, count = placement_of(workers, namespaces=namespaces, master=master, expect_workers=expect_workers)
+    overrides = [*overrides_of(set_, stack=stack, target=target, claims=claims), *count]
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
     earlier = [find_run(one) for one in repeats or ()]
     words = allowed(allow or ())
-    if resolved.topics and (attach or web is not None):
-        raise UsageError("--attach and --web are about the game's own topics", hint="leave them out")
+    if resolved.topics and (attach or web is not None or workers or namespaces or master):
+        raise UsageError("--attach, --web and load workers are about the game's own topics", hint="leave them out")
     running = attached_stack() if attach else None
     with RunProgress() as progress:
         try:
@@ -135,8 +154,9 @@ def run(
                     out=out,
                     web_port=web,
                     on_event=progress,
-                    stop_early=stop_early,
                     allow=words,
+                    stop_early=stop_early,
+                    placement=placement,
                 )
             verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
         except KeyboardInterrupt as error:

@@ -36,6 +36,7 @@ from necp_validate.history.model import (
 from necp_validate.history.players import PlayersRecord, PlayersRow
 from necp_validate.history.readback import Readback
 from necp_validate.history.security import SecurityRound
+from necp_validate.history.workers import WorkerRecord
 
 LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
 """Histograms by phase name, domain and kind."""
@@ -46,7 +47,8 @@ class History:
     """The record of one run. Only ``run`` is always there; every other part may be missing.
 
     Args:
-        loads: one record per load worker.
+        workers: who the load workers were; empty where one process did it all.
+        loads: one record per load worker; of one that was lost, what it may have sent.
         latency: histograms of all workers, merged.
         timeline: rows of all workers, in order of time; a second and domain may occur once per worker.
         players: one record per process of players.
@@ -60,6 +62,7 @@ class History:
     run: RunInfo
     run_dir: Path | None = None
     phases: tuple[Phase, ...] = ()
+    workers: tuple[WorkerRecord, ...] = ()
     loads: tuple[LoadRecord, ...] = ()
     latency: LatencyMap = field(default_factory=dict)
     timeline: tuple[TimelineRow, ...] = ()

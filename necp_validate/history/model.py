@@ -149,6 +149,7 @@ class LoadRecord:
         errors: what the client reported of its connections, the last few.
         examples: sends that failed or were acked out of order, the first few, in words.
         trips: by phase and domain, requests and their times in milliseconds (`clients.trips`).
+        lost_us: when a worker was last heard of that never told; this is then what its schedule says it may have sent.
     """
 
     worker: str
@@ -171,6 +172,7 @@ class LoadRecord:
     errors: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     trips: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    lost_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,9 @@ from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import commands
 from necp_validate.report.security import security_tables
 from necp_validate.report.verdict import RunVerdict, sentence
+from necp_validate.report.workers import worker_rows
 from necp_validate.results import CLAIMS, Verdict
+from necp_validate.verify.workers import clock_words
 
 FILE_NAME = "report.html"
 _SEVERITY = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}
@@ -76,6 +78,8 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         ],
         faults=fault_rows(run.history),
         lost=losses(run.history),
+        workers=worker_rows(run.history),
+        clocks=clock_words(run.history),
         fuzz=fuzz_tables(run.history),
         security=security_tables(run.history),
         alerts={"rows": alert_rows(run.history), "chart": _alerts(run)} if run.history.monitoring else None,

@@ -30,7 +30,7 @@ from necp_validate.history import layout, read_history
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.results.guess import did_you_mean
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
-from necp_validate.scenario.early_stop import EarlyStop
+from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, RunStarted, StackReady, ignore
 from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.progress import LoadWatcher
@@ -67,7 +67,7 @@ def run_external(
         allow: what may be done to the target (`external.permission.WORDS`).
         out: where the run directory goes.
         on_event: told what happens.
-        stop_early: stop when a claim of the user's own cannot be met any more; nothing is read back then.
+        stop_early: stop when a claim cannot be met any more; nothing is read back then.
 
     Returns:
         The run directory.
@@ -82,8 +82,8 @@ def run_external(
     _refuse_faults(scenario, allow)
     claims = Path(scenario.claims) if scenario.claims else None
     own = load_claims(claims, phases_of(scenario.to_config()), tuple(topics)) if claims else ()
-    if stop_early and not own:
-        raise UsageError("only claims of your own can stop a run early, and it has none", hint="add --claims FILE")
+    if stop_early:
+        require_claims(own)
     config = ExternalStack(settings).client_config(PRINCIPAL)
     facts = describe(config, {*topics, *(topic.output for topic in topics.values() if topic.output is not None)})
     missing = require_topics(facts, topics, allow)
@@ -151,8 +151,8 @@ class _ExternalRun(RecordedRun):
             on_event=on_event,
         )
         self.scenario, self.config, self.topics, self.pools = scenario, dict(config), topics, pools
-        self.streams = {name: stream_of(run_dir.name, name) for name in topics}
         self.watched: EarlyStop | None = None
+        self.streams = {name: stream_of(run_dir.name, name) for name in topics}
 
     def do(self, facts: ClusterFacts, missing: Collection[TopicTarget]) -> None:
         """Go through the stages."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,7 +25,8 @@ from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.results import UsageError
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
-from necp_validate.scenario.early_stop import EarlyStop
+from necp_validate.scenario.crew import HERE, Crew, Placement
+from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -48,6 +50,7 @@ from necp_validate.security.probing import try_everything
 from necp_validate.stack import ServiceHandle, Stack
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet, ServiceFleet
+from necp_validate.stack.namespaces import require_namespaces
 from necp_validate.stack.select import open_stack
 
 _SERVICE_STOP_S = 30.0
@@ -64,6 +67,7 @@ def run_scenario(
     during: During | None = None,
     stop_early: bool = False,
     allow: Collection[str] = (),
+    placement: Placement = HERE,
 ) -> Path:
     """Run a scenario and leave its history; the caller judges it.
 
@@ -77,6 +81,7 @@ def run_scenario(
         during: called in a thread when the fault phase begins, in place of playing the experiment.
         stop_early: stop when a claim of the user's own cannot be met any more; nothing is read back then.
         allow: what may be done to an external target (`external.permission.WORDS`).
+        placement: where the load workers are.
 
     Returns:
         The run directory.
@@ -90,18 +95,20 @@ def run_scenario(
         raise UsageError("topics of your own are loaded by `necp-validate run` only")
     played = list(experiments_of(scenario) if experiments is None else experiments)
     scenario = with_experiments(scenario, played)
+    if placement.where == "namespaces":
+        require_namespaces()
     policy = policy_of(scenario)
     claims = Path(scenario.claims) if scenario.claims else None
     own = load_claims(claims, phases_of(scenario.to_config())) if claims else ()
-    if stop_early and not own:
-        raise UsageError("only claims of your own can stop a run early, and it has none", hint="add --claims FILE")
+    if stop_early:
+        require_claims(own)
     if played and scenario.stack == "external" and FAULTS not in allow:
         raise UsageError("the scenario breaks parts of the target; nothing was done", hint="add: --allow faults")
     label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
     run_dir = new_run_dir(out, label)
     if claims:
         store_claims(run_dir, claims)
-    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy)
+    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy, placement)
     run.watched = EarlyStop(run_dir, own) if stop_early else None
     run.allow = allow
     on_event(
@@ -129,6 +136,7 @@ class _Run(RecordedRun):
         experiments: Mapping[str, Experiment],
         during: During | None,
         policy: Policy | None,
+        placement: Placement,
     ) -> None:
         super().__init__(
             run_dir,
@@ -151,6 +159,7 @@ class _Run(RecordedRun):
         self.policy = policy
         self.watched: EarlyStop | None = None
         self.allow: Collection[str] = ()
+        self.placement = placement
 
     @property
     def _audited(self) -> bool:
@@ -165,6 +174,7 @@ class _Run(RecordedRun):
                 described = stack.describe()
                 self.stack_info = to_plain(plain_description(described))
                 self.stages["stack_ready_s"] = round(time.monotonic() - begun, 3)
+                crew = Crew(self.placement, stack)
                 if given is not None and self.experiments:
                     wait_healthy(stack)  # whatever it was used for before
                 fleet = CoreFleet(stack)
@@ -212,8 +222,8 @@ class _Run(RecordedRun):
             self._attempts(stack, "start")
             with self.stage("load"):
                 players = self._start_players(stack, gateways, monitor, undo)
-                plan = load_plan(self.scenario, stack, self.run_dir, web_port=self.web_port)
-                run_load(plan, self.scenario, monitor=monitor, check=check, on_event=self.on_event)
+                plan = load_plan(self.scenario, stack, self.run_dir, web_port=self.web_port, crew=crew)
+                run_load(plan, self.scenario, crew=crew, monitor=monitor, check=check, on_event=self.on_event)
                 faults.finish()
                 if players is not None:
                     players.finish()
@@ -350,6 +360,7 @@ class _Run(RecordedRun):
             ledger_topic=self.ledger_topic,
             timeout_s=self.scenario.thresholds.readback_timeout_s,
             out=str(self.run_dir / layout.READBACK),
+            readers=min(self.scenario.load.processes, os.cpu_count() or 1),
         )
         read_back(task, self.run_dir, self.on_event)
 

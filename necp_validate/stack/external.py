@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain, Operation
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
+from necp_validate.stack.namespaces import WorkerNetwork
 from necp_validate.stack.protocol import (
     ADMIN,
     FAULT_KINDS,
@@ -247,6 +248,10 @@ class ExternalStack:
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Refuse."""
         _not_ours(f"services there do not see the file {name} here")
+
+    def worker_network(self) -> WorkerNetwork:
+        """Refuse."""
+        _not_ours("its network is not on this host")
 
     def broker_alive(self, broker: int) -> bool:
         """Tell whether the cluster named the broker when it was asked."""

@@ -127,7 +127,9 @@ def test_run_knows_the_words_that_allow_something(folder: Path) -> None:
 
 
 def test_run_refuses_what_is_about_the_game_alone(folder: Path) -> None:
-    assert "--attach and --web are about the game's own topics" in _told("run", "scenario.toml", "--web", "8089")
+    assert "--attach, --web and load workers are about the game's own topics" in _told(
+        "run", "scenario.toml", "--web", "8089"
+    )
 
 
 def test_fuzz_knows_the_words_that_allow_something(folder: Path) -> None:

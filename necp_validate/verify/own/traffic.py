@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from necp_validate.history import HdrHistogram, TimelineRow
@@ -15,6 +16,7 @@ from necp_validate.verify.own.windows import Count, Second, span_s, windows, wor
 from necp_validate.verify.rates import Rates, planned_eps, rates
 from necp_validate.verify.registry import NoEvidence
 from necp_validate.verify.witness import witness
+from necp_validate.verify.workers import clock_words, clocks_apart_ms
 
 
 def _ended(row: TimelineRow) -> int:
@@ -105,7 +107,18 @@ def percentile_ms(histogram: HdrHistogram, q: float, *, before: int = 0, after: 
 
 
 def _latency(kind: str, q: float, asked: Question) -> Measurement:
-    """A percentile of a phase; acked events that were never seen handled are slower than any limit."""
+    """A percentile of a phase; from end to end, it is as certain as the load workers' clocks."""
+    found = _by_their_clocks(kind, q, asked)
+    words = clock_words(asked.history)
+    if kind != "e2e" or not words:
+        return found
+    apart_ms = clocks_apart_ms(asked.history)
+    low, high = max(found.low - apart_ms, 0.0) if math.isfinite(apart_ms) else 0.0, found.high + apart_ms
+    return replace(found, low=low, high=high, notes=(*found.notes, words))
+
+
+def _by_their_clocks(kind: str, q: float, asked: Question) -> Measurement:
+    """The same as the workers have it; acked events that were never seen handled are slower than any limit."""
     history, phase = asked.history, asked.of_phase
     histogram = history.histogram(phase.name, kind, asked.domains)
     if kind == "e2e" and not history.sees_ends(asked.domains):
