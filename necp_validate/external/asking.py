@@ -21,6 +21,7 @@ from necp_validate.stack.external_config import load_external
 from necp_validate.stack.external_topics import RegistryAddress
 
 _CONNECT_S: Final = 3.0
+_TOLD_AT_MOST: Final = 20
 _NOTHING: Final = ClusterFacts(id="", brokers={}, version="", topics={})
 
 
@@ -108,13 +109,14 @@ def _hint(login: Login) -> str:
 def _told(facts: ClusterFacts) -> list[str]:
     brokers, version = counted(len(facts.brokers), "broker"), facts.version or "of an unknown version"
     lines = [f"cluster {facts.id or 'without a name'}: {brokers}, Kafka {version}"]
-    for topic in facts.topics.values():
+    for topic in list(facts.topics.values())[:_TOLD_AT_MOST]:
         settings = ", ".join(f"{name}={value}" for name, value in topic.settings.items())
         lines.append(
             f"  {topic.name}: {counted(len(topic.end), 'partition')}, replication {topic.replication_factor}, "
-            f"{topic.records:,} records; {settings or 'its settings may not be read'}"
+            f"{counted(topic.records, 'record')}; {settings or 'its settings may not be read'}"
         )
-    return lines
+    left_out = len(facts.topics) - _TOLD_AT_MOST
+    return [*lines, f"  and {counted(left_out, 'topic')} more"] if left_out > 0 else lines
 
 
 def _next(facts: ClusterFacts, chosen: Sequence[str], out: Path) -> list[str]:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from necp_validate.clients.connection import Connection
 from necp_validate.results import SuiteError
@@ -17,6 +17,7 @@ from necp_validate.stack.provision import SILENT
 
 _TIMEOUT_S: Final = 15.0
 _API_VERSIONS: Final = 18
+_ENDS: Final = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]  # untyped in the client
 _FEATURE: Final = "metadata.version"
 _LEVELS: Final[Mapping[int, str]] = {
     1: "3.0", 2: "3.1", 3: "3.1", 4: "3.2", 5: "3.3", 6: "3.3", 7: "3.3", 8: "3.4", 9: "3.5", 10: "3.5", 11: "3.5",
@@ -90,7 +91,6 @@ def describe(config: Mapping[str, str], topics: Iterable[str] | None = None) -> 
         SuiteError: it does not answer.
     """
     admin = AdminClient({"log_level": "2", **config}, logger=SILENT)
-    asker = Consumer({**config, "group.id": "necp-asker", "log_level": 2}, logger=SILENT)
     try:
         metadata = admin.list_topics(timeout=_TIMEOUT_S)
         names = [
@@ -99,30 +99,36 @@ def describe(config: Mapping[str, str], topics: Iterable[str] | None = None) -> 
             if one.error is None and (name in topics if topics is not None else not name.startswith("__"))
         ]
         settings = _settings(admin, names)
-        found = {}
-        for name in names:
-            partitions = sorted(metadata.topics[name].partitions.values(), key=lambda one: one.id)
-            marks = [
-                asker.get_watermark_offsets(TopicPartition(name, one.id), timeout=_TIMEOUT_S) for one in partitions
-            ]
-            found[name] = TopicFacts(
-                name=name,
-                begin=tuple(low for low, _ in marks),
-                end=tuple(high for _, high in marks),
-                replication_factor=min((len(one.replicas) for one in partitions), default=0),
-                settings=settings.get(name, {}),
-            )
-    except KafkaException as error:
+        places = [(name, number) for name in names for number in sorted(metadata.topics[name].partitions)]
+        begin, end = (_offsets(admin, places, spec) for spec in _ENDS)
+    except (KafkaException, TimeoutError) as error:
+        why = error.args[0].str() if isinstance(error, KafkaException) else "it took too long"
         raise SuiteError(
-            f"{config['bootstrap.servers']} did not answer: {error.args[0].str()}",
+            f"{config['bootstrap.servers']} did not answer: {why}",
             hint="see that the address, the security protocol and the credentials are right",
         ) from error
-    finally:
-        asker.close()
+    found = {
+        name: TopicFacts(
+            name=name,
+            begin=tuple(begin[name, number] for number in sorted(metadata.topics[name].partitions)),
+            end=tuple(end[name, number] for number in sorted(metadata.topics[name].partitions)),
+            replication_factor=min((len(one.replicas) for one in metadata.topics[name].partitions.values()), default=0),
+            settings=settings.get(name, {}),
+        )
+        for name in names
+    }
     brokers = {one.id: f"{one.host}:{one.port}" for one in metadata.brokers.values()}
     return ClusterFacts(
         id=str(metadata.cluster_id or ""), brokers=dict(sorted(brokers.items())), version=version(config), topics=found
     )
+
+
+def _offsets(admin: AdminClient, places: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+    """A watermark of every partition, in one request to each broker: a cluster may have thousands."""
+    if not places:
+        return {}
+    asked = admin.list_offsets({TopicPartition(*place): spec for place in places}, request_timeout=_TIMEOUT_S)
+    return {(place.topic, place.partition): future.result(_TIMEOUT_S + 5).offset for place, future in asked.items()}
 
 
 def _settings(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:

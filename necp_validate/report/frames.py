@@ -102,6 +102,9 @@ class RunFrames:
             "host metrics (metrics/host.csv)": self.history.host,
             brokers: self.history.brokers,
             lag: self.history.lag,
+            'the end of processing: name where your service answers, output = "..." in a [[topics]] table': (
+                self.history.sees_ends(self.domains)
+            ),
         }
         return [name for name, part in parts.items() if not part]
 

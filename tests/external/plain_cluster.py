@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from confluent_kafka.admin import AdminClient
+from typer.testing import CliRunner
 
+from necp_validate.cli.app import app
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.provision import SILENT
 from necp_validate.stack.runtime import load_runtime
@@ -60,25 +61,17 @@ def topics_of(bootstrap: str) -> set[str]:
     return {name for name in found if not name.startswith("__")}
 
 
-def start(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
-    """Begin a command; ``env`` on top of the environment."""
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Begin a command."""
     command = [sys.executable, "-m", "necp_validate", *arguments]
-    env = {**os.environ, "COLUMNS": "200", **env}
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=env,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 def typed(folder: Path, *arguments: str, **env: str) -> tuple[int, str]:
     """Run a command to its end; exit code and output, in one line."""
-    process = start(folder, *arguments, **env)
-    out, _ = process.communicate(timeout=200)
-    return process.returncode, " ".join(out.split())
+    with contextlib.chdir(folder):
+        result = CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", **env})
+    return result.exit_code, " ".join(result.output.split())
 
 
 @contextlib.contextmanager

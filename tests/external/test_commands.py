@@ -112,6 +112,16 @@ def test_run_breaks_nothing_unless_it_is_allowed_and_even_then_not_on_topics_of_
     assert "the cluster is its owner's" in _told("run", "scenario.toml", "--allow", "faults")
 
 
+def test_run_breaks_nothing_of_a_game_on_somebody_elses_cluster_unless_it_is_allowed(folder: Path) -> None:
+    told = _told("run", "chaos", "--target", "target.toml", "--set", 'experiments=["broker-kill"]')
+    assert "the scenario breaks parts of the target; nothing was done hint: add: --allow faults" in told
+
+
+def test_run_stops_early_only_for_claims(folder: Path) -> None:
+    _change(folder / "scenario.toml", 'claims = "claims.toml"\n', "")
+    assert "only claims of your own can stop a run early" in _told("run", "scenario.toml", "--stop-early")
+
+
 def test_run_knows_the_words_that_allow_something(folder: Path) -> None:
     assert "did you mean write?" in _told("run", "scenario.toml", "--allow", "writes")
 

@@ -8,6 +8,7 @@ import pytest
 
 from necp_validate.history import History, read_history
 from necp_validate.history.model import Drain, LagSample, TimelineRow
+from necp_validate.report.frames import to_frames
 from necp_validate.results import ClaimResult, Verdict
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.topics import TOPIC, new_topic_run
@@ -60,6 +61,18 @@ def test_a_topic_without_a_group_leaves_the_backlog_unknown(bare: History) -> No
     assert bare.readback is not None
     shared = replace(named, readback=replace(bare.readback, others=3))
     assert [_judge(shared, metric).verdict for metric in ("lag_max", "drain_time")] == [Verdict.PASS, Verdict.UNKNOWN]
+
+
+def test_the_report_lists_what_is_missing_and_what_would_supply_it(bare: History) -> None:
+    missing = "; ".join(to_frames(bare).missing)
+    for text in (
+        'output = "..." in a [[topics]] table',
+        'group = "..." in a [[topics]] table',
+        "their owner's monitoring",
+    ):
+        assert text in missing
+    named = replace(bare, run=replace(bare.run, stack={"outputs": {TOPIC: "orders.done"}}))
+    assert "the end of processing" not in "; ".join(to_frames(named).missing)
 
 
 def test_a_claim_about_a_topic_that_was_not_loaded_is_unknown(bare: History) -> None:
