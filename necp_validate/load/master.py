@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # to import Locust is to replace parts of the standard librar
 
 _MISSING = "missing"  # Locust's STATE_MISSING
 _PINGS = 24
+_PINGS_MEANWHILE = 12  # under load most answers are held up on their way: the quickest of a few is not quick
 _PING_EVERY_S = 10.0
 _PING_TIMEOUT_S = 2.0
 _LEAD_S = 3.0  # connections are made and users are waiting before the first flush is due
@@ -170,7 +171,7 @@ class Master:
             if time.monotonic() > next_clock:
                 for worker in left:
                     if worker.state == "playing":
-                        self._read_clock(worker, 4)
+                        self._read_clock(worker, _PINGS_MEANWHILE)
                 next_clock = time.monotonic() + _PING_EVERY_S
             stopped.wait(0.1)
         if not stopped.is_set():

@@ -13,12 +13,11 @@ from typing import Any
 import gevent
 import gevent.event
 import msgspec
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaException, Producer
 from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from necp_validate import __version__
-from necp_validate.clients.reader import has_topic
 from necp_validate.history import layout
 from necp_validate.load import messages as say
 from necp_validate.load.luggage import password_file, unpack
@@ -31,6 +30,7 @@ from necp_validate.stack.private import write_private
 
 _ANSWER_S = 60.0  # for what the master answers at once
 _START_S = 3600.0  # the others may still have to be started, by hand
+_BROKERS_S = 15.0
 _HURRIED_S = 5.0
 _MASTER_SILENT_S = 30.0
 
@@ -205,14 +205,14 @@ def _why_not_reached(plan: LoadPlan) -> SuiteError | None:
     """Log in at the brokers, as each service that sends; returns what is wrong, None if all is well."""
     for traffic in plan.traffic.values():
         try:
-            found = has_topic(traffic.client, traffic.topic)
+            described = Producer(traffic.client).list_topics(traffic.topic, timeout=_BROKERS_S).topics
         except KafkaException as error:
             servers = traffic.client["bootstrap.servers"]
             return SuiteError(
                 f"the brokers at {servers} cannot be reached from {socket.gethostname()}: {error.args[0].str()}",
                 hint="workers on other hosts need addresses that brokers advertise to other hosts",
             )
-        if not found:
+        if traffic.topic not in described or described[traffic.topic].error is not None:
             return SuiteError(f"{traffic.client.get('sasl.username', 'the client')} does not see topic {traffic.topic}")
     return None
 
