@@ -153,7 +153,7 @@ class PodWatch:
         while not self._ended.is_set():
             try:
                 if not version:
-                    # From a list on: what a watch tells of what is there already is in no order, and its versions are old.
+                    # From a list on: a watch tells what is there already in no order, and its versions are old.
                     listed = self._core.list_namespaced_pod(**self._where)
                     self._seen += [_row("ADDED", pod) for pod in listed.items]
                     version = listed.metadata.resource_version
