@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.distributed import measure_judging, measure_master
 from benchmarks.figures import say, target
 from benchmarks.kafka_tools import producer_performance
+from benchmarks.peers import compare as compare_peers
 from benchmarks.players import compare
 from benchmarks.time_by_part import time_by_part
 from necp_validate.clients.readback import ReadTask
@@ -158,6 +160,24 @@ def players() -> bool:
         return compare(stack, Path(folder))
 
 
+def peers() -> bool:
+    """Rate, CPU, memory and start-up of the generator and of other programs that load Kafka, on the same brokers."""
+    with _stack() as stack:
+        return compare_peers(stack, _payloads(4000))
+
+
+def distributed() -> bool:
+    """What the master costs with 1 to 8 load workers, and at four times the rate."""
+    with _stack() as stack, tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
+        return measure_master(stack, Path(folder))
+
+
+def judging() -> bool:
+    """What it costs to judge a run of 1, 10 and 100 million events, and one of 1 to 8 load workers; simulated."""
+    with tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
+        return measure_judging(Path(folder))
+
+
 def _at(scale: float, *overrides: str) -> Scenario:
     return load_scenario("capacity", scale=scale, overrides=["stack=local", *overrides])
 
@@ -209,6 +229,9 @@ PARTS: dict[str, Callable[[], bool]] = {
     "reader": reader,
     "latency": latency,
     "players": players,
+    "peers": peers,
+    "distributed": distributed,
+    "judging": judging,
 }
 
 if __name__ == "__main__":

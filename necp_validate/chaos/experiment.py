@@ -40,6 +40,11 @@ class PhasePlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     players: Annotated[int, Meta(ge=0)] | None = None
     hot_share: Annotated[float, Meta(ge=0, le=1)] | None = None
 
+    @property
+    def changes_load(self) -> bool:
+        """Whether the load is another one in it."""
+        return any(one is not None for one in (self.load, self.poison_share, self.players, self.hot_share))
+
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The suite's block in an experiment.

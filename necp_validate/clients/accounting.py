@@ -16,7 +16,7 @@ from necp_validate.clients.rdkafka import MESSAGE, gather_bytes, memory
 from necp_validate.events import tail
 from necp_validate.history.intervals import IntervalSet
 
-_MAX_EXAMPLES = 20
+MAX_EXAMPLES = 20
 _SEQ_POWERS = 10 ** np.arange(tail.SEQ_DIGITS - 1, -1, -1, dtype=np.int64)
 _TEMPLATE = np.frombuffer(tail.seal(b"", 0, tail.event_id("0" * 8, 0)), dtype=np.uint8)
 _FIXED = np.array(
@@ -166,7 +166,7 @@ class ReadAccounting:
         wrong = (hex_digits(crcs) != written).any(axis=1)
         if wrong.any():
             self.bad_value += int(wrong.sum())
-            for row in rows[wrong][:_MAX_EXAMPLES]:
+            for row in rows[wrong][:MAX_EXAMPLES]:
                 self._example(
                     "value-mismatch", topic, int(row["partition"]), int(row["offset"]), "checksum is not the value's"
                 )
@@ -182,7 +182,7 @@ class ReadAccounting:
         wrong[same] = (read != self._keys[index[same]]).any(axis=1)
         if wrong.any():
             self.bad_key += int(wrong.sum())
-            for row, stream in zip(rows[wrong][:_MAX_EXAMPLES], index[wrong], strict=False):
+            for row, stream in zip(rows[wrong][:MAX_EXAMPLES], index[wrong], strict=False):
                 self._example(
                     "key-mismatch",
                     topic,
@@ -214,11 +214,11 @@ class ReadAccounting:
 
     def _unknown(self, topic: str, rows: npt.NDArray[np.void], why: str) -> None:
         self.unknown_records += len(rows)
-        for row in rows[:_MAX_EXAMPLES]:
+        for row in rows[:MAX_EXAMPLES]:
             self._example("unknown-record", topic, int(row["partition"]), int(row["offset"]), why)
 
     def _example(self, check: str, topic: str, partition: int, offset: int, detail: str) -> None:
-        if sum(e["check"] == check for e in self.examples) < _MAX_EXAMPLES:
+        if sum(e["check"] == check for e in self.examples) < MAX_EXAMPLES:
             self.examples.append(
                 {"check": check, "topic": topic, "partition": partition, "offset": offset, "detail": detail}
             )

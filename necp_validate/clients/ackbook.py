@@ -64,6 +64,8 @@ class AckBook:
         domain: the domain's name.
         topic: where its events go.
         recorder: takes counters and latencies.
+
+    ``placed`` is the number of acknowledged events of which it is known where they lie.
     """
 
     def __init__(self, domain: str, topic: str, recorder: Recorder) -> None:
@@ -72,6 +74,7 @@ class AckBook:
         self.streams: list[Stream] = []
         self.pending: dict[int, PendingOffsets] = {}
         self.watch = PartitionWatch(domain)
+        self.placed = 0
         self.not_monotonic = 0
         self.examples: list[str] = []
         self._recorder = recorder
@@ -162,6 +165,7 @@ class AckBook:
         if offset < 0:
             stream.unplaced += count
             return
+        self.placed += count
         stream.digest = (stream.digest + digest_of(first, offset, partition, count)) & (2**64 - 1)
         stream.max_acked_offset = max(stream.max_acked_offset, offset + count - 1)
         pending = self.pending.get(partition)

@@ -79,6 +79,11 @@ class ReceiptObserver:
         consumer.assign([TopicPartition(RECEIPTS_TOPIC, Domain(d).number, OFFSET_END) for d in domains])
         return consumer
 
+    @property
+    def waiting(self) -> int:
+        """Acknowledged events whose receipt has not been seen; without an offset none can be told to be theirs."""
+        return sum(book.placed for book in self._books.values()) - self.matched
+
     def poll(self) -> int:
         """Take in the receipts that have arrived; returns how many."""
         count = 0

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
-from necp_validate.clients.reader import read_back
+from necp_validate.clients.reader import read_back, read_events, read_outcomes
 from necp_validate.history.writer import write_json
 from necp_validate.results import SuiteError
 
@@ -28,6 +30,9 @@ class ReadTask(msgspec.Struct, frozen=True, kw_only=True):
         ledger_topic: the economy's ledger, if there is one.
         timeout_s: the longest it may take.
         out: where ``readback.json`` goes.
+        readers: how many processes read the events, each its share of the partitions.
+        part: ``all`` of it; or ``events``, and ``reader`` says whose share; or the ``outcomes`` alone.
+        reader: number of this reader, from 0.
     """
 
     client: dict[str, str]
@@ -37,6 +42,9 @@ class ReadTask(msgspec.Struct, frozen=True, kw_only=True):
     timeout_s: float
     out: str
     ledger_topic: str | None = None
+    readers: int = 1
+    part: Literal["all", "events", "outcomes"] = "all"
+    reader: int = 0
 
 
 def main(argv: list[str]) -> int:
@@ -47,20 +55,41 @@ def main(argv: list[str]) -> int:
         print(json.dumps({"read": read, "total": total, "events_per_s": round(rate)}), flush=True)
 
     try:
-        readback = read_back(
-            task.client,
-            task.known,
-            begin=task.begin,
-            dead_letter_topics=task.dead_letter_topics,
-            ledger_topic=task.ledger_topic,
-            timeout_s=task.timeout_s,
-            progress=told,
-        )
+        readback = _read(task, told)
         write_json(Path(task.out), readback)
     except SuiteError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def _read(task: ReadTask, told: Callable[[int, int, float], None]) -> dict[str, Any]:
+    if task.part == "events":
+        return read_events(
+            task.client,
+            task.known,
+            begin=task.begin,
+            timeout_s=task.timeout_s,
+            progress=told,
+            share=(task.reader, task.readers),
+        )
+    if task.part == "outcomes":
+        return read_outcomes(
+            task.client,
+            begin=task.begin,
+            dead_letter_topics=task.dead_letter_topics,
+            ledger_topic=task.ledger_topic,
+            timeout_s=task.timeout_s,
+        )
+    return read_back(
+        task.client,
+        task.known,
+        begin=task.begin,
+        dead_letter_topics=task.dead_letter_topics,
+        ledger_topic=task.ledger_topic,
+        timeout_s=task.timeout_s,
+        progress=told,
+    )
 
 
 if __name__ == "__main__":

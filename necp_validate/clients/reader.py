@@ -22,6 +22,7 @@ from necp_validate.clients.rdkafka import (
     error_name,
     memory,
 )
+from necp_validate.clients.shared_reading import share_of_partitions
 from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.receipts import decode_receipt
 from necp_validate.events.topics import RECEIPTS_TOPIC
@@ -131,11 +132,46 @@ def read_back(
     Raises:
         SuiteError: the end was not reached in time; the message names the partitions.
     """
+    deadline = time.monotonic() + timeout_s
+    events = read_events(config, known, begin=begin, timeout_s=timeout_s, progress=progress)
+    # Only now: what became of the events may still have been written while they were read.
+    rest = read_outcomes(
+        config,
+        begin=begin,
+        dead_letter_topics=dead_letter_topics,
+        ledger_topic=ledger_topic,
+        timeout_s=deadline - time.monotonic(),
+    )
+    return {**events, **rest, "max_rss_bytes": _max_rss_bytes()}
+
+
+def read_events(
+    config: Mapping[str, str],
+    known: Mapping[str, tuple[str, str]],
+    *,
+    begin: Mapping[str, Sequence[int]],
+    timeout_s: float = 600.0,
+    progress: Callable[[int, int, float], None] = _untold,
+    share: tuple[int, int] = (0, 1),
+) -> dict[str, Any]:
+    """Read the event topics, or one reader's share of their partitions.
+
+    Args:
+        config, known, begin, timeout_s, progress: as in ``read_back``.
+        share: number of this reader, from 0, and how many readers there are.
+
+    Returns:
+        The part of ``history/readback.json`` that is about events.
+
+    Raises:
+        SuiteError: the end was not reached in time; the message names the partitions.
+    """
     topics = sorted({topic for topic, _ in known.values()})
     marks = _since(watermarks(config, topics), begin)
+    mine = share_of_partitions(marks, *share)
+    marks = {place: mark for place, mark in marks.items() if place in mine}
     accounting, epochs = ReadAccounting(known), EpochAccounting()
     cpu_before, started = _cpu_s(), time.monotonic()
-    deadline = started + timeout_s
 
     def told(read: int, total: int) -> None:
         progress(read, total, read / max(time.monotonic() - started, 1e-9))
@@ -143,14 +179,38 @@ def read_back(
     def take_events(topic: str, rows: Rows) -> None:
         accounting.add(topic, rows)
 
-    _read_to_end(config, marks, take_events, deadline, told, epochs)
-    elapsed_s, cpu_s = time.monotonic() - started, _cpu_s() - cpu_before
+    _read_to_end(config, marks, take_events, started + timeout_s, told, epochs)
+    elapsed_s = time.monotonic() - started
+    return {
+        **accounting.to_json(marks),
+        "epochs": epochs.to_json(),
+        "elapsed_s": elapsed_s,
+        "cpu_s": _cpu_s() - cpu_before,
+        "events_per_s": accounting.events_read / elapsed_s if elapsed_s else 0.0,
+        "max_rss_bytes": _max_rss_bytes(),
+    }
 
-    # Only now: what became of the events may still have been written while they were read.
+
+def read_outcomes(
+    config: Mapping[str, str],
+    *,
+    begin: Mapping[str, Sequence[int]],
+    dead_letter_topics: Iterable[str] = (),
+    ledger_topic: str | None = None,
+    timeout_s: float = 600.0,
+) -> dict[str, Any]:
+    """Read what became of the events: receipts, dead letters and the ledger; arguments as in ``read_back``.
+
+    Returns:
+        The part of ``history/readback.json`` that is about them.
+
+    Raises:
+        SuiteError: the end was not reached in time; the message names the partitions.
+    """
     receipts, ledger = ReceiptAccounting(), LedgerAccounting()
     dead_letters = dict.fromkeys(dead_letter_topics, 0)
 
-    def take_rest(topic: str, rows: Rows) -> None:
+    def take(topic: str, rows: Rows) -> None:
         if topic == RECEIPTS_TOPIC:
             receipts.add(map(decode_receipt, _values(rows)))
         elif topic == ledger_topic:
@@ -158,19 +218,13 @@ def read_back(
         else:
             dead_letters[topic] += len(rows)
 
-    rest = [RECEIPTS_TOPIC, *dead_letters, *([ledger_topic] if ledger_topic else [])]
-    _read_to_end(config, _since(watermarks(config, rest), begin), take_rest, deadline, _untold)
+    topics = [RECEIPTS_TOPIC, *dead_letters, *([ledger_topic] if ledger_topic else [])]
+    _read_to_end(config, _since(watermarks(config, topics), begin), take, time.monotonic() + timeout_s, _untold)
     return {
-        **accounting.to_json(marks),
         "receipts": receipts.to_json(),
         "totals": receipts.totals,
         "ledger": ledger.to_json() if ledger_topic else None,
-        "epochs": epochs.to_json(),
         "dead_letters": dead_letters,
-        "elapsed_s": elapsed_s,
-        "cpu_s": cpu_s,
-        "events_per_s": accounting.events_read / elapsed_s if elapsed_s else 0.0,
-        "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
 
 
@@ -240,6 +294,10 @@ def _take(
     for handle in np.unique(rows["rkt"]):
         take(consumer.topic_name(int(handle)), rows[rows["rkt"] == handle])
     return len(rows)
+
+
+def _max_rss_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _cpu_s() -> float:

@@ -91,6 +91,7 @@ from necp_validate.history.security import (
     append_round,
     read_rounds,
 )
+from necp_validate.history.workers import ClockEstimate, WorkerRecord
 from necp_validate.history.writer import CsvRows, HistoryWriter, JsonLines, write_json
 
 __all__ = [
@@ -110,6 +111,7 @@ __all__ = [
     "CertificateProbe",
     "CertificateSwap",
     "ChatSeen",
+    "ClockEstimate",
     "CoreShutdown",
     "Counted",
     "CsvRows",
@@ -165,6 +167,7 @@ __all__ = [
     "StreamRecord",
     "TimelineRow",
     "TopicSettings",
+    "WorkerRecord",
     "append_fault",
     "append_flood",
     "append_outcome",

@@ -36,6 +36,7 @@ from necp_validate.history.model import (
 from necp_validate.history.players import PlayersRecord, PlayersRow
 from necp_validate.history.readback import Readback
 from necp_validate.history.security import SecurityRound
+from necp_validate.history.workers import WorkerRecord
 
 LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
 """Histograms by phase name, domain and kind."""
@@ -46,7 +47,8 @@ class History:
     """The record of one run. Only ``run`` is always there; every other part may be missing.
 
     Args:
-        loads: one record per load worker.
+        workers: who the load workers were; empty where one process did it all.
+        loads: one record per load worker; of one that was lost, what it may have sent.
         latency: histograms of all workers, merged.
         timeline: rows of all workers, in order of time; a second and domain may occur once per worker.
         players: one record per process of players.
@@ -60,6 +62,7 @@ class History:
     run: RunInfo
     run_dir: Path | None = None
     phases: tuple[Phase, ...] = ()
+    workers: tuple[WorkerRecord, ...] = ()
     loads: tuple[LoadRecord, ...] = ()
     latency: LatencyMap = field(default_factory=dict)
     timeline: tuple[TimelineRow, ...] = ()
@@ -97,6 +100,23 @@ class History:
         names = {stream.domain for load in self.loads for stream in load.streams}
         names.update(domain for phase in self.phases for domain in phase.target_eps)
         return tuple(sorted(names))
+
+    @property
+    def own_topics(self) -> bool:
+        """Whether topics of the user's own were loaded, in place of the game's."""
+        return bool(self.run.config.get("topics"))
+
+    def sees_ends(self, domains: Iterable[str]) -> bool:
+        """Whether the end of processing can be seen: always in the game, else where the target answers."""
+        return self._named("outputs", domains)
+
+    def sees_backlog(self, domains: Iterable[str]) -> bool:
+        """Whether the lag of all of them can be seen: always in the game, else where consumer groups are named."""
+        return self._named("groups", domains)
+
+    def _named(self, what: str, domains: Iterable[str]) -> bool:
+        named = self.run.stack.get(what)
+        return not self.own_topics or (isinstance(named, dict) and all(domain in named for domain in domains))
 
     @property
     def domain_of_topic(self) -> dict[str, str]:

@@ -139,7 +139,7 @@ class LoadRecord:
         last_ended_us: per phase, when the last of its events that has a receipt had ended.
         inconsistent_offsets: acks at an offset that another event of the partition already had.
         offset_not_monotonic: acks whose offset is below that of an earlier event of the same stream.
-        unmatched_receipts: acked events whose receipt had not arrived when the worker ended.
+        unmatched_receipts: events acked at an offset whose receipt had not arrived when the worker ended.
         max_gap_ms: longest time between successful acks, by phase name and domain.
         gaps: silences of single partitions while events waited for them, longer than 500 ms.
         acked_below_known: acks at or below an offset that was acked before the event was even due.
@@ -149,6 +149,7 @@ class LoadRecord:
         errors: what the client reported of its connections, the last few.
         examples: sends that failed or were acked out of order, the first few, in words.
         trips: by phase and domain, requests and their times in milliseconds (`clients.trips`).
+        lost_us: when a worker was last heard of that never told; this is then what its schedule says it may have sent.
     """
 
     worker: str
@@ -171,6 +172,7 @@ class LoadRecord:
     errors: tuple[str, ...] = ()
     examples: tuple[str, ...] = ()
     trips: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    lost_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ from necp_validate.history.model import (
 from necp_validate.history.players import PlayersRecord, PlayersRow
 from necp_validate.history.readback import Readback
 from necp_validate.history.security import read_rounds
+from necp_validate.history.workers import WorkerRecord
 from necp_validate.results import SuiteError, UsageError
 
 T = TypeVar("T")
@@ -67,6 +68,7 @@ def read_history(run_dir: Path | str) -> History:
         run=run,
         run_dir=run_dir,
         phases=_read_json(run_dir / layout.PHASES, tuple[Phase, ...]) or (),
+        workers=read_workers(run_dir),
         loads=tuple(_required(path, LoadRecord) for path in _workers(run_dir, layout.LOAD)),
         players=tuple(_required(path, PlayersRecord) for path in _workers(run_dir, layout.PLAYERS)),
         players_latency=_read_latency(run_dir, layout.PLAYERS_LATENCY),
@@ -117,6 +119,15 @@ def read_info(run_dir: Path | str) -> RunInfo:
     if run is None:
         raise SuiteError(f"{run_dir / layout.RUN} vanished while it was read", hint="run the command again")
     return run
+
+
+def read_workers(run_dir: Path | str) -> tuple[WorkerRecord, ...]:
+    """Read who sent the load; nothing where one process did it all.
+
+    Raises:
+        SuiteError: the file is damaged.
+    """
+    return _read_json(Path(run_dir) / layout.WORKERS, tuple[WorkerRecord, ...]) or ()
 
 
 def _workers(run_dir: Path, pattern: str) -> list[Path]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from necp_validate.results import UsageError
+
 
 class PlannedPhase(msgspec.Struct, frozen=True, kw_only=True):
     """One phase of the load.
@@ -79,6 +81,9 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
         drain_timeout_s: how long to wait for the receipts of the last events.
         web_port: port of Locust's web page, or none.
         receipts: whether to expect receipts, and to wait for the last of them.
+        listen: host and port at which the master waits for workers.
+        join_key: secret that a worker must know.
+        join_timeout_s: how long the master waits until all of them have joined.
     """
 
     run_dir: str
@@ -91,11 +96,26 @@ class LoadPlan(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout_s: float = 60.0
     web_port: int | None = None
     receipts: bool = True
+    listen: str = ""
+    join_key: str = ""
+    join_timeout_s: float = 60.0
 
     @property
     def duration_s(self) -> float:
         """Seconds of all phases."""
         return math.fsum(phase.duration_s for phase in self.phases)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``; without a host, it is every address of this one.
+
+    Raises:
+        UsageError: it is none.
+    """
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or not 0 < int(port) < 65_536:
+        raise UsageError(f"{address!r} is no address of a master", hint="HOST:PORT, e.g. 10.0.0.5:5557")
+    return host.strip("[]") or "*", int(port)
 
 
 def read_plan(path: Path) -> LoadPlan:

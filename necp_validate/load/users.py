@@ -6,13 +6,48 @@ import time
 from typing import ClassVar
 
 import gevent
+import gevent.event
+import gevent.pool
 from locust import LoadTestShape, User, task
 
 from necp_validate.events.topics import Domain
-from necp_validate.load.world import World
+from necp_validate.load.shares import spare_users
+from necp_validate.load.world import Server, World
 
 #: Locust's shape ticks once a second and users take a moment to start: ask for them ahead of their first flush.
 _AHEAD_S = 2.5
+
+
+class Stage:
+    """Where the game servers of a process play; users that come before it is open wait for that."""
+
+    def __init__(self) -> None:
+        self._world: gevent.event.AsyncResult = gevent.event.AsyncResult()
+        self._servers = gevent.pool.Group()
+
+    def open(self, world: World) -> None:
+        """Let users bring up the servers of a world that is open."""
+        self._world.set(world)
+
+    def bring_up_server(self, domain: Domain) -> None:
+        """Bring up the next server, if one is left, and leave it to itself."""
+        world: World = self._world.get()
+        server = world.claim(domain)
+        if server is not None:
+            self._servers.spawn(_play, world, server)
+
+    def close(self) -> None:
+        """End every server, whatever it has still to send."""
+        self._servers.kill()
+
+
+def _play(world: World, server: Server) -> None:
+    """Flush on schedule until the schedule ends."""
+    for intended_us in server.due_us:
+        if (wait_s := intended_us / 1e6 - time.time()) > 0:
+            gevent.sleep(wait_s)
+        world.flush(server, intended_us)
+    world.finished += 1
 
 
 class GameServer(User):
@@ -23,16 +58,14 @@ class GameServer(User):
 
     @task
     def serve(self) -> None:
-        """Flush on schedule until the schedule ends."""
-        world: World = self.environment.necp_world  # set by the process's main
-        server = world.claim(self.domain)
-        if server is not None:
-            for intended_us in server.due_us:
-                if (wait_s := intended_us / 1e6 - time.time()) > 0:
-                    gevent.sleep(wait_s)
-                world.flush(server, intended_us)
-            world.finished += 1
-        while True:  # the game server stays up, idle, until Locust stops it
+        """Bring a game server up, which plays to the end of its schedule, and idle beside it.
+
+        The server is not ended with its user: when a worker is lost, Locust deals out all users anew and stops some
+        of the others', but servers must stay where they are.
+        """
+        stage: Stage = self.environment.necp_stage  # set by the process's main
+        stage.bring_up_server(self.domain)
+        while True:
             gevent.sleep(3600)
 
 
@@ -81,6 +114,7 @@ class ScheduleShape(LoadTestShape):
         super().__init__()  # type: ignore[no-untyped-call]  # locust leaves it untyped
         self._world = world
         self._users = 0
+        self._spare = spare_users(len(world.schedules), world.plan.processes)
 
     def tick(self) -> tuple[int, float]:
         """Number of users for the next moments, and the spawn rate; the process's main ends the run."""
@@ -88,5 +122,5 @@ class ScheduleShape(LoadTestShape):
         wanted = sum(
             max(schedule.servers(at), schedule.servers(at + _AHEAD_S)) for schedule in self._world.schedules.values()
         )
-        self._users = max(self._users, wanted)
+        self._users = max(self._users, wanted + self._spare)
         return self._users, 100.0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +20,9 @@ from necp_validate.events.topics import Domain
 from necp_validate.history import layout
 from necp_validate.history.writer import HistoryWriter, JsonLines, write_json
 from necp_validate.load.passwords import PasswordFile
-from necp_validate.load.plan import LoadPlan
-from necp_validate.load.schedule import Schedule
-from necp_validate.load.traffic import FlushPool, key_of, stream_id
+from necp_validate.load.plan import LoadPlan, PlannedPhase
+from necp_validate.load.shares import schedules_of, share_of
+from necp_validate.load.traffic import Flush, FlushPool, key_of, stream_id
 
 if TYPE_CHECKING:
     from necp_validate.fuzz.loading import FuzzedEvents
@@ -53,21 +56,20 @@ class World:
         self.worker = worker
         self.name = f"w{worker}"
         self.start_us = 0
+        self.report: Callable[[list[dict[str, Any]]], object] = list  # told every timeline row
         self.planted = {domain: {"cheat": 0, "poison": 0, "fuzz": 0} for domain in plan.traffic}
         self.stakes: dict[str, dict[str, int]] = {domain: {} for domain in plan.traffic}
-        self.schedules = {
-            domain: Schedule(traffic, plan.phases, f"{plan.seed}/{domain}") for domain, traffic in plan.traffic.items()
-        }
-        self._claimed = dict.fromkeys(plan.traffic, 0)
+        self.schedules = schedules_of(plan)
         self._servers: list[Server] = []
         self.finished = 0
         fuzzed = _fuzzed(plan)
+        most = {domain: schedule.most_servers for domain, schedule in self.schedules.items()}
         self._prepared = {
             domain: {
-                server: FlushPool(Domain(domain), traffic, server, plan, fuzzed[domain])
-                for server in range(worker, self.schedules[domain].most_servers, plan.processes)
+                server: FlushPool(Domain(domain), plan.traffic[domain], server, plan, fuzzed[domain])
+                for server in numbers
             }
-            for domain, traffic in plan.traffic.items()
+            for domain, numbers in share_of(most, worker, plan.processes).items()
         }
         self.recorder: Recorder
         self.producers: dict[str, EventProducer]
@@ -81,10 +83,7 @@ class World:
         """Connect, and begin the history; ``start_us`` (epoch) is second 0 of the schedule."""
         self.start_us = start_us
         self._cpu_before_s = _cpu_s()
-        starts, at = [], start_us
-        for phase in self.plan.phases:
-            starts.append(at)
-            at += round(phase.duration_s * 1e6)
+        starts = self._phase_starts_us
         self.recorder = Recorder([p.name for p in self.plan.phases], starts, list(self.plan.traffic))
         self.producers = {
             domain: EventProducer(domain, traffic.topic, traffic.client, self.recorder)
@@ -104,27 +103,38 @@ class World:
             self.plan.verifier, self.recorder, {domain: p.book for domain, p in self.producers.items()}
         )
         self._timeline = self._writer.timeline(self.name)
-        if self.worker == 0:
-            write_json(Path(self.plan.run_dir) / layout.PHASES, self._phases(starts, at))
+
+    @property
+    def _phase_starts_us(self) -> list[int]:
+        lengths = (round(phase.duration_s * 1e6) for phase in self.plan.phases)
+        return list(accumulate(lengths, initial=self.start_us))[:-1]
 
     @property
     def end_us(self) -> int:
         """When the last phase ends (epoch)."""
         return self.start_us + round(self.plan.duration_s * 1e6)
 
-    def claim(self, domain: Domain) -> Server | None:
-        """Give the next server of a domain to a user, or None when all of this process's are taken."""
-        number = self._claimed[domain] * self.plan.processes + self.worker
-        flushes = self._prepared[domain].pop(number, None)
-        if flushes is None:
+    def claim(self, wanted: Domain) -> Server | None:
+        """Give a user the server that plays first of those that nobody has, or None if there is none left.
+
+        Of several, one of the user's own domain; but Locust knows nothing of shares, and a worker may get a user of one
+        domain when what it needs is one of another.
+        """
+        left = [(domain, number) for domain, numbers in self._prepared.items() for number in numbers]
+        if not left:
             return None
-        self._claimed[domain] += 1
+        name, number = min(left, key=lambda one: (self._begin_s(*one), one[0] != wanted, one[1]))
+        domain = Domain(name)
+        flushes = self._prepared[domain].pop(number)
         stream = self.producers[domain].book.open_stream(
             stream_id(self.plan.run_id, domain, number), key_of(domain, number)
         )
         server = Server(domain, stream, flushes, self._due_us(domain, number))
         self._servers.append(server)
         return server
+
+    def _begin_s(self, domain: str, number: int) -> float:
+        return next((start for start, _ in self.schedules[domain].active(number)), inf)
 
     def _due_us(self, domain: Domain, number: int) -> Iterator[int]:
         return (self.start_us + int(due_s * 1e6) for due_s in self.schedules[domain].flushes(number))
@@ -134,13 +144,16 @@ class World:
         phase = self.plan.phases[self.recorder.phase_of(intended_us)]
         flush = server.flushes.next(phase.poison_share)
         self.producers[server.domain].send(server.stream, flush.template, intended_us)
-        planted = self.planted[server.domain]
-        planted["cheat"] += flush.cheats
-        planted["poison"] += flush.poison
-        planted["fuzz"] += flush.fuzzed
+        self._plant(server.domain, flush)
         stakes = self.stakes[server.domain]
         for name, amount in flush.stakes.items():
             stakes[name] = stakes.get(name, 0) + amount
+
+    def _plant(self, domain: str, flush: Flush) -> None:
+        planted = self.planted[domain]
+        planted["cheat"] += flush.cheats
+        planted["poison"] += flush.poison
+        planted["fuzz"] += flush.fuzzed
 
     @property
     def behind(self) -> bool:
@@ -167,8 +180,8 @@ class World:
         for password in self._passwords:
             password.look(Path(self.plan.run_dir), self.name)
 
-    def write_rows(self) -> list[dict[str, Any]]:
-        """Append the timeline rows of the last second; returns them."""
+    def write_rows(self) -> None:
+        """Append the timeline rows of the last second, and report them."""
         now_us = time.time_ns() // 1000
         phase = self.recorder.phase_names[self.recorder.phase_of(now_us)]
         for domain, producer in self.producers.items():
@@ -176,7 +189,7 @@ class World:
                 self._trips.add(phase, domain, statistics)
         rows = [self.recorder.row(domain, now_us) for domain in self.producers]
         self._timeline.write(*rows)
-        return rows
+        self.report(rows)
 
     @property
     def outstanding(self) -> int:
@@ -186,10 +199,7 @@ class World:
     @property
     def waiting(self) -> int:
         """Events acknowledged whose receipt has not been seen, where receipts are expected."""
-        if not self.plan.receipts:
-            return 0
-        acked = sum(counters.acked for counters in self.recorder.counters.values())
-        return acked - self.observer.matched
+        return self.observer.waiting if self.plan.receipts else 0
 
     def close(self, sleep: Callable[[float], None]) -> None:
         """Wait for the answers still out, then write what this process knows; called once, also when interrupted."""
@@ -210,6 +220,37 @@ class World:
         self._timeline.close()
         self._write(missing)
 
+    def unknown_record(self, lost_us: int) -> dict[str, Any]:
+        """Return the record of a worker that cannot tell what became of its events: any of them may have been sent.
+
+        Made in a world that never plays, of the worker's own number: the same plan has the same events in it.
+
+        Args:
+            lost_us: when it was last heard of (epoch).
+        """
+        streams = []
+        for name, servers in self._prepared.items():
+            domain, traffic = Domain(name), self.plan.traffic[name]
+            for number, flushes in servers.items():
+                due = [self._phase_at(intended_us) for intended_us in self._due_us(domain, number)]
+                for phase in due:
+                    self._plant(name, flushes.next(phase.poison_share))
+                sent = len(due) * traffic.run_length
+                stream = stream_id(self.plan.run_id, domain, number)
+                place = {"domain": name, "topic": traffic.topic, "key": key_of(domain, number)}
+                unknown = [[0, sent - 1]] if sent else []
+                streams.append({"stream": stream, **place, "sent": sent, "acked": [], "unknown": unknown})
+        return {
+            "worker": self.name,
+            "streams": streams,
+            "guarantees": {domain: _guarantees(traffic.client) for domain, traffic in self.plan.traffic.items()},
+            "planted": self.planted,
+            "lost_us": lost_us,
+        }
+
+    def _phase_at(self, intended_us: int) -> PlannedPhase:
+        return self.plan.phases[max(bisect_right(self._phase_starts_us, intended_us) - 1, 0)]
+
     def _write(self, missing: int) -> None:
         names = self.recorder.phase_names
         self._writer.save_latency(
@@ -220,10 +261,7 @@ class World:
             {
                 "worker": self.name,
                 "streams": [row for producer in self.producers.values() for row in producer.book.to_json()],
-                "guarantees": {
-                    domain: {key: producer.config[key] for key in GUARANTEES if key in producer.config}
-                    for domain, producer in self.producers.items()
-                },
+                "guarantees": {domain: _guarantees(producer.config) for domain, producer in self.producers.items()},
                 "planted": self.planted,
                 "stakes": self.stakes,
                 "phases": {
@@ -253,8 +291,10 @@ class World:
             },
         )
 
-    def _phases(self, starts: list[int], end: int) -> list[dict[str, Any]]:
-        return [
+    def save_phases(self) -> None:
+        """Write down when each phase is, as everybody else in the run needs to know."""
+        starts = self._phase_starts_us
+        phases = [
             {
                 "name": phase.name,
                 "kind": phase.kind,
@@ -262,8 +302,13 @@ class World:
                 "end_us": stop,
                 "target_eps": {domain: traffic.rate_eps * phase.load for domain, traffic in self.plan.traffic.items()},
             }
-            for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], end], strict=True)
+            for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], self.end_us], strict=True)
         ]
+        write_json(Path(self.plan.run_dir) / layout.PHASES, phases)
+
+
+def _guarantees(config: Mapping[str, str]) -> dict[str, str]:
+    return {key: config[key] for key in GUARANTEES if key in config}
 
 
 def _fuzzed(plan: LoadPlan) -> dict[str, FuzzedEvents | None]:

@@ -21,7 +21,9 @@ from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import commands
 from necp_validate.report.security import security_tables
 from necp_validate.report.verdict import RunVerdict, sentence
+from necp_validate.report.workers import worker_rows
 from necp_validate.results import CLAIMS, Verdict
+from necp_validate.verify.workers import clock_words
 
 FILE_NAME = "report.html"
 _SEVERITY = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}
@@ -76,17 +78,27 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         ],
         faults=fault_rows(run.history),
         lost=losses(run.history),
+        workers=worker_rows(run.history),
+        clocks=clock_words(run.history),
         fuzz=fuzz_tables(run.history),
         security=security_tables(run.history),
         alerts={"rows": alert_rows(run.history), "chart": _alerts(run)} if run.history.monitoring else None,
         monitoring=run.history.monitoring,
         compliance=compliance_rows(verdict.claims) if verdict and run.history.security else [],
         missing=run.missing,
-        not_judged=[id_ for id_ in CLAIMS if verdict and id_ not in {claim.id for claim in verdict.claims}],
+        not_judged=_not_judged(run, verdict),
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},
         commands="\n".join(commands(info, run.history.run_dir)),
         config=json.dumps(info.config, indent=2),
     )
+
+
+def _not_judged(run: RunFrames, verdict: RunVerdict | None) -> list[str]:
+    """The suite's claims that were left out; on topics of the user's own none of them can be meant."""
+    if verdict is None or run.history.own_topics:
+        return []
+    judged = {claim.id for claim in verdict.claims}
+    return [id_ for id_ in CLAIMS if id_ not in judged]
 
 
 def write_html(run_dir: Path, run: RunFrames, verdict: RunVerdict | None) -> Path:

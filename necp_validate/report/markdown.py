@@ -12,7 +12,9 @@ from necp_validate.report.frames import ALL, RunFrames, percentile_rows, records
 from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import run_command
 from necp_validate.report.verdict import RunVerdict, sentence
+from necp_validate.report.workers import worker_rows
 from necp_validate.results import ClaimResult, Finding, Verdict
+from necp_validate.verify.workers import clock_words
 
 FILE_NAME = "summary.md"
 _MARKS = {Verdict.PASS: "✅ pass", Verdict.FAIL: "❌ fail", Verdict.UNKNOWN: "❔ unknown"}
@@ -36,7 +38,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
     parts.append("\n".join(f"- {one.label}: **{one.value}** {_note(one.note)}" for one in key_figures(run)))
     if verdict:
         parts += [_claims(verdict.claims), _checks(verdict.checks)]
-    parts += [_fuzz(run), _faults(run), _rates(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
+    parts += [_fuzz(run), _faults(run), _rates(run), _workers(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -96,7 +98,8 @@ def _fuzz(run: RunFrames) -> str:
 def _rates(run: RunFrames) -> str:
     """Rates and latencies of the phase that stands for the run, and of the surge."""
     shown = {representative_phase(run), *(span.name for span in run.spans_of("surge"))}
-    latency = {(row["phase"], row["domain"]): row for row in records(percentile_rows(run))}
+    kind = "e2e" if run.history.sees_ends(run.domains) else "ack"
+    latency = {(row["phase"], row["domain"]): row for row in records(percentile_rows(run, kind))}
     rows = []
     for rate in records(throughput_rows(run)):
         if rate["phase"] in shown:
@@ -106,8 +109,21 @@ def _rates(run: RunFrames) -> str:
             rows.append((rate["phase"], who, text.count(rate["acked_eps"]), *values))
     if not rows:
         return ""
-    head = ("phase", "domain", "acked/s", "P50", "P99", "P99.9")
+    of = "" if kind == "e2e" else " until acked"
+    head = ("phase", "topic" if run.history.own_topics else "domain", "acked/s", f"P50{of}", f"P99{of}", f"P99.9{of}")
     return "### Rates and latency\n\n" + table(head, rows)
+
+
+def _workers(run: RunFrames) -> str:
+    """Who sent the load, where one process did not."""
+    rows = [
+        (row.name, row.host, row.state, row.acked, row.unknown, row.clock_first, row.clock_last)
+        for row in worker_rows(run.history)
+    ]
+    if not rows:
+        return ""
+    head = ("worker", "host", "state", "acked", "unknown outcome", "clock before", "clock at the end")
+    return f"### Load workers\n\nLatencies: {clock_words(run.history)}.\n\n{table(head, rows)}"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -18,12 +18,15 @@ from necp_validate.scenario.model import Phase
 During = Callable[[Session], None]
 """What happens in a fault phase instead of what its experiment says: somebody else plays it."""
 
+_LEAD_US = 2_000_000
 _END_S = 180.0
 _STOP_S = 30.0
 
 
 class FaultPhases:
     """Starts the experiment of each fault phase when its time has come, and not before the one before has ended.
+
+    Where the load itself is the fault, that is a little earlier: its hypothesis is about what was before.
 
     Args:
         phases: all phases of the run.
@@ -60,7 +63,7 @@ class FaultPhases:
             raise self._error
         if not self._waiting or (self._thread is not None and self._thread.is_alive()):
             return
-        start_us = self._start_us(self._waiting[0].name)
+        start_us = self._start_us(self._waiting[0])
         if start_us is None or time.time_ns() // 1000 < start_us:
             return
         phase = self._waiting.pop(0)
@@ -92,11 +95,14 @@ class FaultPhases:
         if self._thread is not None:
             self._thread.join(_STOP_S)
 
-    def _start_us(self, phase: str) -> int | None:
+    def _start_us(self, phase: Phase) -> int | None:
         path = self._session.run_dir / layout.PHASES
         if not self._starts_us and path.exists():
             self._starts_us = {row["name"]: row["start_us"] for row in json.loads(path.read_text(encoding="utf-8"))}
-        return self._starts_us.get(phase)
+        start_us = self._starts_us.get(phase.name)
+        if start_us is not None and self._experiments[str(phase.experiment)].settings.fault.changes_load:
+            start_us -= _LEAD_US
+        return start_us
 
     def _run(self, phase: Phase) -> None:
         experiment = self._experiments[str(phase.experiment)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -12,12 +13,12 @@ import msgspec
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
 from necp_validate.results import SuiteError
+from necp_validate.scenario.crew import Crew, CrewWatcher
 from necp_validate.scenario.events import OnEvent, ignore
 from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.monitor import Monitor
 from necp_validate.scenario.progress import LoadWatcher
 from necp_validate.stack import Stack
-from necp_validate.stack.ports import free_ports
 from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess
 
@@ -31,7 +32,13 @@ def _nothing() -> None:
 
 
 def load_plan(
-    scenario: Scenario, stack: Stack, run_dir: Path, *, web_port: int | None = None, receipts: bool = True
+    scenario: Scenario,
+    stack: Stack,
+    run_dir: Path,
+    *,
+    web_port: int | None = None,
+    receipts: bool = True,
+    crew: Crew | None = None,
 ) -> LoadPlan:
     """Turn a scenario into what the load processes are told.
 
@@ -41,6 +48,7 @@ def load_plan(
         run_dir: where the history goes.
         web_port: serve Locust's web page here.
         receipts: whether a system under test answers with receipts; without one only acknowledgements are measured.
+        crew: the workers; processes of this host by default.
     """
     load = scenario.load
     producer = {
@@ -82,7 +90,7 @@ def load_plan(
         )
         for p in scenario.phases
     ]
-    return LoadPlan(
+    plan = LoadPlan(
         run_dir=str(run_dir),
         run_id=run_dir.name,
         seed=scenario.seed,
@@ -94,12 +102,14 @@ def load_plan(
         web_port=web_port,
         receipts=receipts,
     )
+    return (crew or Crew()).meet(plan)
 
 
 def run_load(
     plan: LoadPlan,
     scenario: Scenario,
     *,
+    crew: Crew | None = None,
     monitor: Monitor | None = None,
     check: Callable[[], None] = _nothing,
     on_event: OnEvent = ignore,
@@ -109,6 +119,7 @@ def run_load(
     Args:
         plan: what they are told.
         scenario: the scenario behind it.
+        crew: the workers, the same as the plan was made with.
         monitor: watches meanwhile.
         check: called a few times a second; raises if the run cannot go on.
         on_event: told what happens.
@@ -121,41 +132,48 @@ def run_load(
     plan_file = run_dir / "load-plan.json"
     write_private(plan_file, msgspec.json.encode(plan))
     watcher = LoadWatcher(run_dir, scenario, on_event, plan.web_port)
+    news = CrewWatcher(run_dir, plan, on_event)
+    workers: list[ManagedProcess] = []
     processes: list[ManagedProcess] = []
     try:
-        processes = _spawn(plan, plan_file)
+        leader = _spawn_leader(plan, plan_file)
+        processes = [leader]
+        workers = (crew or Crew()).start(plan, run_dir / "logs") if plan.listen else []
+        processes = [*workers, leader]
         if monitor is not None:
             monitor.load_pids = tuple(process.pid for process in processes)
-        deadline = time.monotonic() + plan.duration_s + plan.drain_timeout_s + _ALLOWANCE_S
-        while any(process.alive() for process in processes):
+        deadline = time.monotonic() + plan.join_timeout_s + plan.duration_s + plan.drain_timeout_s + _ALLOWANCE_S
+        while leader.alive():
             if monitor is not None and monitor.broken is not None:
                 raise monitor.broken
             check()
+            news.tell()
+            news.check(workers)
             if time.monotonic() > deadline:
-                raise SuiteError("the load did not end in time", detail=processes[0].log_tail())
+                raise SuiteError("the load did not end in time", detail=leader.log_tail())
             if monitor is None:
                 watcher.tell({}, None)
             else:
                 watcher.tell(monitor.lag, monitor.host_busy_pct, monitor.gateway)
             time.sleep(_TICK_S)
-        for process in processes:
-            if process.exit_code != 0:
-                raise SuiteError(
-                    f"a load process ended with exit code {process.exit_code}",
-                    detail=process.log_tail(),
-                    hint=f"its whole output is in {process.log}",
-                )
+        news.tell()
+        if leader.exit_code != 0:
+            raise SuiteError(
+                f"a load process ended with exit code {leader.exit_code}",
+                detail=leader.log_tail(),
+                hint=f"its whole output is in {leader.log}",
+            )
     finally:
+        for process in processes:
+            process.signal(signal.SIGTERM)
         for process in processes:
             process.terminate(_STOP_S)
         plan_file.unlink(missing_ok=True)
 
 
-def _spawn(plan: LoadPlan, plan_file: Path) -> list[ManagedProcess]:
+def _spawn_leader(plan: LoadPlan, plan_file: Path) -> ManagedProcess:
+    """Start what sends the load, or the master of those that do."""
     command = [sys.executable, "-m", "necp_validate.load", str(plan_file)]
-    logs = plan_file.parent / "logs"
-    if plan.processes == 1:
-        return [ManagedProcess.spawn(command, log=logs / "load.log")]
-    (port,) = free_ports(1)
-    roles = [["--master", str(port)], *(["--worker", str(port), str(i)] for i in range(plan.processes))]
-    return [ManagedProcess.spawn([*command, *role], log=logs / f"load{role[0]}-{role[-1]}.log") for role in roles]
+    if not plan.listen:
+        return ManagedProcess.spawn(command, log=plan_file.parent / "logs" / "load.log")
+    return ManagedProcess.spawn([*command, "--master"], log=plan_file.parent / "logs" / "load-master.log")

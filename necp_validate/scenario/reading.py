@@ -1,4 +1,4 @@
-"""The readback stage: the fresh reader in a process of its own."""
+"""The readback stage: the fresh reader in a process of its own, or several that divide the partitions."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
+from msgspec.structs import replace
 
 from necp_validate.clients.readback import ReadTask
+from necp_validate.clients.shared_reading import merge_accounts
+from necp_validate.history.writer import write_json
 from necp_validate.results import SuiteError
 from necp_validate.scenario.events import OnEvent, ReadbackTick
 from necp_validate.stack.private import write_private
@@ -20,30 +25,60 @@ _TICK_S = 0.1
 
 
 def read_back(task: ReadTask, run_dir: Path, on_event: OnEvent) -> None:
-    """Read everything back as the task says; its result is ``task.out``.
+    """Read everything back as the task says, the events by as many processes; its result is ``task.out``.
 
     Raises:
         SuiteError: the end was not reached; with the reader's last words.
     """
-    logs = run_dir / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    task_file = run_dir / "readback-task.json"
-    write_private(task_file, msgspec.json.encode(task))
-    command = [sys.executable, "-m", "necp_validate.clients.readback", str(task_file)]
-    process, told = None, ""
+    (run_dir / "logs").mkdir(parents=True, exist_ok=True)
+    if task.readers == 1:
+        _run([task], run_dir, on_event)
+        return
+    with TemporaryDirectory(prefix="necp-readback-") as folder:
+        parts = [
+            replace(task, part="events", reader=number, out=str(Path(folder, f"events-{number}.json")))
+            for number in range(task.readers)
+        ]
+        rest = replace(task, part="outcomes", out=str(Path(folder, "outcomes.json")))
+        _run(parts, run_dir, on_event)
+        # Only now: what became of the events may still have been written while they were read.
+        _run([rest], run_dir, on_event)
+        events = merge_accounts([json.loads(Path(part.out).read_bytes()) for part in parts])
+        write_json(Path(task.out), {**events, **json.loads(Path(rest.out).read_bytes())})
+
+
+def _run(tasks: Sequence[ReadTask], run_dir: Path, on_event: OnEvent) -> None:
+    """Read by one process for each task, all at the same time."""
+    processes: list[ManagedProcess] = []
+    files = [run_dir / f"readback-task-{number}.json" for number in range(len(tasks))]
+    told = None
     try:
         # Records are freed by another thread than made them: with glibc's arena per thread, memory would creep up.
         env = {**os.environ, "MALLOC_ARENA_MAX": "2"}
-        process = ManagedProcess.spawn(command, log=logs / "readback.log", env=env)
-        while process.alive():
-            last = process.log_tail(1)
-            if last != told and last.startswith('{"read"') and last.endswith("}"):
-                on_event(ReadbackTick(**json.loads(last)))
-                told = last
+        for number, (task, file) in enumerate(zip(tasks, files, strict=True)):
+            write_private(file, msgspec.json.encode(task))
+            command = [sys.executable, "-m", "necp_validate.clients.readback", str(file)]
+            log = run_dir / "logs" / ("readback.log" if len(tasks) == 1 else f"readback-{number}.log")
+            processes.append(ManagedProcess.spawn(command, log=log, env=env))
+        while any(process.alive() for process in processes):
+            tick = _progress([process.log_tail(1) for process in processes])
+            if tick is not None and tick != told:
+                on_event(tick)
+                told = tick
             time.sleep(_TICK_S)
-        if process.exit_code != 0:
-            raise SuiteError("the reader could not read everything back", detail=process.log_tail())
+        for process in processes:
+            if process.exit_code != 0:
+                raise SuiteError("the reader could not read everything back", detail=process.log_tail())
     finally:
-        if process is not None:
+        for process in processes:
             process.kill()
-        task_file.unlink(missing_ok=True)
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+def _progress(lines: Sequence[str]) -> ReadbackTick | None:
+    """How far all readers together are, by the last line of each that has said something yet."""
+    said = [json.loads(line) for line in lines if line.startswith('{"read"') and line.endswith("}")]
+    if not said:
+        return None
+    return ReadbackTick(**{name: sum(one[name] for one in said) for name in ("read", "total", "events_per_s")})

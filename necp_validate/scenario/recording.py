@@ -13,6 +13,7 @@ from typing import Any
 from necp_validate.history.model import RunInfo
 from necp_validate.history.writer import HistoryWriter
 from necp_validate.results import SuiteError, UsageError
+from necp_validate.scenario.early_stop import StoppedEarly
 from necp_validate.scenario.events import OnEvent, StageFinished, StageStarted
 from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.provenance import host, versions
@@ -84,13 +85,19 @@ class RecordedRun:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Do the run within: however it ends, ``run.json`` says so; SIGTERM is like Ctrl-C."""
+        """Do the run within: however it ends, ``run.json`` says so; SIGTERM is like Ctrl-C.
+
+        A run that is stopped early has a verdict, and is left as one that came to its end is.
+        """
         with sigterm_interrupts():
             try:
                 yield
             except KeyboardInterrupt:
                 self.save("interrupted", "interrupted")
                 raise
+            except StoppedEarly as stop:
+                self.save("stopped", str(stop))
+                return
             except SuiteError as error:
                 self.save("failed", str(error))
                 raise

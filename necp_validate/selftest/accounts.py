@@ -106,10 +106,12 @@ _RECEIPT_US = 20_000
 def write_run(simulation: Simulation, run_dir: Path) -> None:
     """Write the run directory that a real run with this course of events would have left."""
     writer = HistoryWriter(run_dir)
-    writer.save_run(_run_info(run_dir.name))
+    writer.save_run(_run_info(run_dir.name, processes=2 if simulation.lost_events else 1))
     writer.save_phases(_phases())
     recorder = _record(simulation, writer)
     writer.save_load(_load_record(simulation, recorder))
+    if simulation.lost_events:
+        writer.save_load(_lost_record(simulation.lost_events))
     names = recorder.phase_names
     writer.save_latency(_WORKER, {(names[p], d, kind): h for (p, d, kind), h in recorder.histograms.items()})
     readback = read_back(simulation)
@@ -161,7 +163,7 @@ def _write_monitoring(simulation: Simulation, run_dir: Path, recorder: Recorder,
     )
 
 
-def _run_info(name: str) -> RunInfo:
+def _run_info(name: str, processes: int) -> RunInfo:
     config = {
         "judge": list(JUDGED),
         "phases": [{"name": phase.name, "load": phase.load, "ramp_s": 0.0} for phase in PHASES],
@@ -169,7 +171,7 @@ def _run_info(name: str) -> RunInfo:
             str(domain): {"rate_eps": t.rate_eps, "run_length": t.run_length, "tick_hz": t.tick_hz}
             for domain, t in TRAFFIC.items()
         },
-        "load": {"processes": 1},
+        "load": {"processes": processes},
         "players": {"count": PLAYERS, "processes": 1},
         "security": {"at": ["start"], "audit": True},
         "monitoring": {"interval_s": 2.0},
@@ -282,6 +284,26 @@ def _load_record(simulation: Simulation, recorder: Recorder) -> LoadRecord:
             name: {d: us / 1000 for (phase, d), us in recorder.max_gap_us.items() if phase == i}
             for i, name in enumerate(names)
         },
+    )
+
+
+def _lost_record(events: int) -> LoadRecord:
+    """What the master writes down for a worker that was lost in the first second, and had sent nothing."""
+    stream = StreamRecord(
+        stream="5e1fffff",
+        domain=str(Domain.COMBAT),
+        topic=Domain.COMBAT.topic,
+        key=f"{Domain.COMBAT}-9999",
+        sent=events,
+        acked=IntervalSet(),
+        unknown=IntervalSet([(0, events - 1)]),
+    )
+    return LoadRecord(
+        worker="w1",
+        streams=(stream,),
+        guarantees={str(Domain.COMBAT): GUARANTEES},
+        planted={str(Domain.COMBAT): {"cheat": 1, "poison": 1}},
+        lost_us=START_US + 1_000_000,
     )
 
 

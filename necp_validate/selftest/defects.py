@@ -12,6 +12,7 @@ from zlib import crc32
 
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.topics import Domain
+from necp_validate.results import Verdict
 from necp_validate.selftest.audit_defects import AUDIT_DEFECTS
 from necp_validate.selftest.chaos_defects import CHAOS_DEFECTS
 from necp_validate.selftest.course import START_US
@@ -184,6 +185,10 @@ def _use_disk(simulation: Simulation) -> None:
     simulation.broker = replace(simulation.broker, write_ios=12_000)
 
 
+def _lose_worker(simulation: Simulation) -> None:
+    simulation.lost_events = 200
+
+
 _LOSS = frozenset(
     {
         *("DUR-ACKED", "FT-BROKER", "FT-PARTITION", "FT-CONSUMER", "CHAOS-ALL", "OPS-ROLLBACK"),
@@ -239,8 +244,32 @@ _DEFECTS = tuple(
     )
 )
 
+_REST_ON_EVERY_WORKER = frozenset(
+    {
+        *("lost-write", "unseen", "duplicate", "inconsistent-offsets", "nonmonotonic-send", "unknown-record"),
+        *("conservation", "aborted-read", "precommitted-read", "conserved-economy", "acked-below-known"),
+        *("longest-gap", "late-schedule", "action-conservation", "batch-size", "certificate-refusal", "chat-order"),
+        *("gateway-recovery", "interest-violation", "request-limit", "state-divergence", "tick-bounds"),
+        *("DUR-ACKED", "EVT-COMBAT", "EVT-ECONOMY", "EVT-REGISTRY", "LAT-COMBAT", "OPS-HEALTH", "OPS-ROLLBACK"),
+        *("FT-BROKER", "FT-CONSUMER", "FT-PARTITION", "CHAOS-ALL"),
+        *("SEC-BREAKER", "SEC-CERTS", "SEC-RATE", "SEC-SECRETS"),
+        *("GW-BATCH", "GW-DELTA", "GW-SECURITY", "GW-SPATIAL", "GW-TICK", "GW-TRANSPORT"),
+    }
+)
+"""Without what one worker did, finding nothing wrong proves nothing."""
+
+_LOST_WORKER = Defect(
+    name="load worker lost",
+    caught_by="lost-worker",
+    after=Stage.READ,
+    seed=_lose_worker,
+    claims=_REST_ON_EVERY_WORKER,
+    verdict=Verdict.UNKNOWN,
+)
+
 DEFECTS: tuple[Defect, ...] = (
     *_DEFECTS,
+    _LOST_WORKER,
     *CHAOS_DEFECTS,
     *PLAYER_DEFECTS,
     *SECURITY_DEFECTS,

@@ -159,6 +159,7 @@ class Simulation:
         audited: the audit trail.
         limiting: what limits and circuit breakers did.
         monitored: what a Prometheus saw of it.
+        lost_events: of a second load worker that was lost: events that it may have sent; none if there is only one.
     """
 
     plan: list[Sent]
@@ -179,6 +180,7 @@ class Simulation:
     audited: Audited = field(default_factory=Audited)
     limiting: Limiting = field(default_factory=Limiting)
     monitored: Monitored = field(default_factory=Monitored)
+    lost_events: int = 0
     drain: Drain = DRAIN
     shutdown: CoreShutdown = SHUTDOWN
     broker: BrokerSample = BROKER

@@ -16,12 +16,14 @@ from necp_validate.stack.config import BROKERS, SECURITY, JvmSettings
 from necp_validate.stack.death import broker_died
 from necp_validate.stack.jmx import USER, JmxAgent
 from necp_validate.stack.layout import ClusterLayout, external_address
+from necp_validate.stack.namespaces import WorkerNetwork
 from necp_validate.stack.options import StackOptions
 from necp_validate.stack.protocol import (
     ADMIN,
     BrokerInfo,
     BrokerMetrics,
     ClientVariant,
+    FaultUnavailable,
     ListenerInfo,
     PlayerTls,
     PlayerVariant,
@@ -311,6 +313,10 @@ class BrokerStack(ABC, Generic[Broker]):
     def audit_keyring(self) -> Path:
         """Return the keys of the audit trail."""
         return self.layout.keyring
+
+    def worker_network(self) -> WorkerNetwork:
+        """Refuse: brokers that listen on the loopback interface are reached from no other namespace."""
+        raise FaultUnavailable("needs the docker stack: these brokers are on this host's loopback interface")
 
     def services(self) -> tuple[ServiceHandle, ...]:
         """Return every service that this process has started, running or not."""

@@ -42,11 +42,12 @@ from necp_validate.stack.faulty import FaultyStack
 from necp_validate.stack.gateway import GATEWAY, PlayersAddress, gateway_environment, require_alone
 from necp_validate.stack.jmx import CONFIG_FILE
 from necp_validate.stack.layout import ClusterLayout
+from necp_validate.stack.namespaces import WorkerNetwork
 from necp_validate.stack.options import StackOptions
 from necp_validate.stack.packet_filter import find_program
 from necp_validate.stack.player_links import DockerPlayerLinks
 from necp_validate.stack.ports import free_ports, require_free
-from necp_validate.stack.protocol import GATEWAY_NODE, BrokerSample, Progress
+from necp_validate.stack.protocol import GATEWAY_NODE, BrokerSample, FaultUnavailable, Progress
 from necp_validate.stack.runtime import KafkaRuntime, load_runtime
 from necp_validate.stack.service import COLLECTOR, CORE, ServiceKind, publisher_of
 from necp_validate.stack.workdir import disown, new_directory, sweep
@@ -318,6 +319,22 @@ class DockerStack(FaultyStack[ManagedContainer]):
         except docker.errors.DockerException as error:
             raise StackError(f"{instance} cannot be started: {error}") from error
         return container, http_port, metrics_port
+
+    def worker_network(self) -> WorkerNetwork:
+        """Return the engine's own network, where brokers have a listener for services."""
+        assert self._client is not None
+        bridge = f"br-{self._client.networks.get(self._network).id[:12]}"
+        if not Path(f"/sys/class/net/{bridge}").exists():
+            raise FaultUnavailable(f"needs the engine's bridge {bridge} on this host")
+        settings = self.layout.settings.values()
+        prefix, _, _ = self.layout.settings[1].internal_host.rpartition(".")
+        return WorkerNetwork(
+            bridge=bridge,
+            prefix=f"{prefix}.",
+            gateway=f"{prefix}.1",
+            hosts={one.service_host: one.internal_host for one in settings},
+            bootstrap=",".join(f"{one.service_host}:{one.service_port}" for one in settings),
+        )
 
     def shared_file(self, name: str) -> tuple[Path, str]:
         """Return a place for a file that services read: as it is here, and as they see it."""

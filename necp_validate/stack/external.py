@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain, Operation
 from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
+from necp_validate.stack.namespaces import WorkerNetwork
 from necp_validate.stack.protocol import (
     ADMIN,
     FAULT_KINDS,
@@ -248,6 +249,10 @@ class ExternalStack:
         """Refuse."""
         _not_ours(f"services there do not see the file {name} here")
 
+    def worker_network(self) -> WorkerNetwork:
+        """Refuse."""
+        _not_ours("its network is not on this host")
+
     def broker_alive(self, broker: int) -> bool:
         """Tell whether the cluster named the broker when it was asked."""
         return any(info.id == broker for info in self._brokers)
@@ -308,12 +313,11 @@ class ExternalStack:
         """
         if not self._settings.client["security.protocol"].startswith("SASL"):
             return dict(self._settings.client)
-        try:
-            user, password = self._settings.principals[principal]
-        except KeyError:
+        login = self._settings.login_of(principal)
+        if login is None:
             known = ", ".join(self._settings.principals) or "none"
-            raise UsageError(f"{self._settings.file}: 'principals.{principal}' is missing; known: {known}") from None
-        return {**self._settings.client, "sasl.username": user, "sasl.password": password}
+            raise UsageError(f"{self._settings.file}: 'principals.{principal}' is missing; known: {known}")
+        return {**self._settings.client, "sasl.username": login[0], "sasl.password": login[1]}
 
     def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
         """Return librdkafka properties of the internal listener.

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from necp_validate.events.topics import Domain, Operation
 from necp_validate.results import StackError
+from necp_validate.stack.namespaces import WorkerNetwork
 
 Progress = Callable[[str], None]
 """Receives one short sentence whenever a stage of a long operation begins."""
@@ -541,6 +542,13 @@ class Stack(Protocol):
         Raises:
             StackError: it cannot be started.
             UsageError: the target has none.
+        """
+
+    def worker_network(self) -> WorkerNetwork:
+        """Return a network on which load workers in network namespaces of their own reach the brokers.
+
+        Raises:
+            FaultUnavailable: this stack has none.
         """
 
     def start_gateway(self, instance: str, env: Mapping[str, str]) -> GatewayHandle:

@@ -9,6 +9,7 @@ from necp_validate.verify.fuzzing import fuzzed
 from necp_validate.verify.handling import PlantedOutcome, planted_outcome
 from necp_validate.verify.registry import NoEvidence
 from necp_validate.verify.stakes import stakes_due
+from necp_validate.verify.tally import missing_workers
 
 SHUTDOWN_S = 30.0
 
@@ -38,7 +39,7 @@ def cheats_are_rejected(evidence: Evidence) -> Ruling:
         raise NoEvidence("no cheat was planted among the combat events")
     measured = f"{outcome.ended:,} rejected of {outcome.planted:,} planted cheats"
     right, damage = _damage(evidence.history)
-    verdict = Verdict.PASS if outcome.holds and right else Verdict.FAIL
+    verdict = _verdict(evidence.history, outcome.holds and right)
     note = f"counted from the event core's receipts, read back; {damage}"
     return Ruling(verdict=verdict, measured=measured, evidence=_bounds(outcome, note))
 
@@ -69,12 +70,19 @@ def poison_is_dead_lettered(evidence: Evidence) -> Ruling:
     records = sum(history.readback.dead_letters.values())
     wrong = [domain for domain, outcome in outcomes.items() if not outcome.holds]
     lowest, highest = (sum(getattr(o, side) for o in outcomes.values()) for side in ("low", "high"))
-    verdict = Verdict.FAIL if wrong or not lowest <= records <= highest else Verdict.PASS
+    verdict = _verdict(history, not wrong and lowest <= records <= highest)
     measured = f"{ended:,} of {planted:,} dead-lettered, {records:,} records in the dead-letter topics"
     note = f"wrong in {', '.join(wrong)}" if wrong else "from receipts and dead-letter topics, read back"
     if fuzz := sum(history.planted("fuzz", domain) for domain in history.domains):
         note += f"; {fuzz:,} of them by mutation operators on what Hypothesis drew"
     return Ruling(verdict=verdict, measured=measured, evidence=note)
+
+
+def _verdict(history: History, holds: bool) -> Verdict:
+    """What is planted in events that nobody accounts for is not known: finding nothing wrong then proves nothing."""
+    if not holds:
+        return Verdict.FAIL
+    return Verdict.UNKNOWN if missing_workers(history) else Verdict.PASS
 
 
 def _bounds(outcome: PlantedOutcome, note: str) -> str:

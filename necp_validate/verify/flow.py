@@ -6,7 +6,7 @@ from necp_validate.history import History, LoadRecord, Phase
 from necp_validate.results import Finding, Verdict
 from necp_validate.verify.rates import rates
 from necp_validate.verify.registry import NoEvidence, check
-from necp_validate.verify.tally import Tally, need_loads
+from necp_validate.verify.tally import Tally, gone_workers, need_loads
 
 LONGEST_GAP_MS = 5_000.0
 DRAIN_S = 10.0
@@ -108,6 +108,10 @@ def backlog_drain(history: History) -> Finding:
 def late_schedule(history: History) -> Finding:
     """Phases in which the generator did not send what was scheduled: their figures are not about the plan."""
     loads = need_loads(history)
+    if gone := gone_workers(history):
+        raise NoEvidence(f"load worker {', '.join(gone)} did not play to the end: the schedule could not be kept")
+    if history.run.status == "stopped":
+        raise NoEvidence("the run was stopped: what was still to be sent is not late")
     tolerance = history.threshold("rate_tolerance", RATE_TOLERANCE)
     tally = Tally("late-schedule", history)
     scheduled = sent = 0

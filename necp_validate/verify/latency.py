@@ -13,7 +13,9 @@ from necp_validate.history import HdrHistogram, History, Phase
 from necp_validate.results import Verdict
 from necp_validate.verify.claims import Evidence, Ruling, judges
 from necp_validate.verify.registry import NoEvidence
+from necp_validate.verify.tally import missing_workers
 from necp_validate.verify.witness import witness
+from necp_validate.verify.workers import clock_words, clocks_apart_ms
 
 SAMPLES_FOR = {50.0: 1, 95.0: 100, 99.0: 1_000, 99.9: 10_000}
 """Fewest samples for a percentile to mean anything."""
@@ -99,15 +101,28 @@ def _p99(limit_ms: float, domain: str | None, evidence: Evidence) -> Ruling:
         notes.append(
             f"{ahead:,} events of the run said to end in the future: a clock is ahead; their receipts' arrival counts"
         )
+    if words := clock_words(history):
+        notes.append(words)
     if evidence.scale_words:
         notes.append(evidence.scale_words)
     figures = "; ".join(notes)
+    apart_ms = clocks_apart_ms(history)
     verdict = Verdict.PASS
-    if enough[name] >= limit_ms:
+    if enough[name] < limit_ms:
+        if enough[name] + apart_ms >= limit_ms:
+            verdict = Verdict.UNKNOWN
+            figures = f"met by less than the load workers' clocks may be apart ({figures})"
+        elif missing_workers(history):
+            verdict = Verdict.UNKNOWN
+            figures = f"without the events of a load worker that was lost ({figures})"
+    else:
         verdict = Verdict.FAIL
         if seen.saturated:
             verdict = Verdict.UNKNOWN
             figures = f"missed, but {'; '.join(seen.reasons)}, so it may be the host's ({figures})"
+        elif enough[name] - apart_ms < limit_ms:
+            verdict = Verdict.UNKNOWN
+            figures = f"missed by less than the load workers' clocks may be apart ({figures})"
         elif negative and (latency.seen_p99_ms or math.inf) < limit_ms:
             verdict = Verdict.UNKNOWN
             figures = f"cannot be told by a clock that is wrong ({figures})"

@@ -90,19 +90,25 @@ def _around(
     counted: float,
     words: str,
     share: float,
+    again: bool = False,
 ) -> Comparison:
-    """A counter and its count: as exact as it can be, unless a process has taken its last counts with it."""
+    """A counter and its count: as exact as it can be, unless a process has taken its last counts with it.
+
+    ``again``: clients repeat what the process had not answered when it died, and it is counted twice.
+    """
     restarts = next((v.value for v in record.values if v.query == "resets" and v.labels.get("of") == query), 0.0)
     below = max(share, _AFTER_RESTART if restarts else 0.0)
+    above = below if again else share
     reason = f"{share:.1%}, as {words}"
     if restarts:
-        reason = f"{below:.0%} below after {restarts:.0f} restarts: {_RESTART_WORDS}"
+        reason = f"{below:.0%} below{' and above' if again else ''} after {restarts:.0f} restarts: {_RESTART_WORDS}"
+        reason += ", and what it had not answered is sent and counted again" if again else ""
     return Comparison(
         series=series,
         what=what,
         measured=measured,
         low=math.floor(counted * (1 - below)),
-        high=math.ceil(counted * (1 + share)),
+        high=math.ceil(counted * (1 + above)),
         counted=f"counted: {counted:,.0f}",
         reason=reason,
     )
@@ -146,6 +152,7 @@ def _messages(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
                 counted=counted,
                 words=words,
                 share=_EXACT,
+                again=True,
             )
 
 

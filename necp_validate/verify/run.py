@@ -38,6 +38,7 @@ from necp_validate.verify import (  # noqa: F401
     security,
     sessions,
     throughput,
+    workers,
 )
 from necp_validate.verify.claims import judge_claims
 from necp_validate.verify.own import OwnClaim, judge_own

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from necp_validate.history import History, Phase
+from necp_validate.verify.tally import gone_workers
 
 HOST_BUSY_PCT = 95.0
 HOST_STEAL_PCT = 5.0
@@ -64,6 +65,8 @@ def witness(history: History, phase: Phase, domains: Iterable[str] | None = None
         at_limit = value is not None and (value >= limit if name == "host_busy_pct" else value > limit)
         if at_limit:
             reasons.append(f"{words.format(value=value)} (limit {limit:g})")
+    if gone := gone_workers(history, phase.end_us):
+        reasons.append(f"load worker {', '.join(gone)} did not play to the end")
     return Witness(busy_pct=busy, steal_pct=steal, late_p99_ms=late_p99_ms, reasons=tuple(reasons))
 
 

@@ -33,6 +33,11 @@ COMMANDS = [
     "selftest",
     "schema",
     "fuzz",
+    "scenarios",
+    "experiments",
+    "worker",
+    "init",
+    "capacity",
 ]
 
 
@@ -186,6 +191,13 @@ def test_a_wrong_option_is_wrong_usage(invoke) -> None:
     assert invoke("run", "--nope")[0] == 2
 
 
+def test_a_worker_without_the_key_is_wrong_usage(invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NECP_JOIN_KEY", raising=False)
+    code, _, err = invoke("worker", "--master", "127.0.0.1:5557")
+    assert code == 2
+    assert "NECP_JOIN_KEY is not set" in err
+
+
 class TestRun:
     """The command itself; the run behind it is replaced, because it needs Kafka."""
 
@@ -194,10 +206,8 @@ class TestRun:
         """Replaces the run by a fabricated one; ``then`` may raise in its middle."""
         called: dict[str, object] = {"recipe": Recipe(), "then": lambda: None}
 
-        def run_scenario(
-            scenario: Scenario, *, stack: object, out: Path, web_port: int | None, on_event: OnEvent
-        ) -> Path:
-            called.update(scenario=scenario, web_port=web_port)
+        def run_scenario(scenario: Scenario, *, out: Path, on_event: OnEvent, **options: object) -> Path:
+            called.update(scenario=scenario, **options)
             run = fabricate(out, called["recipe"])  # type: ignore[arg-type]
             on_event(RunStarted(run_id=run.name, run_dir=run, scenario=scenario.name, phases=()))
             called["then"]()  # type: ignore[operator]
@@ -222,12 +232,23 @@ class TestRun:
     def test_options_reach_the_scenario(self, invoke, runner) -> None:
         invoke(
             *("run", "smoke", "--scale", "0.5", "--set", "core.instances=2", "--stack", "local"),
-            *("--seed", "42", "--web", "8089"),
+            *("--seed", "42", "--web", "8089", "--stop-early"),
         )
         scenario = runner["scenario"]
         assert scenario.scale == pytest.approx(0.05)
         assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
-        assert runner["web_port"] == 8089
+        assert (runner["web_port"], runner["stop_early"]) == (8089, True)
+
+    def test_workers_reach_the_scenario(self, invoke, runner) -> None:
+        invoke("run", "smoke", "--workers", "4", "--in-namespaces")
+        assert runner["scenario"].load.processes == 4
+        assert runner["placement"].where == "namespaces"
+
+    def test_a_master_says_how_workers_join(self, invoke, runner) -> None:
+        _, out, _ = invoke("run", "smoke", "--master", "0.0.0.0:5557", "--expect-workers", "3")
+        assert runner["scenario"].load.processes == 3
+        assert f"NECP_JOIN_KEY={runner['placement'].key}" in out
+        assert "necp-validate worker --master HOST:5557" in out
 
     def test_a_target_file_makes_the_stack_external(self, invoke, runner) -> None:
         invoke("run", "smoke", "--target", "staging.toml")

@@ -6,11 +6,14 @@ import time
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from necp_validate.clients.ackbook import AckBook
+from necp_validate.clients.flush import MAX_FLUSH
 from necp_validate.clients.observer import ReceiptObserver
 from necp_validate.clients.pending import PendingOffsets
+from necp_validate.clients.rdkafka import Deliveries
 from necp_validate.clients.recorder import Recorder
 
 
@@ -55,3 +58,19 @@ def test_a_partition_that_only_others_write_to_is_forgotten_in_time(observer: Re
     assert len(observer._early) == 1
     receipt(observer, 12, 40, age_s=31)
     assert (observer.matched, len(observer._early)) == (3, 1)
+
+
+def test_an_ack_without_an_offset_is_waited_for_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which receipt is its own can't be told: the load would wait for it to the very end."""
+    monkeypatch.setattr(ReceiptObserver, "_consumer", lambda *_: SimpleNamespace(consume=lambda *_: []))
+    recorder = Recorder(["steady"], [0], ["combat"])
+    book = AckBook("combat", "game.combat.events", recorder)
+    observer = ReceiptObserver({}, recorder, {"combat": book})
+    tag, _ = book.begin(book.open_stream("00000000", "match-0000"), 2, 500_000)
+    book.taken(tag, np.zeros(2, dtype=np.int32), 2)
+    place = np.array([0, 1], dtype=np.int64)
+    offsets = np.array([40, -1001], dtype=np.int64)
+    book.settle(Deliveries(np.zeros(2, dtype=np.int32), place * 0 + 3, offsets, tag * MAX_FLUSH + place), 600_000)
+    assert observer.waiting == 1
+    observer._match(time.time_ns() // 1000, "combat", 3, 40, 40, 0, 700_000)
+    assert observer.waiting == 0

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,9 @@ import pytest
 
 from necp_validate.events.topics import Domain
 from necp_validate.history.reader import read_history
+from necp_validate.load.plan import DomainTraffic, PlannedPhase
+from necp_validate.load.schedule import Schedule
+from necp_validate.load.traffic import key_of
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.results import Verdict
 from necp_validate.stack.docker_engine import why_not_docker
@@ -81,6 +86,15 @@ def start(tmp_path: Path, *arguments: str, steady_s: int = 8, stack: str = "loca
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+def schedules(steady_s: int = 8) -> Iterator[tuple[Domain, Schedule, int]]:
+    """The schedule of each domain, from the scenario itself."""
+    scenario = tomllib.loads(SCENARIO.format(steady_s=steady_s))
+    phases = [PlannedPhase(**{"load": 1.0, **phase}) for phase in scenario["phases"]]
+    for domain, one in scenario["traffic"].items():
+        traffic = DomainTraffic(topic="", client={}, **{"cheat_share": 0.0, **one})
+        yield Domain(domain), Schedule(traffic, phases, f"1/{domain}"), one["run_length"]
+
+
 def the_run(tmp_path: Path) -> Path:
     (run_dir,) = (tmp_path / "runs").iterdir()
     return run_dir
@@ -91,13 +105,17 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize(
-    ("stack", "processes"), [("local", 1), ("local", 2), pytest.param("docker", 1, marks=pytest.mark.docker)]
+    ("stack", "processes"), [("local", 1), ("local", 2), pytest.param("docker", 4, marks=pytest.mark.docker)]
 )
 def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, processes: int) -> None:
-    """Alone, with Locust's master and workers, and in containers: nothing lost, doubled or unaccounted for."""
+    """Alone, with Locust's master and workers, and in containers: nothing lost, doubled or unaccounted for.
+
+    The same events whoever sends them: each stream is as long, and as many events are planted.
+    """
     if stack == "docker" and (reason := why_not_docker()):
         pytest.skip(f"needs a Docker engine: {reason}")
-    run = start(tmp_path, "--set", f"load.processes={processes}", stack=stack)
+    apart = ["--in-namespaces"] if stack == "docker" and os.geteuid() == 0 else []
+    run = start(tmp_path, "--workers", str(processes), *apart, stack=stack)
     output, _ = run.communicate(timeout=240)
     run_dir = the_run(tmp_path)
     verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
@@ -109,6 +127,18 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     assert claims == dict.fromkeys(judged, "pass"), output
     history = read_history(run_dir)
     assert len(history.loads) == processes
+    assert [worker.state for worker in history.workers] == (["finished"] * processes if processes > 1 else [])
+    assert all(worker.clocks for worker in history.workers)
+    assert len({worker.namespace for worker in history.workers}) == (
+        processes if apart else min(len(history.workers), 1)
+    )
+    sent = {stream.key: stream.sent for load in history.loads for stream in load.streams}
+    assert sent == {
+        key: run_length * sum(1 for _ in schedule.flushes(number))
+        for domain, schedule, run_length in schedules()
+        for number in range(schedule.most_servers)
+        for key in [key_of(domain, number)]
+    }
     assert history.readback is not None
     acked = sum(stream.acked.count for load in history.loads for stream in load.streams)
     assert acked == history.readback.events_read > 8_000

@@ -70,6 +70,15 @@ def test_brokers_count_what_the_logs_grew_by() -> None:
     assert right(record(counted=counted)) == {f"kafka_server_messages_in_total {TOPIC}": False}
 
 
+@pytest.mark.parametrize(("measured", "restarts", "fits"), [(5200, 1, True), (5200, 0, False), (5300, 1, False)])
+def test_what_a_dead_broker_had_not_answered_is_sent_and_counted_again(
+    measured: int, restarts: int, fits: bool
+) -> None:
+    values = (value("messages-in", measured, topic=TOPIC), value("resets", restarts, of="messages-in"))
+    found = right(record(*values, counted=(count("messages-in", 5000, topic=TOPIC),)))
+    assert found == {f"kafka_server_messages_in_total {TOPIC}": fits}
+
+
 def test_refusals_are_those_of_the_logs() -> None:
     counted = (count("failed-authentications", 20), count("acl-denials", 80))
     found = right(record(value("failed-authentications", 20), value("acl-denials", 60), counted=counted))

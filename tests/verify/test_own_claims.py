@@ -303,6 +303,12 @@ def test_a_worker_that_died_counts_nothing_in_later_windows() -> None:
     assert judged(both, "acked_rate", ">=", 2_000, window_s=5).measured == "2,000 events/s (steady)"
 
 
+def test_a_stretch_without_any_event_is_a_miss_and_not_a_lack_of_samples() -> None:
+    history = combat()
+    rows = tuple(replace(row, acked=0) if row.t > START_S + 20 else row for row in history.timeline)
+    assert judged(replace(history, timeline=rows), "acked_rate", ">=", 1_000, window_s=5).verdict is FAIL
+
+
 def test_a_phase_shorter_than_the_window_is_unknown() -> None:
     result = judged(combat(seconds=8), "throughput", ">=", 1_000, window_s=10)
     assert (result.verdict, "less than 10 s" in result.evidence) == (UNKNOWN, True)

@@ -15,6 +15,7 @@ from necp_validate.results import ClaimResult, Verdict, worst
 from necp_validate.verify.own import resources, traffic, whole  # noqa: F401  # importing them registers the metrics
 from necp_validate.verify.own.measures import MEASURES, Measure, Measurement, Question, Scope
 from necp_validate.verify.own.model import OwnClaim, Repeats
+from necp_validate.verify.own.supply import how_to_supply
 from necp_validate.verify.registry import NoEvidence, crash_summary
 
 SOURCE = "claims.toml"
@@ -51,7 +52,7 @@ def judge_own(history: History, claims: Iterable[OwnClaim], *, repeats: Sequence
 
 def _result(claim: OwnClaim, history: History, repeats: Sequence[History]) -> ClaimResult:
     runs = [*repeats, history] if claim.repeats else [history]
-    trials = [trial for run in runs for trial in _trials(claim, run, named=len(runs) > 1)]
+    trials = [trial for run in runs for trial in trials_of(claim, run, named=len(runs) > 1)]
     verdict, why = _repeated(trials, claim.repeats) if claim.repeats else (worst(t.verdict for t in trials), "")
     # What decided comes first.
     telling = sorted(trials, key=lambda trial: trial.verdict is not verdict)
@@ -87,7 +88,14 @@ def _repeated(trials: Sequence[Trial], repeats: Repeats) -> tuple[Verdict, str]:
     return Verdict.UNKNOWN, why + lacking
 
 
-def _trials(claim: OwnClaim, history: History, *, named: bool) -> list[Trial]:
+def trials_of(claim: OwnClaim, history: History, *, named: bool = False) -> list[Trial]:
+    """Judge a claim in each place of one run that it is about.
+
+    Args:
+        claim: as checked by the reader of the claims file.
+        history: of the run.
+        named: say which run it is.
+    """
     measure = MEASURES[claim.metric]
     prefix = f"{history.run.id}: " if named else ""
     phases: Sequence[Phase | None] = [None]
@@ -106,7 +114,8 @@ def _trial(claim: OwnClaim, measure: Measure, history: History, phase: Phase | N
     try:
         found = _measured(claim, measure, history, phase)
     except NoEvidence as missing:
-        return Trial(place=place, verdict=Verdict.UNKNOWN, text=str(missing))
+        text = f"{missing}{how_to_supply(history, claim.metric)}"
+        return Trial(place=place, verdict=Verdict.UNKNOWN, text=text)
     except Exception as crash:  # noqa: BLE001  # one metric's bug must not hide the verdicts of the others
         return Trial(place=place, verdict=Verdict.UNKNOWN, text=crash_summary(crash))
     verdict, reason = _decide(claim, measure, found)

@@ -20,6 +20,16 @@ class Scope(StrEnum):
     EITHER = "either"
 
 
+class Early(StrEnum):
+    """What a figure says of a claim while the run goes on."""
+
+    NOTHING = "nothing"
+    PHASE_OVER = "phase over"
+    """A phase that is over has its figure."""
+    WORSENS = "worsens"
+    """What is still to come can only make it worse."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Where a metric is to be measured.
@@ -87,6 +97,7 @@ class Measure:
         higher_is_better: which way is worse, for windows and baselines.
         by_domain: whether a domain can be asked for.
         windows: whether the worst window can be asked for.
+        early: what it says while the run goes on; the worst window can only get worse in any case.
         measure: raises `NoEvidence` where the history cannot say.
     """
 
@@ -98,6 +109,7 @@ class Measure:
     higher_is_better: bool = False
     by_domain: bool = True
     windows: bool = False
+    early: Early = Early.NOTHING
 
 
 MEASURES: dict[str, Measure] = {}

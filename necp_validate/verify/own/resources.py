@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from necp_validate.history import BrokerSample
-from necp_validate.verify.own.measures import Measure, Measurement, Question, Scope, add
+from necp_validate.verify.own.measures import Early, Measure, Measurement, Question, Scope, add
 from necp_validate.verify.own.units import CPU, EVENTS, HOST_CPU, MEMORY, OPERATIONS, PARTITIONS, Dimension
 from necp_validate.verify.registry import NoEvidence
 
@@ -61,6 +61,8 @@ def _host(field: str, how: str, what: str, asked: Question) -> Measurement:
 
 def _lag(how: str, asked: Question) -> Measurement:
     """Events acknowledged and not yet handled, the domains of one moment together."""
+    if not asked.history.sees_backlog(asked.domains):
+        raise NoEvidence(f"it is not known which consumer group reads each of {', '.join(asked.domains)}")
     moments: dict[float, float] = defaultdict(float)
     for sample in _within(asked, asked.history.lag):
         if sample.domain in asked.domains and sample.lag is not None:
@@ -74,7 +76,7 @@ def _isr(field: str, asked: Question) -> Measurement:
 
 
 def _add(name: str, about: str, dimension: Dimension, measure: Callable[[Question], Measurement], **more: Any) -> None:
-    more = {"by_domain": False, **more}
+    more = {"by_domain": False, "early": Early.WORSENS if name.endswith("_max") else Early.NOTHING, **more}
     add(Measure(name=name, about=about, dimension=dimension, scope=Scope.EITHER, measure=measure, **more))
 
 

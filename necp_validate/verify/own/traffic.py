@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from necp_validate.history import HdrHistogram, TimelineRow
 from necp_validate.verify.flow import RATE_TOLERANCE, longest_gap_ms
 from necp_validate.verify.latency import SAMPLES_FOR
-from necp_validate.verify.own.measures import Measure, Measurement, Question, add
+from necp_validate.verify.own.measures import Early, Measure, Measurement, Question, add
 from necp_validate.verify.own.units import EVENTS, RATE, SHARE, TIME
 from necp_validate.verify.own.windows import Count, Second, span_s, windows, worst_percentile_ms
 from necp_validate.verify.rates import Rates, planned_eps, rates
 from necp_validate.verify.registry import NoEvidence
 from necp_validate.verify.witness import witness
+from necp_validate.verify.workers import clock_words, clocks_apart_ms
 
 
 def _ended(row: TimelineRow) -> int:
@@ -37,7 +39,7 @@ def _of_phase(found: Rates, name: str) -> float:
     if name == "acked_rate":
         return found.acked_eps
     if found.handled_eps is None:
-        raise NoEvidence("nothing was recorded of what the event core handled")
+        raise NoEvidence("nothing was recorded of what the target handled")
     return found.handled_eps if name == "handled_rate" else min(found.acked_eps, found.handled_eps)
 
 
@@ -50,7 +52,7 @@ def _rate(name: str, asked: Question) -> Measurement:
     found = rates(history, phase, asked.domains)
     if found is None:
         raise NoEvidence(f"the timeline does not cover {', '.join(asked.domains)} in {phase.name}")
-    value, samples = _of_phase(found, name), history.counts(phase.name, asked.domains).sent
+    value, samples = _of_phase(found, name), round(found.sent_eps * found.window_s)
     notes = [f"planned {planned:,.0f}, sent {found.sent_eps:,.0f} events/s over {found.window_s:.0f} s"]
     if asked.window_s:
         slowest = [
@@ -58,7 +60,7 @@ def _rate(name: str, asked: Question) -> Measurement:
             for count in _COUNTS[name]
         ]
         worst = min(slowest, key=lambda one: one.total)
-        value, samples = worst.total / asked.window_s, round(worst.total)
+        value = worst.total / asked.window_s
         notes.append(f"the slowest of all stretches began {worst.from_s - phase.start_us / 1e6:.0f} s into the phase")
     seen = witness(history, phase, asked.domains)
     least = planned * (1 - history.threshold("rate_tolerance", RATE_TOLERANCE)) - found.slack_eps
@@ -87,6 +89,7 @@ for _name, _about in (
             dimension=RATE,
             higher_is_better=True,
             windows=True,
+            early=Early.PHASE_OVER,
             measure=partial(_rate, _name),
         )
     )
@@ -104,9 +107,22 @@ def percentile_ms(histogram: HdrHistogram, q: float, *, before: int = 0, after: 
 
 
 def _latency(kind: str, q: float, asked: Question) -> Measurement:
-    """A percentile of a phase; acked events that were never seen handled are slower than any limit."""
+    """A percentile of a phase; from end to end, it is as certain as the load workers' clocks."""
+    found = _by_their_clocks(kind, q, asked)
+    words = clock_words(asked.history)
+    if kind != "e2e" or not words:
+        return found
+    apart_ms = clocks_apart_ms(asked.history)
+    low, high = max(found.low - apart_ms, 0.0) if math.isfinite(apart_ms) else 0.0, found.high + apart_ms
+    return replace(found, low=low, high=high, notes=(*found.notes, words))
+
+
+def _by_their_clocks(kind: str, q: float, asked: Question) -> Measurement:
+    """The same as the workers have it; acked events that were never seen handled are slower than any limit."""
     history, phase = asked.history, asked.of_phase
     histogram = history.histogram(phase.name, kind, asked.domains)
+    if kind == "e2e" and not history.sees_ends(asked.domains):
+        raise NoEvidence(f"the end of processing of {' and '.join(asked.domains)} is not seen")
     missing = history.counts(phase.name, asked.domains).acked - histogram.total if kind == "e2e" else 0
     wrong_clock = min(histogram.negative, max(missing, 0))
     never = max(missing, 0) - wrong_clock
