@@ -8,7 +8,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY necp_validate necp_validate
 COPY scenarios scenarios
 COPY experiments experiments
-RUN python3 -m venv /opt/necp-validate && /opt/necp-validate/bin/pip install --no-cache-dir .
+RUN python3 -m venv /opt/necp-validate && /opt/necp-validate/bin/pip install --no-cache-dir ".[k8s]"
 
 FROM ${BASE}
 COPY --from=build /opt/necp-validate /opt/necp-validate

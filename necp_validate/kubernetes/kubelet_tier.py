@@ -38,6 +38,10 @@ _KILLED = 1
 _CLAIMS = ("DUR-ACKED", "FT-BROKER")
 _FAULT_S, _RECOVERY_S = 60.0, 20.0
 _SEEN_WITHIN_S = 45.0
+# Beside Kubernetes itself, and with brokers whose Java has just started without its start-up cache, two processors do
+# not carry the scenario's own rate: the backlog of the first seconds would be what is measured.
+_SCALE = 0.3
+_WARMED = ("phases.warmup.duration_s=40", "phases.before.duration_s=10")
 
 
 def prove(proof: Proof) -> None:
@@ -142,7 +146,7 @@ def _run(stack: PodStack, experiments: Experiments, proof: Proof) -> Finding:
             proof.progress(f"{STAGES.get(event.stage, event.stage)} {event.detail}".rstrip())
 
     run_dir = run_scenario(
-        load_scenario("chaos"),
+        load_scenario("chaos", scale=_SCALE, overrides=_WARMED),
         stack=stack,
         out=proof.out,
         experiments=[experiment],

@@ -31,6 +31,7 @@ from necp_validate.stack.runtime import KafkaRuntime
 from necp_validate.stack.waiting import wait_until
 
 _HOME, _PKI = "/stack/broker", "/stack/pki"
+_PROBE = {"exec": {"command": ["bash", f"{_HOME}/ready.sh"]}, "timeoutSeconds": 5}
 _GONE_TIMEOUT_S = 60.0
 _NEEDS = "needs the local or the docker stack"
 
@@ -235,12 +236,9 @@ def _pod(image: str, directory: Path) -> dict[str, Any]:
                     }
                 ],
                 "resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "4Gi"}},
-                "readinessProbe": {
-                    "exec": {"command": ["bash", f"{_HOME}/ready.sh"]},
-                    "periodSeconds": 2,
-                    "timeoutSeconds": 5,
-                    "failureThreshold": 5,
-                },
+                # Often until it is up, seldom afterwards: every probe is a process in the container.
+                "startupProbe": {**_PROBE, "periodSeconds": 2, "failureThreshold": 60},
+                "readinessProbe": {**_PROBE, "periodSeconds": 10},
                 "volumeMounts": [
                     {"name": "stack", "mountPath": _HOME, "subPathExpr": "broker-$(BROKER)"},
                     {"name": "stack", "mountPath": _PKI, "subPath": "pki", "readOnly": True},

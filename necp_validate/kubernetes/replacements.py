@@ -151,9 +151,13 @@ class PodWatch:
     def _follow(self) -> None:
         version = ""
         while not self._ended.is_set():
-            stream = watch.Watch()
             try:
-                for event in stream.stream(
+                if not version:
+                    # From a list on: a watch tells what is there already in no order, and its versions are old.
+                    listed = self._core.list_namespaced_pod(**self._where)
+                    self._seen += [_row("ADDED", pod) for pod in listed.items]
+                    version = listed.metadata.resource_version
+                for event in watch.Watch().stream(
                     self._core.list_namespaced_pod, **self._where, resource_version=version, timeout_seconds=_WATCH_S
                 ):
                     version = event["object"].metadata.resource_version
