@@ -11,19 +11,14 @@ import typer
 from necp_validate import __version__
 from necp_validate.cli.capacity import capacity
 from necp_validate.cli.catalogue import experiments, scenarios
+from necp_validate.cli.chaos import chaos
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
 from necp_validate.cli.init import init
-from necp_validate.cli.overrides import overrides_of
-from necp_validate.cli.workers import (
-    ExpectOption,
-    MasterOption,
-    NamespacesOption,
-    WorkersOption,
-    placement_of,
-    worker,
-)
-from necp_validate.results.errors import SuiteError, UsageError
+from necp_validate.cli.options import ClaimsOption, RepeatsOption, RunArgument
+from necp_validate.cli.run import run
+from necp_validate.cli.workers import worker
+from necp_validate.results.errors import UsageError
 
 app = typer.Typer(
     name="necp-validate",
@@ -37,6 +32,14 @@ app = typer.Typer(
     ),
     epilog="Exit codes: 0 pass · 1 fail · 2 wrong usage · 3 unknown · 4 the suite could not do its work",
 )
+app.command(
+    epilog="Examples:  necp-validate run smoke  ·  necp-validate run peak-200 --scale 0.5  ·  "
+    "necp-validate run soak --set phases.steady.duration_s=600 --set core.instances=2"
+)(run)
+app.command(
+    epilog="Examples:  necp-validate chaos  ·  necp-validate chaos broker-kill --repeat 20  ·  "
+    "necp-validate chaos leader-partition core-kill --stack docker"
+)(chaos)
 app.command(
     epilog="Examples:  necp-validate capacity  ·  necp-validate capacity --low 0.1 --high 1 --at-least 0.3  ·  "
     "necp-validate capacity smoke --claims claims.toml --repeats 3"
@@ -52,22 +55,6 @@ app.command(epilog="Examples:  necp-validate experiments  ·  necp-validate expe
 app.command(epilog="Example:  NECP_JOIN_KEY=... necp-validate worker --master 10.0.0.5:5557")(worker)
 schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
 app.add_typer(schema_app, name="schema")
-
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help='a run directory, a run\'s id, or "last"')]
-StackOption = Annotated[
-    str | None, typer.Option(metavar="KIND", help="auto, local, docker or external; the scenario's own by default")
-]
-ClaimsOption = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="TOML file of your own claims, judged beside the suite's")
-]
-RepeatsOption = Annotated[
-    list[str] | None,
-    typer.Option("--repeat-of", metavar="RUN", help="an earlier run of the same, for claims that hold in N of M"),
-]
-AllowOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="WORD", help="on an external target: write, create-topics, faults; may be repeated"),
-]
 
 
 class SchemaFormat(StrEnum):
@@ -89,135 +76,6 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and end")
     ] = False,
 ) -> None: ...
-
-
-@app.command(
-    epilog="Examples:  necp-validate run smoke  ·  necp-validate run peak-200 --scale 0.5  ·  "
-    "necp-validate run soak --set phases.steady.duration_s=600 --set core.instances=2"
-)
-@guarded
-def run(
-    scenario: Annotated[
-        str, typer.Argument(help="a scenario's name (smoke, peak-200, ...) or a TOML file")
-    ] = "peak-200",
-    scale: Annotated[float, typer.Option(help="multiplies every rate, and nothing else")] = 1.0,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key; may be repeated")
-    ] = None,
-    stack: StackOption = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="FILE", help="TOML file of an external target; implies --stack external")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="where the run directory goes")] = Path("reports/runs"),
-    web: Annotated[int | None, typer.Option(metavar="PORT", help="serve Locust's web page here meanwhile")] = None,
-    attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
-    seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
-    claims: ClaimsOption = None,
-    repeats: RepeatsOption = None,
-    stop_early: Annotated[
-        bool, typer.Option("--stop-early", help="stop when one of your --claims cannot be met any more")
-    ] = False,
-    allow: AllowOption = None,
-    workers: WorkersOption = None,
-    namespaces: NamespacesOption = False,
-    master: MasterOption = None,
-    expect_workers: ExpectOption = None,
-) -> None:
-    """Run a scenario, judge it, and write its report."""
-    from necp_validate.cli.live import RunProgress
-    from necp_validate.cli.tables import show, verdict_table
-    from necp_validate.external.permission import allowed
-    from necp_validate.report.pipeline import judge_and_report
-    from necp_validate.report.runs import find_run
-    from necp_validate.report.verdict import sentence
-    from necp_validate.scenario.external import run_external
-    from necp_validate.scenario.files import load_scenario
-    from necp_validate.scenario.runner import run_scenario
-    from necp_validate.stack import attach as attached_stack
-
-    placement, count = placement_of(workers, namespaces=namespaces, master=master, expect_workers=expect_workers)
-    overrides = [*overrides_of(set_, stack=stack, target=target, claims=claims), *count]
-    resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
-    earlier = [find_run(one) for one in repeats or ()]
-    words = allowed(allow or ())
-    if resolved.topics and (attach or web is not None or workers or namespaces or master):
-        raise UsageError("--attach, --web and load workers are about the game's own topics", hint="leave them out")
-    running = attached_stack() if attach else None
-    with RunProgress() as progress:
-        try:
-            if resolved.topics:
-                run_dir = run_external(resolved, allow=words, out=out, on_event=progress, stop_early=stop_early)
-            else:
-                run_dir = run_scenario(
-                    resolved,
-                    stack=running,
-                    out=out,
-                    web_port=web,
-                    on_event=progress,
-                    allow=words,
-                    stop_early=stop_early,
-                    placement=placement,
-                )
-            verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
-        except KeyboardInterrupt as error:
-            kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None
-            raise SuiteError("interrupted, everything stopped", hint=kept) from error
-    show(verdict_table(verdict, sentence(verdict)))
-    typer.echo(f"report: {run_dir / 'report.html'}")
-    raise typer.Exit(verdict.verdict.exit_code)
-
-
-@app.command(
-    epilog="Examples:  necp-validate chaos  ·  necp-validate chaos broker-kill --repeat 20  ·  "
-    "necp-validate chaos leader-partition core-kill --stack docker"
-)
-@guarded
-def chaos(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="experiments, by name or JSON file; all by default")
-    ] = None,
-    stack: StackOption = None,
-    repeat: Annotated[int, typer.Option(min=1, help="how many times each, with seeds that count up")] = 1,
-    seed: Annotated[int | None, typer.Option(help="the first seed; the scenario's own by default")] = None,
-    scenario: Annotated[
-        str | None, typer.Option(help="the background: a scenario with one fault phase; each one's own by default")
-    ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key of it; may be repeated")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="where the run directories go")] = Path("reports/runs"),
-    attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
-) -> None:
-    """Run experiments one after the other on one stack, judge each, and print a table."""
-    from necp_validate.chaos.experiment import experiment_names, load_experiment
-    from necp_validate.cli.live import RunProgress
-    from necp_validate.cli.tables import campaign_table, show
-    from necp_validate.report.campaign import run_campaign, worst_of
-    from necp_validate.scenario.files import load_scenario
-    from necp_validate.scenario.planning import BACKGROUND, backgrounds_of
-    from necp_validate.stack import attach as attached_stack
-
-    experiments = [load_experiment(name) for name in names or experiment_names()]
-    overrides = [*(set_ or []), "experiments=[]", *([f"stack={stack}"] if stack else [])]
-    background = load_scenario(scenario or BACKGROUND, overrides=overrides, seed=seed)
-    own = backgrounds_of(experiments, scenario, lambda name: load_scenario(name, overrides=overrides, seed=seed))
-    running = attached_stack() if attach else None
-    with RunProgress() as progress:
-        try:
-            trials = run_campaign(
-                background,
-                experiments,
-                backgrounds=own,
-                stack=running,
-                repeat=repeat,
-                out=out,
-                on_event=progress,
-                on_trial=progress.tell_trial,
-            )
-        except KeyboardInterrupt as error:
-            raise SuiteError("interrupted, everything stopped", hint=f"the runs so far are kept in {out}") from error
-    show(campaign_table(trials))
-    raise typer.Exit(worst_of(trials).exit_code)
 
 
 @app.command(epilog="Examples:  necp-validate verify last  ·  necp-validate verify last --claims claims.toml")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
+from necp_validate.cli.options import StackOption
 from necp_validate.cli.overrides import overrides_of
 from necp_validate.results.errors import SuiteError
 
@@ -25,9 +26,7 @@ def capacity(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key; may be repeated")
     ] = None,
-    stack: Annotated[
-        str | None, typer.Option(metavar="KIND", help="auto, local, docker or external; the scenario's own by default")
-    ] = None,
+    stack: StackOption = None,
     target: Annotated[
         str | None, typer.Option(metavar="FILE", help="TOML file of an external target; implies --stack external")
     ] = None,
