@@ -25,6 +25,7 @@ from necp_validate.kubernetes.outcome import Proof, finding, unknown
 from necp_validate.kubernetes.play import Played, experiment_document
 from necp_validate.kubernetes.pods import PodStack, pod_name
 from necp_validate.report.pipeline import judge_and_report
+from necp_validate.report.verdict import sentence
 from necp_validate.results import SuiteError
 from necp_validate.results.verdict import Example, Finding, Verdict
 from necp_validate.scenario.events import STAGES, StageStarted
@@ -41,7 +42,7 @@ _SEEN_WITHIN_S = 45.0
 # Beside Kubernetes itself, and with brokers whose Java has just started without its start-up cache, two processors do
 # not carry the scenario's own rate: the backlog of the first seconds would be what is measured.
 _SCALE = 0.3
-_WARMED = ("phases.warmup.duration_s=40", "phases.before.duration_s=10")
+_WARMED = ("phases.warmup.duration_s=40", "phases.warmup.ramp_s=25", "phases.before.duration_s=10")
 
 
 def prove(proof: Proof) -> None:
@@ -166,8 +167,8 @@ def judged(run_dir: Path) -> Finding:
     wanted = {claim.id: claim for claim in verdict.claims if claim.id in _CLAIMS}
     said = "; ".join(f"{id_} {claim.verdict}: {claim.measured or claim.evidence}" for id_, claim in wanted.items())
     name = "kafka-in-pods"
-    if any(claim.verdict is Verdict.FAIL for claim in wanted.values()) or verdict.verdict is Verdict.FAIL:
-        return finding(name, [Example(where=str(run_dir), detail=said)], "")
+    if verdict.verdict is Verdict.FAIL:
+        return finding(name, [Example(where=run_dir.name, detail=f"{sentence(verdict)}; {said}")], "")
     if len(wanted) < len(_CLAIMS) or any(claim.verdict is Verdict.UNKNOWN for claim in wanted.values()):
         return unknown(name, said or "the run has no verdict on what it was for")
     return finding(name, [], said)
