@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -55,10 +57,21 @@ def fuzz(session: nox.Session) -> None:
     suite(session, "fuzz", *session.posargs)
 
 
+@nox.session
+def k8s(session: nox.Session) -> None:
+    """Build a real Kubernetes, prove experiments and manifests on it. Arguments: which tiers (`api`, `kubelet`)."""
+    session.install("-e", ".[k8s]")
+    to_its_end(session, "python", "-m", "necp_validate.kubernetes", *session.posargs)
+
+
 def suite(session: nox.Session, *arguments: str) -> None:
+    to_its_end(session, "necp-validate", *arguments)
+
+
+def to_its_end(session: nox.Session, program: str, *arguments: str) -> None:
     # Not session.run: nox would turn every exit code into 1, and kill the run half a second after Ctrl-C,
     # before it has taken down what it started.
-    process = subprocess.Popen([f"{session.bin}/necp-validate", *arguments])
+    process = subprocess.Popen([f"{session.bin}/{program}", *arguments])
     while True:
         try:
             code = process.wait()
@@ -71,16 +84,20 @@ def suite(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the tests; those marked `docker` need an engine, and say so when there is none."""
-    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "tests"))
-    session.run("pytest", *session.posargs)
+    """Run the tests, those without brokers on all cores; those marked `docker` need an engine, and say so without."""
+    session.install("-e", ".[k8s]", *nox.project.dependency_groups(PROJECT, "tests"))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", "-n", "auto", "-m", "not kafka and not docker")
+    session.run("pytest", "-m", "kafka or docker")  # brokers take a whole machine: one test at a time
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and the layers."""
     groups = nox.project.dependency_groups(PROJECT, "lint", "tests")
-    session.install("-e", ".", *groups)
+    session.install("-e", ".[k8s]", *groups)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -88,9 +105,36 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build wheel and sdist into dist/, check them, and try the wheel as `pipx run` has it. Arguments go to pytest."""
+    session.install("-e", ".", "pipx>=1.7", *nox.project.dependency_groups(PROJECT, "package"))
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    built = sorted(map(str, dist.iterdir()))
+    (wheel,) = map(str, dist.glob("*.whl"))
+    session.run("twine", "check", "--strict", *built)
+    with tempfile.TemporaryDirectory(prefix="necp-package-") as elsewhere:
+        home = {"PIPX_HOME": f"{elsewhere}/pipx", "PIPX_BIN_DIR": f"{elsewhere}/bin"}
+        with session.chdir(elsewhere):
+            session.run("pipx", "run", "--spec", wheel, "necp-validate", "--version", env=home)
+        (program,) = Path(elsewhere).glob("pipx/**/bin/necp-validate")
+        tried = {"NECP_DIST": str(dist), "NECP_INSTALLED": str(program)}
+        session.run("pytest", "tests/package", *session.posargs, env=tried)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation's site into site/, strictly. `-- serve` serves it, and builds it anew as files change."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "docs"))
+    arguments = session.posargs or ["build", "--strict"]
+    session.run("mkdocs", *arguments, env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """Look the dependencies up among known vulnerabilities: 1 if one has any, 3 if none could be looked up."""
-    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "audit"))
+    session.install("-e", ".[k8s]", *nox.project.dependency_groups(PROJECT, "audit"))
     out = Path(session.create_tmp()) / "audit.json"
     out.unlink(missing_ok=True)
     # 1: there are vulnerabilities, or there was no answer at all; what was written tells the two apart.
@@ -118,3 +162,10 @@ def bench(session: nox.Session) -> None:
     """Measure the generator, the reader and the stack side by side with Kafka's own tools, as ratios."""
     session.install("-e", ".")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def foreign(session: nox.Session) -> None:
+    """Try targets of others: Kafka of the previous major version, and what NECP_FOREIGN_* name (docs/external.md)."""
+    session.install("-e", ".", *nox.project.dependency_groups(PROJECT, "tests"))
+    session.run("pytest", "tests/external/test_foreign.py", *session.posargs, env={"NECP_FOREIGN": "1"})

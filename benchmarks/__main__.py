@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.distributed import measure_judging, measure_master
 from benchmarks.figures import say, target
 from benchmarks.kafka_tools import producer_performance
+from benchmarks.peers import compare as compare_peers
 from benchmarks.players import compare
 from benchmarks.time_by_part import time_by_part
 from necp_validate.clients.readback import ReadTask
@@ -159,6 +160,12 @@ def players() -> bool:
         return compare(stack, Path(folder))
 
 
+def peers() -> bool:
+    """Rate, CPU, memory and start-up of the generator and of other programs that load Kafka, on the same brokers."""
+    with _stack() as stack:
+        return compare_peers(stack, _payloads(4000))
+
+
 def distributed() -> bool:
     """What the master costs with 1 to 8 load workers, and at four times the rate."""
     with _stack() as stack, tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
@@ -222,6 +229,7 @@ PARTS: dict[str, Callable[[], bool]] = {
     "reader": reader,
     "latency": latency,
     "players": players,
+    "peers": peers,
     "distributed": distributed,
     "judging": judging,
 }

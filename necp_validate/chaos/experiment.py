@@ -117,7 +117,8 @@ def experiment_names() -> list[str]:
 
 def all_experiment_names() -> list[str]:
     """Names of all experiments that come with the suite: a campaign's, then those in folders, for scenarios."""
-    return [*experiment_names(), *sorted(_name_at(path) for path in experiments_folder().glob("*/*.json"))]
+    in_folders = [path for path in experiments_folder().glob("*/*.json") if path.parent.name != _KUBERNETES]
+    return [*experiment_names(), *sorted(map(_name_at, in_folders))]
 
 
 def _name_at(path: Path) -> str:
@@ -127,6 +128,8 @@ def _name_at(path: Path) -> str:
     return name.with_suffix("").as_posix()
 
 
+# For brokers in pods, which the suite's stacks have none of: Chaos Toolkit plays them, see docs/kubernetes.md.
+_KUBERNETES = "k8s"
 # Kafka cannot take partitions away again: what runs after this runs on a stack with more of them.
 _LEAVE_A_TRACE = ("scale-partitions",)
 

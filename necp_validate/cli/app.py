@@ -10,8 +10,10 @@ import typer
 
 from necp_validate import __version__
 from necp_validate.cli.capacity import capacity
+from necp_validate.cli.catalogue import experiments, scenarios
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.fuzz import fuzz
+from necp_validate.cli.init import init
 from necp_validate.cli.overrides import overrides_of
 from necp_validate.cli.workers import (
     ExpectOption,
@@ -21,7 +23,7 @@ from necp_validate.cli.workers import (
     placement_of,
     worker,
 )
-from necp_validate.results.errors import SuiteError
+from necp_validate.results.errors import SuiteError, UsageError
 
 app = typer.Typer(
     name="necp-validate",
@@ -39,6 +41,14 @@ app.command(
     epilog="Examples:  necp-validate capacity  ·  necp-validate capacity --low 0.1 --high 1 --at-least 0.3  ·  "
     "necp-validate capacity smoke --claims claims.toml --repeats 3"
 )(capacity)
+app.command(
+    epilog="Examples:  necp-validate init --bootstrap kafka:9092 --topic orders --schema orders=order.avsc  ·  "
+    "necp-validate init --bootstrap kafka:9094 --username me --ca ca.pem --out trial"
+)(init)
+app.command(epilog="Examples:  necp-validate scenarios  ·  necp-validate scenarios smoke > mine.toml")(scenarios)
+app.command(epilog="Examples:  necp-validate experiments  ·  necp-validate experiments broker-kill > mine.json")(
+    experiments
+)
 app.command(epilog="Example:  NECP_JOIN_KEY=... necp-validate worker --master 10.0.0.5:5557")(worker)
 schema_app = typer.Typer(no_args_is_help=True, help="The events' contract: JSON Schema and AsyncAPI.")
 app.add_typer(schema_app, name="schema")
@@ -53,6 +63,10 @@ ClaimsOption = Annotated[
 RepeatsOption = Annotated[
     list[str] | None,
     typer.Option("--repeat-of", metavar="RUN", help="an earlier run of the same, for claims that hold in N of M"),
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="WORD", help="on an external target: write, create-topics, faults; may be repeated"),
 ]
 
 
@@ -100,20 +114,23 @@ def run(
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
     claims: ClaimsOption = None,
     repeats: RepeatsOption = None,
+    stop_early: Annotated[
+        bool, typer.Option("--stop-early", help="stop when one of your --claims cannot be met any more")
+    ] = False,
+    allow: AllowOption = None,
     workers: WorkersOption = None,
     namespaces: NamespacesOption = False,
     master: MasterOption = None,
     expect_workers: ExpectOption = None,
-    stop_early: Annotated[
-        bool, typer.Option("--stop-early", help="stop when one of your --claims cannot be met any more")
-    ] = False,
 ) -> None:
     """Run a scenario, judge it, and write its report."""
     from necp_validate.cli.live import RunProgress
     from necp_validate.cli.tables import show, verdict_table
+    from necp_validate.external.permission import allowed
     from necp_validate.report.pipeline import judge_and_report
     from necp_validate.report.runs import find_run
     from necp_validate.report.verdict import sentence
+    from necp_validate.scenario.external import run_external
     from necp_validate.scenario.files import load_scenario
     from necp_validate.scenario.runner import run_scenario
     from necp_validate.stack import attach as attached_stack
@@ -122,18 +139,25 @@ def run(
     overrides = [*overrides_of(set_, stack=stack, target=target, claims=claims), *count]
     resolved = load_scenario(scenario, scale=scale, overrides=overrides, seed=seed)
     earlier = [find_run(one) for one in repeats or ()]
+    words = allowed(allow or ())
+    if resolved.topics and (attach or web is not None or workers or namespaces or master):
+        raise UsageError("--attach, --web and load workers are about the game's own topics", hint="leave them out")
     running = attached_stack() if attach else None
     with RunProgress() as progress:
         try:
-            run_dir = run_scenario(
-                resolved,
-                stack=running,
-                out=out,
-                web_port=web,
-                on_event=progress,
-                placement=placement,
-                stop_early=stop_early,
-            )
+            if resolved.topics:
+                run_dir = run_external(resolved, allow=words, out=out, on_event=progress, stop_early=stop_early)
+            else:
+                run_dir = run_scenario(
+                    resolved,
+                    stack=running,
+                    out=out,
+                    web_port=web,
+                    on_event=progress,
+                    allow=words,
+                    stop_early=stop_early,
+                    placement=placement,
+                )
             verdict = judge_and_report(run_dir, repeats=earlier, on_event=progress)
         except KeyboardInterrupt as error:
             kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None
@@ -275,7 +299,6 @@ def compare(
     from necp_validate.report import baseline as against
     from necp_validate.report.compare import compare as compare_runs
     from necp_validate.report.runs import find_run
-    from necp_validate.results.errors import UsageError
 
     if not baseline:
         if json_ or html or metric or by_domain:

@@ -14,10 +14,14 @@ from necp_validate.cli.failures import guarded
 from necp_validate.results.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from necp_validate.fuzz.corpus import Corpus
+    from necp_validate.fuzz.live_topic import LiveTopic
     from necp_validate.fuzz.schema import Schema
     from necp_validate.fuzz.search import Limits
     from necp_validate.results import Verdict
+    from necp_validate.stack.external_config import ExternalSettings
 
 CORPUS = Path(".necp/fuzz")
 
@@ -54,12 +58,17 @@ def fuzz(
     ] = None,
     attach: Annotated[bool, typer.Option("--attach", help="without --schema: use the stack that `up` left")] = False,
     out: Annotated[Path, typer.Option(help="without --schema: where the run directory goes")] = Path("reports/runs"),
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="write: send to a target's topics that are in use already")
+    ] = None,
 ) -> None:
     """Fuzz the reference system through real Kafka, or what a schema describes: by itself, or through a topic."""
+    from necp_validate.external.permission import allowed
     from necp_validate.fuzz.corpus import Corpus
     from necp_validate.fuzz.load import load_schemas
     from necp_validate.fuzz.search import Limits
 
+    words = allowed(allow or ())
     if machines is not None:
         from necp_validate.cli.machines import play_machines
 
@@ -78,6 +87,7 @@ def fuzz(
             max_time_s=max_time or 0.0,
             replay=None if replay is None else Path(replay),
             out=out,
+            allow=words,
         )
         raise typer.Exit(code)
     chosen = secrets.randbits(32) if seed is None else seed
@@ -86,11 +96,11 @@ def fuzz(
     )
     schemas, kept = load_schemas(schema, schema_id=schema_id), Corpus(corpus)
     if replay is not None:
-        verdict = _replay(schemas, kept, replay, target, topic)
+        verdict = _replay(schemas, kept, replay, target, topic, words)
     elif target is None:
         verdict = _by_itself(schemas, limits, kept, schema)
     else:
-        verdict = _through_a_topic(schemas, limits, kept, schema, target, topic)
+        verdict = _through_a_topic(schemas, limits, kept, schema, target, topic, words)
     raise typer.Exit(verdict.exit_code)
 
 
@@ -110,17 +120,23 @@ def _by_itself(schemas: list[Schema], limits: Limits, corpus: Corpus, source: st
 
 
 def _through_a_topic(
-    schemas: list[Schema], limits: Limits, corpus: Corpus, source: str, target: Path, topic: str | None
+    schemas: list[Schema],
+    limits: Limits,
+    corpus: Corpus,
+    source: str,
+    target: Path,
+    topic: str | None,
+    allow: Collection[str],
 ) -> Verdict:
     from necp_validate.cli.fuzz_tables import failure_text, live_table, show
-    from necp_validate.fuzz.campaign import fuzz_topic, live_topic
+    from necp_validate.fuzz.campaign import fuzz_topic
     from necp_validate.results import worst
     from necp_validate.stack.external_config import load_external
 
     reports, settings = [], load_external(target)
     with ExitStack() as stack:
         # Every topic is seen before anything is sent to the first.
-        topics = [(schema, stack.enter_context(live_topic(schema, settings, topic))) for schema in schemas]
+        topics = [(schema, stack.enter_context(_open(schema, settings, topic, allow))) for schema in schemas]
         for schema, live in topics:
             if limits.over:
                 break
@@ -134,9 +150,21 @@ def _through_a_topic(
     return verdict
 
 
-def _replay(schemas: list[Schema], corpus: Corpus, name: str, target: Path | None, topic: str | None) -> Verdict:
+def _open(schema: Schema, settings: ExternalSettings, topic: str | None, allow: Collection[str]) -> LiveTopic:
+    """Open the topic of a schema; one that is in use only if that is allowed."""
+    from necp_validate.external.permission import require_write
+    from necp_validate.fuzz.campaign import live_topic
+
+    live = live_topic(schema, settings, topic)
+    require_write({live.topic: sum(live.ends([live.topic]).values())}, allow)
+    return live
+
+
+def _replay(
+    schemas: list[Schema], corpus: Corpus, name: str, target: Path | None, topic: str | None, allow: Collection[str]
+) -> Verdict:
     from necp_validate.cli.fuzz_tables import case_text, show
-    from necp_validate.fuzz.campaign import live_topic, replay, schema_of
+    from necp_validate.fuzz.campaign import replay, schema_of
     from necp_validate.fuzz.check import Failure
     from necp_validate.results import Verdict, worst
     from necp_validate.stack.external_config import load_external
@@ -145,7 +173,7 @@ def _replay(schemas: list[Schema], corpus: Corpus, name: str, target: Path | Non
     schema = schema_of(schemas, case)
     show(case_text(case))
     with ExitStack() as stack:
-        live = stack.enter_context(live_topic(schema, load_external(target), topic)) if target else None
+        live = stack.enter_context(_open(schema, load_external(target), topic, allow)) if target else None
         found = replay(schema, case, live)
     if live is None:
         for failure in found:

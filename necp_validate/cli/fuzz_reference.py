@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from pathlib import Path
 
 import typer
@@ -27,6 +28,7 @@ def fuzz_reference(
     max_time_s: float = 0.0,
     replay: Path | None = None,
     out: Path = Path("reports/runs"),
+    allow: Collection[str] = (),
 ) -> int:
     """Run a campaign, judge it, write its report and print the verdict with every flaw; returns the exit code.
 
@@ -39,6 +41,7 @@ def fuzz_reference(
         max_time_s: nothing more is sent after so long; 0 for no limit.
         replay: an example that a campaign has left, to be played again.
         out: where the run directory goes.
+        allow: what may be done to an external target.
 
     Raises:
         SuiteError: the campaign could not be done, or was interrupted; everything is stopped.
@@ -56,7 +59,7 @@ def fuzz_reference(
     cases = {example.domain: example.cases} if example is not None else None
     with RunProgress() as progress:
         try:
-            run_dir = run_fuzz(plan, stack=running, cases=cases, out=out, on_event=progress)
+            run_dir = run_fuzz(plan, stack=running, cases=cases, out=out, on_event=progress, allow=allow)
             verdict = judge_and_report(run_dir, on_event=progress)
         except KeyboardInterrupt as error:
             kept = f"the partial run is kept at {progress.run_dir}" if progress.run_dir else None

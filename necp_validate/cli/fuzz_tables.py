@@ -61,7 +61,7 @@ def failure_text(
         Text.assemble(("✗ ", "red"), (failure.check, "bold red"), f"  {failure.schema}"),
         Text(f"  {failure.message}"),
     ]
-    command = f"necp-validate fuzz --schema {source}{f' --target {target}' if target else ''}"
+    command = f"necp-validate fuzz --schema {source}{f' --target {target} --allow write' if target else ''}"
     if failure.case is not None:
         parts.append(case_text(failure.case))
         if failure.where:

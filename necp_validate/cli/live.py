@@ -237,7 +237,7 @@ def _players(tick: LoadTick, before: str = "") -> str:
 
 
 def _sum(rates: Mapping[str, float]) -> str:
-    return f"{sum(rates.values()):,.0f}"
+    return _count(sum(rates.values()) if rates else None)
 
 
 def _count(value: float | None) -> str:

@@ -110,12 +110,23 @@ class Connection:
             OSError: the broker did not answer.
         """
         header = struct.pack(">hhi", key, version, 1) + text(CLIENT_ID) + (b"\0" if tagged else b"")
-        request = header + body
+        return self.exchange(header + body, skip=5 if tagged else 4)
+
+    def exchange(self, request: bytes, *, skip: int = 4) -> Fields:
+        """Send a request, header and all, and return the fields of its answer.
+
+        Args:
+            request: without its length.
+            skip: bytes of the answer's header.
+
+        Raises:
+            OSError: the broker did not answer.
+        """
         self._socket.sendall(struct.pack(">i", len(request)) + request)
         length = struct.unpack(">i", self._read(4))[0]
         if not 4 <= length <= 1 << 26:
             raise ConnectionError("what came is no answer of Kafka's")
-        return Fields(self._read(length)[5 if tagged else 4 :])
+        return Fields(self._read(length)[skip:])
 
     def log_in(self, user: str, password: str, mechanism: str) -> None:
         """Log in by SCRAM.

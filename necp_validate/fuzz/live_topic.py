@@ -217,6 +217,8 @@ def config_of(settings: ExternalSettings) -> dict[str, Any]:
     if not settings.client["security.protocol"].startswith("SASL"):
         return dict(settings.client)
     name = settings.fuzz.principal or next(iter(settings.principals), None)
+    if settings.fuzz.principal is None and settings.login is not None:
+        return {**settings.client, "sasl.username": settings.login[0], "sasl.password": settings.login[1]}
     if name is None or name not in settings.principals:
         known = ", ".join(settings.principals) or "none"
         raise UsageError(f"{settings.file}: there is no principal {name or 'at all'}; known: {known}")

@@ -102,6 +102,23 @@ class History:
         return tuple(sorted(names))
 
     @property
+    def own_topics(self) -> bool:
+        """Whether topics of the user's own were loaded, in place of the game's."""
+        return bool(self.run.config.get("topics"))
+
+    def sees_ends(self, domains: Iterable[str]) -> bool:
+        """Whether the end of processing can be seen: always in the game, else where the target answers."""
+        return self._named("outputs", domains)
+
+    def sees_backlog(self, domains: Iterable[str]) -> bool:
+        """Whether the lag of all of them can be seen: always in the game, else where consumer groups are named."""
+        return self._named("groups", domains)
+
+    def _named(self, what: str, domains: Iterable[str]) -> bool:
+        named = self.run.stack.get(what)
+        return not self.own_topics or (isinstance(named, dict) and all(domain in named for domain in domains))
+
+    @property
     def domain_of_topic(self) -> dict[str, str]:
         """Which domain's events a topic holds, as its senders saw it."""
         return {stream.topic: stream.domain for sender in self.senders for stream in sender.streams}

@@ -170,6 +170,7 @@ class Readback:
         totals: what the receipts say was dealt and moved, by domain and kind.
         ledger: the economy's ledger; ``None`` if it was not read.
         epochs: leader epochs in the log; ``None`` if they were not read.
+        others: records of other producers, in topics that are not this suite's alone; they are in no other figure.
     """
 
     events_read: int
@@ -188,3 +189,4 @@ class Readback:
     totals: dict[str, dict[str, int]] = field(default_factory=dict)
     ledger: tuple[LedgerRead, ...] | None = None
     epochs: tuple[EpochRead, ...] | None = None
+    others: int = 0

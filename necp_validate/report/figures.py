@@ -37,6 +37,8 @@ def key_figures(run: RunFrames) -> list[KeyFigure]:
     phase = representative_phase(run)
     if run.history.fuzz is not None:
         return [*_fuzzed(run.history.fuzz), _memory(run), _host(run, phase)]
+    if run.history.own_topics:
+        return _own_topics(run, phase)
     return [
         _acked(run),
         _lost(run),
@@ -48,6 +50,40 @@ def key_figures(run: RunFrames) -> list[KeyFigure]:
         _memory(run),
         _host(run, phase),
     ]
+
+
+def _own_topics(run: RunFrames, phase: str | None) -> list[KeyFigure]:
+    """Without event core and brokers of this suite: what was sent and read back, and what else can be seen."""
+    readback = run.history.readback
+    changed = None if readback is None else readback.bad_value + readback.bad_key
+    figures = [
+        _acked(run),
+        _lost(run),
+        _twice(run),
+        KeyFigure(
+            label="records changed",
+            value=text.MISSING if changed is None else text.count(changed),
+            note="no evidence" if readback is None else f"{text.count(readback.others)} of other producers left out",
+            alarming=bool(changed),
+        ),
+        _rate(run, phase),
+        *_until_acked(run, phase),
+    ]
+    if run.history.sees_ends(run.domains):
+        figures += _latency(run, phase)
+    if run.history.drain is not None:
+        figures.append(_drain(run))
+    return [*figures, _host(run, phase)]
+
+
+def _until_acked(run: RunFrames, phase: str | None) -> list[KeyFigure]:
+    rows = percentile_rows(run, "ack")
+    rows = rows[(rows.phase == phase) & (rows.domain == (ALL if len(run.domains) > 1 else rows.domain))]
+    if rows.empty:
+        return [KeyFigure(label="P99 until acked", value=text.MISSING, note="no evidence")]
+    row = rows.iloc[0]
+    note = f"P50 {text.ms(row.p50)}, P95 {text.ms(row.p95)}"
+    return [KeyFigure(label=f"P99 until acked in {phase}", value=text.ms(row.p99), note=note)]
 
 
 def representative_phase(run: RunFrames) -> str | None:
@@ -139,8 +175,12 @@ def _rate(run: RunFrames, phase: str | None) -> KeyFigure:
     return KeyFigure(
         label=f"events/s acked in {shown}",
         value=text.count(row.acked_eps),
-        note=f"{text.count(row.planned_eps)} planned, {text.count(row.handled_eps)} handled",
+        note=f"{text.count(row.planned_eps)} planned{_handled(row.handled_eps)}",
     )
+
+
+def _handled(eps: float) -> str:
+    return "" if pd.isna(eps) else f", {text.count(eps)} handled"
 
 
 def _latency(run: RunFrames, phase: str | None) -> list[KeyFigure]:

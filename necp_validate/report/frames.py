@@ -89,6 +89,10 @@ class RunFrames:
     @property
     def missing(self) -> list[str]:
         """Parts of the record that are not there, in words."""
+        brokers, lag = "broker metrics (metrics/brokers.csv)", "consumer lag (metrics/lag.csv)"
+        if self.history.own_topics:
+            brokers += ": what an external target's brokers use is seen by their owner's monitoring only"
+            lag += ': name the consumer group in the target: group = "..." in a [[topics]] table'
         parts = {
             "phases": self.phases,
             "what the load sent (history/load-*.json)": self.history.loads,
@@ -96,8 +100,11 @@ class RunFrames:
             "the timeline (history/timeline-*.jsonl)": self.history.timeline,
             "the fresh reader's result (history/readback.json)": self.history.readback,
             "host metrics (metrics/host.csv)": self.history.host,
-            "broker metrics (metrics/brokers.csv)": self.history.brokers,
-            "consumer lag (metrics/lag.csv)": self.history.lag,
+            brokers: self.history.brokers,
+            lag: self.history.lag,
+            'the end of processing: name where your service answers, output = "..." in a [[topics]] table': (
+                self.history.sees_ends(self.domains)
+            ),
         }
         return [name for name, part in parts.items() if not part]
 
@@ -200,6 +207,8 @@ def percentile_rows(run: RunFrames, kind: str = "e2e") -> pd.DataFrame:
         if len(groups) > 1:
             groups[ALL] = run.domains
         for name, domains in groups.items():
+            if kind == "e2e" and not run.history.sees_ends(domains):
+                continue
             if kind == "e2e":
                 latency = latency_of(run.history, phase, domains)
             else:

@@ -86,11 +86,19 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         monitoring=run.history.monitoring,
         compliance=compliance_rows(verdict.claims) if verdict and run.history.security else [],
         missing=run.missing,
-        not_judged=[id_ for id_ in CLAIMS if verdict and id_ not in {claim.id for claim in verdict.claims}],
+        not_judged=_not_judged(run, verdict),
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},
         commands="\n".join(commands(info, run.history.run_dir)),
         config=json.dumps(info.config, indent=2),
     )
+
+
+def _not_judged(run: RunFrames, verdict: RunVerdict | None) -> list[str]:
+    """The suite's claims that were left out; on topics of the user's own none of them can be meant."""
+    if verdict is None or run.history.own_topics:
+        return []
+    judged = {claim.id for claim in verdict.claims}
+    return [id_ for id_ in CLAIMS if id_ not in judged]
 
 
 def write_html(run_dir: Path, run: RunFrames, verdict: RunVerdict | None) -> Path:

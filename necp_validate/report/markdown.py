@@ -98,7 +98,8 @@ def _fuzz(run: RunFrames) -> str:
 def _rates(run: RunFrames) -> str:
     """Rates and latencies of the phase that stands for the run, and of the surge."""
     shown = {representative_phase(run), *(span.name for span in run.spans_of("surge"))}
-    latency = {(row["phase"], row["domain"]): row for row in records(percentile_rows(run))}
+    kind = "e2e" if run.history.sees_ends(run.domains) else "ack"
+    latency = {(row["phase"], row["domain"]): row for row in records(percentile_rows(run, kind))}
     rows = []
     for rate in records(throughput_rows(run)):
         if rate["phase"] in shown:
@@ -108,7 +109,8 @@ def _rates(run: RunFrames) -> str:
             rows.append((rate["phase"], who, text.count(rate["acked_eps"]), *values))
     if not rows:
         return ""
-    head = ("phase", "domain", "acked/s", "P50", "P99", "P99.9")
+    of = "" if kind == "e2e" else " until acked"
+    head = ("phase", "topic" if run.history.own_topics else "domain", "acked/s", f"P50{of}", f"P99{of}", f"P99.9{of}")
     return "### Rates and latency\n\n" + table(head, rows)
 
 

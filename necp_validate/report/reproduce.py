@@ -32,6 +32,8 @@ def run_command(info: RunInfo) -> str:
     """``necp-validate run`` with the options that lead to the stored configuration again."""
     if fuzz := info.config.get("fuzz"):
         return _fuzz_command(fuzz, info)
+    if info.config.get("topics"):
+        return _topics_command(info)
     base = _base(info)
     words = ["necp-validate", "run", info.scenario]
     if base is not None and not math.isclose(info.scale, base.scale):
@@ -53,6 +55,14 @@ def _fuzz_command(fuzz: Mapping[str, Any], info: RunInfo) -> str:
         words += ["--stack", str(backend)]
     if target := fuzz.get("target"):
         words += ["--target", str(target)]
+    return shlex.join(words)
+
+
+def _topics_command(info: RunInfo) -> str:
+    """The user's own file by its name; its topics hold this run's records now."""
+    words = ["necp-validate", "run", f"{info.scenario}.toml", "--seed", str(info.seed), "--allow", "write"]
+    if not math.isclose(info.scale, 1.0):
+        words += ["--scale", f"{info.scale:g}"]
     return shlex.join(words)
 
 

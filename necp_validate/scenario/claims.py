@@ -17,7 +17,8 @@ from necp_validate.verify.own.measures import Scope
 from necp_validate.verify.own.units import BadQuantity
 
 KEYS = (
-    "id", "description", "metric", "phase", "domain", "comparison", "threshold", "min_samples", "window_s", "repeats",
+    "id", "description", "metric", "phase", "domain", "topic", "comparison", "threshold",
+    "min_samples", "window_s", "repeats",
 )  # fmt: skip
 _NEEDED = ("id", "metric", "comparison", "threshold")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -25,12 +26,13 @@ _REPEATS = re.compile(r"\s*(\d+)\s+of\s+(\d+)\s*")
 SHORTEST_WINDOW_S = 2.0
 
 
-def load_claims(path: Path, phases: Sequence[str] = ()) -> tuple[OwnClaim, ...]:
+def load_claims(path: Path, phases: Sequence[str] = (), topics: Sequence[str] = ()) -> tuple[OwnClaim, ...]:
     """Read a claims file and check all of it.
 
     Args:
         path: the file.
         phases: names and kinds of the phases of the run that it is for; empty if that is not known.
+        topics: topics of the user's own in the run that it is for; likewise.
 
     Raises:
         UsageError: no such file, or an error in it.
@@ -40,7 +42,7 @@ def load_claims(path: Path, phases: Sequence[str] = ()) -> tuple[OwnClaim, ...]:
     except (OSError, UnicodeDecodeError) as error:
         hint = "a claims file is TOML with one [[claims]] table for each claim; see docs/claims.md"
         raise UsageError(f"the claims file {path} cannot be read: {error}", hint=hint) from error
-    return parse_claims(Source(name=str(path), text=text), phases)
+    return parse_claims(Source(name=str(path), text=text), phases, topics)
 
 
 def phases_of(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -77,8 +79,8 @@ def store_claims(run_dir: Path, path: Path, phases: Sequence[str] = ()) -> None:
     partial.replace(kept)
 
 
-def parse_claims(source: Source, phases: Sequence[str] = ()) -> tuple[OwnClaim, ...]:
-    """Check the text of a claims file; ``phases`` as for `load_claims`.
+def parse_claims(source: Source, phases: Sequence[str] = (), topics: Sequence[str] = ()) -> tuple[OwnClaim, ...]:
+    """Check the text of a claims file; ``phases`` and ``topics`` as for `load_claims`.
 
     Raises:
         UsageError: an error in it.
@@ -95,7 +97,7 @@ def parse_claims(source: Source, phases: Sequence[str] = ()) -> tuple[OwnClaim, 
         raise invalid_value(source, ("claims",), "there is no claim", "write one [[claims]] table for each claim")
     claims: list[OwnClaim] = []
     for index, table in enumerate(given):
-        claim = _Reader(source, ("claims", index), table, phases).claim()
+        claim = _Reader(source, ("claims", index), table, phases, topics).claim()
         if claim.id in {one.id for one in claims}:
             raise invalid_value(source, ("claims", index, "id"), f'two claims are called "{claim.id}"')
         claims.append(claim)
@@ -105,8 +107,10 @@ def parse_claims(source: Source, phases: Sequence[str] = ()) -> tuple[OwnClaim, 
 class _Reader:
     """One ``[[claims]]`` table."""
 
-    def __init__(self, source: Source, path: tuple[Key, ...], table: object, phases: Sequence[str]) -> None:
-        self.source, self.path, self.phases = source, path, tuple(phases)
+    def __init__(
+        self, source: Source, path: tuple[Key, ...], table: object, phases: Sequence[str], topics: Sequence[str]
+    ) -> None:
+        self.source, self.path, self.phases, self.topics = source, path, tuple(phases), tuple(topics)
         if not isinstance(table, Mapping):
             raise invalid_value(source, path, "must be a table", f"valid keys: {', '.join(KEYS)}")
         self.table: Mapping[str, Any] = table
@@ -178,10 +182,15 @@ class _Reader:
         return self.choice("phase", self.phases) if self.phases else self.text("phase")
 
     def _domain(self, measure: Measure) -> str | None:
-        if "domain" not in self.table:
+        keys = [key for key in ("domain", "topic") if key in self.table]
+        if not keys:
             return None
         if not measure.by_domain:
-            raise self.wrong("domain", f"{measure.name} is not measured by domain", "leave domain out")
+            raise self.wrong(keys[0], f"{measure.name} is not measured by {keys[0]}", f"leave {keys[0]} out")
+        if len(keys) > 1:
+            raise self.wrong("topic", "a claim is about a domain of the game or about a topic of your own, not both")
+        if "topic" in keys:
+            return self.choice("topic", self.topics) if self.topics else self.text("topic")
         return self.choice("domain", DOMAINS)
 
     def _min_samples(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from necp_validate.history import read_history
-from necp_validate.results import SuiteError
+from necp_validate.results import SuiteError, UsageError
 from necp_validate.verify.own import OwnClaim, lost_by_now
 
 _EVERY_S = 5.0
@@ -15,6 +15,16 @@ _EVERY_S = 5.0
 
 class StoppedEarly(SuiteError):
     """A claim cannot be met any more, so the run was stopped. It has a verdict: this is no failure of the suite."""
+
+
+def require_claims(claims: Sequence[OwnClaim]) -> None:
+    """Do nothing if there is a claim that can stop a run.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not claims:
+        raise UsageError("only claims of your own can stop a run early, and it has none", hint="add --claims FILE")
 
 
 class EarlyStop:

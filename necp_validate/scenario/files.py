@@ -110,7 +110,7 @@ def _build(data: Mapping[str, Any], source: Source) -> Scenario:
     _check_keys(data, source)
     traffic = {
         domain: _convert({**DOMAIN_DEFAULTS[domain], **given}, Traffic, ("traffic", domain), source)
-        for domain, given in data.get("traffic", {domain: {} for domain in DOMAINS}).items()
+        for domain, given in data.get("traffic", {} if data.get("topics") else {name: {} for name in DOMAINS}).items()
     }
     scenario = _convert({"phases": [], **data, "traffic": traffic}, Scenario, (), source)
     return msgspec.structs.replace(scenario, scale=1.0).scaled(scenario.scale)
@@ -200,6 +200,8 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
         problem = "an external target is described by a TOML file, and only an external one"
         hint = 'set stack = "external" and target = "<file>.toml", or neither'
         raise invalid_value(source, ("target",) if scenario.target else ("stack",), problem, hint)
+    if scenario.topics:
+        _check_topics(scenario, source)
     names = [phase.name for phase in scenario.phases]
     kinds = {phase.kind for phase in scenario.phases}
     for index, phase in enumerate(scenario.phases):
@@ -234,6 +236,16 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
         needed = PhaseKind.STEADY if id_.startswith(_STEADY_CLAIMS) else PhaseKind.SURGE if id_ == "LOAD-200" else None
         if needed is not None and needed not in kinds:
             raise invalid_value(source, ("judge",), f"{id_} is judged in a {needed} phase, and there is none")
+
+
+def _check_topics(scenario: Scenario, source: Source) -> None:
+    if scenario.stack != "external":
+        hint = 'set stack = "external" and target = "<file>.toml"'
+        raise invalid_value(source, ("topics",), "topics of your own are those of an external target", hint)
+    for key in ("traffic", "players", "security", "monitoring", "judge"):
+        if getattr(scenario, key):
+            problem = "is about the game's own topics, and this scenario has [topics] of your own"
+            raise invalid_value(source, (key,), problem, "claims about your topics go into a claims file")
 
 
 def _check_players(scenario: Scenario, source: Source) -> None:

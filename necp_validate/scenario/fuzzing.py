@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,9 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from necp_validate.chaos.cluster import cluster_reader
-from necp_validate.events.topics import TOPICS, Domain
+from necp_validate.clients.reader import end_offsets
+from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain
+from necp_validate.external.permission import require_write
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.judging import Sent, judge
 from necp_validate.fuzz.kafka import CaseSender, OutputReader
@@ -89,6 +91,7 @@ def run_fuzz(
     core_env: Mapping[str, str] | None = None,
     out: Path = Path("reports/runs"),
     on_event: OnEvent = ignore,
+    allow: Collection[str] = (),
 ) -> Path:
     """Run a campaign and leave its history; the caller judges it.
 
@@ -99,6 +102,7 @@ def run_fuzz(
         core_env: configuration of the event core on top of the stack's.
         out: where run directories go.
         on_event: told what happens.
+        allow: what may be done to an external target (`external.permission.WORDS`).
 
     Returns:
         The run directory.
@@ -111,7 +115,7 @@ def run_fuzz(
     campaign = _Campaign(plan, run_dir, cases, {**CORE_ENVIRONMENT, **(core_env or {})}, on_event)
     on_event(RunStarted(run_id=run_dir.name, run_dir=run_dir, scenario="fuzz", phases=()))
     with campaign.recorded():
-        campaign.do(stack)
+        campaign.do(stack, allow)
     return run_dir
 
 
@@ -142,7 +146,7 @@ class _Campaign(RecordedRun):
         self._acked_before: Counter[str] = Counter()
         self._ended_before: Counter[str] = Counter()
 
-    def do(self, given: Stack | None) -> None:
+    def do(self, given: Stack | None, allow: Collection[str]) -> None:
         """Go through the stages."""
         with ExitStack() as undo:
             tasks = (
@@ -153,6 +157,9 @@ class _Campaign(RecordedRun):
             workshop = undo.enter_context(Workshop(tasks)) if tasks else ()
             with self.stage("stack"):
                 stack = given or self._start_stack(undo)
+                if stack.describe().backend == "external":
+                    ends = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), [domain.topic for domain in Domain])
+                    require_write({topic: sum(marks) for topic, marks in ends.items()}, allow)
                 fleet = self._start_core(stack, undo)
             monitor = Monitor(self.run_dir, stack, list(Domain), fleet, stack.check_alive)
             undo.callback(monitor.stop)

@@ -244,6 +244,7 @@ class Scenario(Table, frozen=True, kw_only=True):
         seed: same seed, same events.
         scale: factor that every rate has been multiplied by already; 1 is the claimed peak.
         traffic: per domain, at 100% of peak.
+        topics: events per second at 100% of peak by topic of an external target, in place of the domains' traffic.
         phases: in order.
         players: who plays through the gateway; without them there is no gateway.
         gateway: its configuration.
@@ -261,6 +262,7 @@ class Scenario(Table, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0)] = 1
     scale: Positive = 1.0
     traffic: dict[str, Traffic]
+    topics: dict[str, NotNegative] = field(default_factory=dict)
     phases: tuple[Phase, ...]
     thresholds: Thresholds = field(default_factory=Thresholds)
     core: Core = field(default_factory=Core)
@@ -282,7 +284,12 @@ class Scenario(Table, frozen=True, kw_only=True):
     @property
     def peak_eps(self) -> float:
         """Events per second of all domains at 100%."""
-        return math.fsum(traffic.rate_eps for traffic in self.traffic.values())
+        return math.fsum(self.rates_eps.values())
+
+    @property
+    def rates_eps(self) -> dict[str, float]:
+        """Events per second at 100%, by domain, or by topic of an external target."""
+        return {**{domain: traffic.rate_eps for domain, traffic in self.traffic.items()}, **self.topics}
 
     @property
     def highest_eps(self) -> float:
@@ -297,7 +304,7 @@ class Scenario(Table, frozen=True, kw_only=True):
 
     def target_eps(self, phase: Phase) -> dict[str, float]:
         """Scheduled events per second and domain in a phase, after its ramp."""
-        return {domain: traffic.rate_eps * phase.load for domain, traffic in self.traffic.items()}
+        return {domain: rate_eps * phase.load for domain, rate_eps in self.rates_eps.items()}
 
     def scheduled_events(self) -> dict[str, float]:
         """Events per domain over the whole run, ramps included."""
@@ -306,7 +313,7 @@ class Scenario(Table, frozen=True, kw_only=True):
             seconds_at_peak += phase.ramp_s * (before + phase.load) / 2
             seconds_at_peak += (phase.duration_s - phase.ramp_s) * phase.load
             before = phase.load
-        return {domain: traffic.rate_eps * seconds_at_peak for domain, traffic in self.traffic.items()}
+        return {domain: rate_eps * seconds_at_peak for domain, rate_eps in self.rates_eps.items()}
 
     def scaled(self, factor: float) -> Self:
         """The same scenario with every rate, and nothing else, multiplied.
@@ -319,7 +326,8 @@ class Scenario(Table, frozen=True, kw_only=True):
         traffic = {
             domain: msgspec.structs.replace(one, rate_eps=one.rate_eps * factor) for domain, one in self.traffic.items()
         }
-        return msgspec.structs.replace(self, traffic=traffic, scale=self.scale * factor)
+        topics = {topic: rate_eps * factor for topic, rate_eps in self.topics.items()}
+        return msgspec.structs.replace(self, traffic=traffic, topics=topics, scale=self.scale * factor)
 
     def seeded(self, seed: int) -> Self:
         """The same scenario with another seed."""

@@ -83,7 +83,8 @@ class LoadWatcher:
         def total(name: str) -> dict[str, float]:
             sums: dict[str, float] = {}
             for row in rows:
-                sums[row["domain"]] = sums.get(row["domain"], 0.0) + row[name]
+                if row[name] is not None:
+                    sums[row["domain"]] = sums.get(row["domain"], 0.0) + row[name]
             return sums
 
         def worst(name: str) -> dict[str, float]:
@@ -102,7 +103,7 @@ class LoadWatcher:
                 phase_elapsed_s=second - self._phase_began_s,
                 scheduled_eps=total("scheduled"),
                 acked_eps=total("acked"),
-                processed_eps={domain: sum(one[domain] for one in ended) for domain in ended[0]},
+                processed_eps={domain: sum(one.get(domain, 0.0) for one in ended) for domain in ended[0]},
                 e2e_p50_ms=worst("e2e_p50_ms"),
                 e2e_p99_ms=worst("e2e_p99_ms"),
                 late_p99_ms=max(worst("late_p99_ms").values(), default=None),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from necp_validate.chaos.session import Session, wait_healthy
 from necp_validate.clients.readback import ReadTask
 from necp_validate.clients.reader import end_offsets, has_topic
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
+from necp_validate.external.permission import FAULTS, require_write
 from necp_validate.history import append_round, layout
 from necp_validate.history.codec import to_plain
 from necp_validate.history.model import Drain, ServiceShutdown
@@ -25,7 +26,7 @@ from necp_validate.results import UsageError
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
 from necp_validate.scenario.crew import HERE, Crew, Placement
-from necp_validate.scenario.early_stop import EarlyStop
+from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
@@ -64,8 +65,9 @@ def run_scenario(
     on_event: OnEvent = ignore,
     experiments: Sequence[Experiment] | None = None,
     during: During | None = None,
-    placement: Placement = HERE,
     stop_early: bool = False,
+    allow: Collection[str] = (),
+    placement: Placement = HERE,
 ) -> Path:
     """Run a scenario and leave its history; the caller judges it.
 
@@ -77,8 +79,9 @@ def run_scenario(
         on_event: told what happens.
         experiments: what is played in the fault phase; by default those that the scenario names.
         during: called in a thread when the fault phase begins, in place of playing the experiment.
-        placement: where the load workers are.
         stop_early: stop when a claim of the user's own cannot be met any more; nothing is read back then.
+        allow: what may be done to an external target (`external.permission.WORDS`).
+        placement: where the load workers are.
 
     Returns:
         The run directory.
@@ -88,6 +91,8 @@ def run_scenario(
         SuiteError: the run could not be done; everything is stopped, and the run directory says how far it came.
         KeyboardInterrupt: likewise, on Ctrl-C or SIGTERM.
     """
+    if scenario.topics:
+        raise UsageError("topics of your own are loaded by `necp-validate run` only")
     played = list(experiments_of(scenario) if experiments is None else experiments)
     scenario = with_experiments(scenario, played)
     if placement.where == "namespaces":
@@ -95,14 +100,17 @@ def run_scenario(
     policy = policy_of(scenario)
     claims = Path(scenario.claims) if scenario.claims else None
     own = load_claims(claims, phases_of(scenario.to_config())) if claims else ()
-    if stop_early and not own:
-        raise UsageError("only claims of your own can stop a run early, and it has none", hint="add --claims FILE")
+    if stop_early:
+        require_claims(own)
+    if played and scenario.stack == "external" and FAULTS not in allow:
+        raise UsageError("the scenario breaks parts of the target; nothing was done", hint="add: --allow faults")
     label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
     run_dir = new_run_dir(out, label)
     if claims:
         store_claims(run_dir, claims)
     run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy, placement)
     run.watched = EarlyStop(run_dir, own) if stop_early else None
+    run.allow = allow
     on_event(
         RunStarted(
             run_id=run_dir.name,
@@ -149,8 +157,9 @@ class _Run(RecordedRun):
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
         self.policy = policy
-        self.placement = placement
         self.watched: EarlyStop | None = None
+        self.allow: Collection[str] = ()
+        self.placement = placement
 
     @property
     def _audited(self) -> bool:
@@ -196,6 +205,9 @@ class _Run(RecordedRun):
             if Domain.ECONOMY in self.domains and has_topic(stack.client_config(VERIFIER_PRINCIPAL), LEDGER_TOPIC):
                 self.ledger_topic = LEDGER_TOPIC
             self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
+            if described.backend == "external":
+                loaded = {domain.topic for domain in self.domains}
+                require_write({name: sum(ends) for name, ends in self.begin.items() if name in loaded}, self.allow)
 
             audit = AuditRun(stack, self.run_dir, undo) if self._audited else None
 

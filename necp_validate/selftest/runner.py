@@ -12,6 +12,8 @@ from necp_validate.selftest.accounts import write_run
 from necp_validate.selftest.defect import Defect
 from necp_validate.selftest.defects import DEFECTS
 from necp_validate.selftest.simulation import Simulation, new_simulation
+from necp_validate.selftest.topic_defects import TOPIC_DEFECTS, TopicDefect
+from necp_validate.selftest.topics import new_topic_run
 from necp_validate.verify import CHECKS, verify_run
 
 _WORD = {Verdict.FAIL: "failed", Verdict.UNKNOWN: "unknown"}
@@ -27,7 +29,7 @@ class Caught:
         summary: what the check, or claim, that had to catch it says.
     """
 
-    defect: Defect
+    defect: Defect | TopicDefect
     failed: frozenset[str]
     summary: str
 
@@ -66,6 +68,11 @@ def run_selftest(on_result: Callable[[Caught], None] = lambda _: None) -> list[C
             result = _seed(defect, Path(folder) / f"defect-{number}")
             on_result(result)
             results.append(result)
+        _require_sound_topics(Path(folder) / "topics")
+        for number, one in enumerate(TOPIC_DEFECTS):
+            result = _seed_topics(one, Path(folder) / f"topics-{number}")
+            on_result(result)
+            results.append(result)
     return results
 
 
@@ -92,6 +99,10 @@ def table(results: list[Caught]) -> str:
 def _judge(simulation: Simulation, run_dir: Path) -> tuple[dict[str, Verdict], dict[str, str]]:
     """Verdicts and summaries of all checks and judged claims of a simulated run, by name."""
     write_run(simulation, run_dir)
+    return _verdicts(run_dir)
+
+
+def _verdicts(run_dir: Path) -> tuple[dict[str, Verdict], dict[str, str]]:
     findings, claims, _ = verify_run(run_dir)
     verdicts = {finding.name: finding.verdict for finding in findings}
     summaries = {finding.name: finding.summary for finding in findings}
@@ -104,7 +115,15 @@ def _judge(simulation: Simulation, run_dir: Path) -> tuple[dict[str, Verdict], d
 def _require_sound(run_dir: Path) -> None:
     simulation = new_simulation()
     simulation.go()
-    verdicts, summaries = _judge(simulation, run_dir)
+    _refuse_wrong(*_judge(simulation, run_dir))
+
+
+def _require_sound_topics(run_dir: Path) -> None:
+    new_topic_run().write(run_dir)
+    _refuse_wrong(*_verdicts(run_dir))
+
+
+def _refuse_wrong(verdicts: dict[str, Verdict], summaries: dict[str, str]) -> None:
     wrong = [name for name, verdict in verdicts.items() if verdict is not Verdict.PASS]
     if wrong:
         raise SuiteError(
@@ -124,4 +143,13 @@ def _seed(defect: Defect, run_dir: Path) -> Caught:
     failed = frozenset(name for name, verdict in verdicts.items() if verdict in wanted)
     if defect.verdict is Verdict.UNKNOWN:
         failed -= {name for name in defect.expected if verdicts[name] is Verdict.FAIL}
+    return Caught(defect=defect, failed=failed, summary=summaries[defect.caught_by])
+
+
+def _seed_topics(defect: TopicDefect, run_dir: Path) -> Caught:
+    run = new_topic_run()
+    defect.seed(run)
+    run.write(run_dir)
+    verdicts, summaries = _verdicts(run_dir)
+    failed = frozenset(name for name, verdict in verdicts.items() if verdict is Verdict.FAIL)
     return Caught(defect=defect, failed=failed, summary=summaries[defect.caught_by])

@@ -313,12 +313,11 @@ class ExternalStack:
         """
         if not self._settings.client["security.protocol"].startswith("SASL"):
             return dict(self._settings.client)
-        try:
-            user, password = self._settings.principals[principal]
-        except KeyError:
+        login = self._settings.login_of(principal)
+        if login is None:
             known = ", ".join(self._settings.principals) or "none"
-            raise UsageError(f"{self._settings.file}: 'principals.{principal}' is missing; known: {known}") from None
-        return {**self._settings.client, "sasl.username": user, "sasl.password": password}
+            raise UsageError(f"{self._settings.file}: 'principals.{principal}' is missing; known: {known}")
+        return {**self._settings.client, "sasl.username": login[0], "sasl.password": login[1]}
 
     def internal_client_config(self, principal: str = ADMIN) -> dict[str, str]:
         """Return librdkafka properties of the internal listener.

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import tomllib
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
 
 from necp_validate.results import UsageError
 from necp_validate.stack.config import SCRAM_MECHANISM
+from necp_validate.stack.external_table import Table
+from necp_validate.stack.external_topics import RegistryAddress, TopicTarget, read_registry, read_topics
 from necp_validate.stack.protocol import PlayerTls, PlayerVariant
 
 _KEYS = (
     "bootstrap_servers",
     "ca",
+    "certificate",
     "core",
     "fuzz",
     "gateway",
     "internal",
+    "key",
+    "password",
+    "password_env",
     "principals",
     "properties",
     "sasl_mechanism",
+    "schema_registry",
     "security_protocol",
+    "topics",
+    "username",
 )
+PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256", SCRAM_MECHANISM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +104,9 @@ class ExternalSettings:
         cores: instances of the event core that run already.
         gateway: the gateway that runs already, if there is one.
         fuzz: where fuzzed records of other people's events go.
+        login: user name and password of whoever has no entry in ``principals``.
+        topics: topics of the user's own, by name.
+        registry: where their schemas are, if they are in a Schema Registry.
     """
 
     file: Path
@@ -105,69 +116,28 @@ class ExternalSettings:
     cores: tuple[CoreAddress, ...] = ()
     gateway: GatewayAddress | None = None
     fuzz: FuzzTarget = FuzzTarget()
+    login: tuple[str, str] | None = None
+    topics: Mapping[str, TopicTarget] = field(default_factory=dict)
+    registry: RegistryAddress | None = None
 
-
-class _Table:
-    """One table of the file; every complaint names file and key."""
-
-    def __init__(self, file: Path, name: str, values: object, allowed: Iterable[str]) -> None:
-        self.file, self.name = file, name
-        if not isinstance(values, dict):
-            self.refuse(name or "the file", "must be a table")
-        self.values: dict[str, Any] = values
-        known = sorted(allowed)
-        for key in values:
-            if known and key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                guess = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-                raise UsageError(f"{file}: unknown key {self.path(key)!r}{guess}")
-
-    def path(self, key: str) -> str:
-        return f"{self.name}.{key}" if self.name else key
-
-    def refuse(self, what: str, why: str) -> NoReturn:
-        raise UsageError(f"{self.file}: {what} {why}")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self.values.get(key, default)
-        if value is None:
-            self.refuse(f"{self.path(key)!r}", "is missing")
-        if not isinstance(value, str):
-            self.refuse(f"{self.path(key)!r}", f"must be a string, not {type(value).__name__}")
-        return value
-
-    def port(self, key: str, default: int) -> int:
-        value = self.values.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 16:
-            self.refuse(f"{self.path(key)!r}", f"must be a port number, not {value!r}")
-        return value
-
-    def existing_file(self, key: str) -> str:
-        path = self.file.parent / self.text(key)
-        if not path.is_file():
-            self.refuse(f"{self.path(key)!r}", f"names a file that is not there: {path}")
-        return str(path)
-
-    def secret(self) -> str:
-        if "password_env" not in self.values:
-            return self.text("password")
-        variable = self.text("password_env")
-        if variable not in os.environ:
-            self.refuse(f"{self.path('password_env')!r}", f"names a variable that is not set: {variable}")
-        return os.environ[variable]
+    def login_of(self, principal: str) -> tuple[str, str] | None:
+        """User name and password of a principal; None if the file has neither it nor a common login."""
+        return self.principals.get(principal, self.login)
 
 
 def load_external(file: Path) -> ExternalSettings:
     """Read and check the file.
 
     Args:
-        file: TOML, with the keys ``bootstrap_servers``, ``security_protocol``, ``sasl_mechanism``, ``ca``, the
-            tables ``principals.<name>`` (``username``, ``password`` or ``password_env``), ``internal``
-            (``bootstrap_servers``, ``ca``, ``certificate``, ``key``), ``properties`` (of librdkafka), ``gateway``
-            (``websocket_url``, ``udp_port``, ``http_url``, ``metrics_url``, ``ca``, ``certificate``, ``key``, and the
-            tables ``expired`` and ``stranger`` of a ``certificate`` and ``key`` that it must refuse), ``fuzz``
-            (``topic``, ``dead_letter_topic``, ``output_topics``, ``group``, ``principal``, ``timeout_s``), and the list
-            ``core`` (``name``, ``http_url``, ``metrics_url``). Paths are relative to the file.
+        file: TOML, with the keys ``bootstrap_servers``, ``security_protocol``, ``sasl_mechanism``, ``ca``,
+            ``certificate`` and ``key`` (of a client), ``username`` and ``password`` or ``password_env``, the list
+            ``topics`` and the table ``schema_registry`` (`external_topics`), the tables ``principals.<name>``
+            (``username``, ``password`` or ``password_env``), ``internal`` (``bootstrap_servers``, ``ca``,
+            ``certificate``, ``key``), ``properties`` (of librdkafka), ``gateway`` (``websocket_url``, ``udp_port``,
+            ``http_url``, ``metrics_url``, ``ca``, ``certificate``, ``key``, and the tables ``expired`` and
+            ``stranger`` of a ``certificate`` and ``key`` that it must refuse), ``fuzz`` (``topic``,
+            ``dead_letter_topic``, ``output_topics``, ``group``, ``principal``, ``timeout_s``), and the list ``core``
+            (``name``, ``http_url``, ``metrics_url``). Paths are relative to the file.
 
     Raises:
         UsageError: it cannot be read, or a key in it is wrong; names file and key.
@@ -178,15 +148,16 @@ def load_external(file: Path) -> ExternalSettings:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from error
-    top = _Table(file, "", content, _KEYS)
+    top = Table(file, "", content, _KEYS)
     client = {
         "bootstrap.servers": top.text("bootstrap_servers"),
-        "security.protocol": top.text("security_protocol", "SASL_SSL"),
+        "security.protocol": top.choice("security_protocol", PROTOCOLS, "SASL_SSL"),
         **({"ssl.ca.location": top.existing_file("ca")} if "ca" in content else {}),
+        **_client_certificate(top),
         **_properties(file, content.get("properties", {})),
     }
     if client["security.protocol"].startswith("SASL"):
-        client["sasl.mechanism"] = top.text("sasl_mechanism", SCRAM_MECHANISM)
+        client["sasl.mechanism"] = top.choice("sasl_mechanism", MECHANISMS, SCRAM_MECHANISM)
     return ExternalSettings(
         file=file,
         client=client,
@@ -195,16 +166,29 @@ def load_external(file: Path) -> ExternalSettings:
         cores=_cores(file, content.get("core", [])),
         gateway=_gateway(file, content["gateway"]) if "gateway" in content else None,
         fuzz=_fuzz(file, content.get("fuzz", {})),
+        login=(top.text("username"), top.secret()) if "username" in content else None,
+        topics=read_topics(file, content.get("topics", []), registry="schema_registry" in content),
+        registry=read_registry(file, content["schema_registry"]) if "schema_registry" in content else None,
     )
 
 
+def _client_certificate(top: Table) -> dict[str, str]:
+    """What a client shows of itself by mutual TLS; certificate and key go together."""
+    if "certificate" not in top.values and "key" not in top.values:
+        return {}
+    return {
+        "ssl.certificate.location": top.existing_file("certificate"),
+        "ssl.key.location": top.existing_file("key"),
+    }
+
+
 def _properties(file: Path, values: object) -> dict[str, str]:
-    table = _Table(file, "properties", values, ())
+    table = Table(file, "properties", values, ())
     return {key: table.text(key) for key in table.values}
 
 
 def _internal(file: Path, values: object) -> dict[str, str]:
-    table = _Table(file, "internal", values, ("bootstrap_servers", "ca", "certificate", "key"))
+    table = Table(file, "internal", values, ("bootstrap_servers", "ca", "certificate", "key"))
     return {
         "bootstrap.servers": table.text("bootstrap_servers"),
         "security.protocol": "SSL",
@@ -216,8 +200,8 @@ def _internal(file: Path, values: object) -> dict[str, str]:
 
 def _principals(file: Path, values: object) -> dict[str, tuple[str, str]]:
     found = {}
-    for name, entry in _Table(file, "principals", values, ()).values.items():
-        table = _Table(file, f"principals.{name}", entry, ("username", "password", "password_env"))
+    for name, entry in Table(file, "principals", values, ()).values.items():
+        table = Table(file, f"principals.{name}", entry, ("username", "password", "password_env"))
         found[name] = (table.text("username", name), table.secret())
     return found
 
@@ -227,7 +211,7 @@ def _cores(file: Path, values: object) -> tuple[CoreAddress, ...]:
         raise UsageError(f"{file}: 'core' must be a list of tables: [[core]]")
     found = []
     for number, entry in enumerate(values):
-        table = _Table(file, f"core[{number}]", entry, ("name", "http_url", "metrics_url"))
+        table = Table(file, f"core[{number}]", entry, ("name", "http_url", "metrics_url"))
         http_url = table.text("http_url").rstrip("/")
         metrics_url = table.text("metrics_url", f"{http_url}/metrics")
         found.append(CoreAddress(name=table.text("name", f"core-{number}"), http_url=http_url, metrics_url=metrics_url))
@@ -238,7 +222,7 @@ _FUZZ_KEYS = ("topic", "dead_letter_topic", "output_topics", "group", "principal
 
 
 def _fuzz(file: Path, values: object) -> FuzzTarget:
-    table = _Table(file, "fuzz", values, _FUZZ_KEYS)
+    table = Table(file, "fuzz", values, _FUZZ_KEYS)
     texts = {
         key: table.text(key) for key in ("topic", "dead_letter_topic", "group", "principal") if key in table.values
     }
@@ -255,19 +239,19 @@ _GATEWAY_KEYS = ("websocket_url", "udp_port", "http_url", "metrics_url", "ca", "
 
 
 def _gateway(file: Path, values: object) -> GatewayAddress:
-    table = _Table(file, "gateway", values, _GATEWAY_KEYS)
+    table = Table(file, "gateway", values, _GATEWAY_KEYS)
     websocket_url, http_url = table.text("websocket_url").rstrip("/"), table.text("http_url").rstrip("/")
     if not websocket_url.startswith("wss://") or not urllib.parse.urlsplit(websocket_url).hostname:
         table.refuse("'gateway.websocket_url'", f"must be wss://HOST:PORT, not {websocket_url!r}")
     ca = Path(table.existing_file("ca"))
 
-    def tls(of: _Table) -> PlayerTls:
+    def tls(of: Table) -> PlayerTls:
         return PlayerTls(ca=ca, certificate=Path(of.existing_file("certificate")), key=Path(of.existing_file("key")))
 
     found: dict[PlayerVariant, PlayerTls] = {"valid": tls(table)}
     for variant in _REFUSED:
         if variant in table.values:
-            found[variant] = tls(_Table(file, f"gateway.{variant}", table.values[variant], ("certificate", "key")))
+            found[variant] = tls(Table(file, f"gateway.{variant}", table.values[variant], ("certificate", "key")))
     return GatewayAddress(
         http_url=http_url,
         metrics_url=table.text("metrics_url", f"{http_url}/metrics"),

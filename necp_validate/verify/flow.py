@@ -110,6 +110,8 @@ def late_schedule(history: History) -> Finding:
     loads = need_loads(history)
     if gone := gone_workers(history):
         raise NoEvidence(f"load worker {', '.join(gone)} did not play to the end: the schedule could not be kept")
+    if history.run.status == "stopped":
+        raise NoEvidence("the run was stopped: what was still to be sent is not late")
     tolerance = history.threshold("rate_tolerance", RATE_TOLERANCE)
     tally = Tally("late-schedule", history)
     scheduled = sent = 0

@@ -119,6 +119,8 @@ def _servers(history: History, domain: str) -> int:
 
 def _round_events(history: History, phase: Phase, domain: str) -> float:
     """Events of one tick of all game servers of a domain in this phase."""
+    if domain in (history.run.config.get("topics") or {}):
+        return 1.0  # a topic of the user's own gets its events one by one
     load = float(_config_of(history, phase).get("load", 1.0))
     run_length = float(_traffic(history, domain).get("run_length", 0))
     return run_length * round(_servers(history, domain) * load)

@@ -64,7 +64,18 @@ def crash_summary(crash: Exception) -> str:
     return f"the checker itself failed: {type(crash).__name__}: {crash}{place}"
 
 
+TOPIC_CHECKS = (
+    "lost-write", "unseen", "duplicate", "inconsistent-offsets", "nonmonotonic-send", "longest-gap", "late-schedule",
+    "complete-run", "key-mismatch", "value-mismatch", "unknown-record",
+)  # fmt: skip
+"""Those of a run on topics of the user's own: what needs no event core, no game and no broker of this suite's."""
+
+
 def run_checks(history: History) -> list[Finding]:
     """Run every registered check that is meant for such a run, in order of registration."""
-    checks = CHECKS if history.fuzz is None else {"complete-run": CHECKS["complete-run"], **FUZZ_CHECKS}
+    checks = CHECKS
+    if history.fuzz is not None:
+        checks = {"complete-run": CHECKS["complete-run"], **FUZZ_CHECKS}
+    elif history.own_topics:
+        checks = {name: CHECKS[name] for name in TOPIC_CHECKS}
     return [function(history) for function in checks.values()]

@@ -33,7 +33,11 @@ COMMANDS = [
     "selftest",
     "schema",
     "fuzz",
+    "scenarios",
+    "experiments",
     "worker",
+    "init",
+    "capacity",
 ]
 
 
@@ -228,12 +232,12 @@ class TestRun:
     def test_options_reach_the_scenario(self, invoke, runner) -> None:
         invoke(
             *("run", "smoke", "--scale", "0.5", "--set", "core.instances=2", "--stack", "local"),
-            *("--seed", "42", "--web", "8089", "--stop-early"),
+            *("--seed", "42", "--web", "8089", "--stop-early", "--allow", "write"),
         )
         scenario = runner["scenario"]
         assert scenario.scale == pytest.approx(0.05)
         assert (scenario.core.instances, scenario.stack, scenario.seed) == (2, "local", 42)
-        assert (runner["web_port"], runner["stop_early"]) == (8089, True)
+        assert (runner["web_port"], runner["stop_early"], runner["allow"]) == (8089, True, {"write"})
 
     def test_workers_reach_the_scenario(self, invoke, runner) -> None:
         invoke("run", "smoke", "--workers", "4", "--in-namespaces")

@@ -1,30 +1,18 @@
-"""The CI templates: they are YAML, and every command in them, and in the page about them, is one that there is."""
+"""The CI templates: they are YAML, and every command in them is one that there is."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
-
-from necp_validate.cli.app import app
+from command_lines import parse
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "examples" / "ci").glob("*.yml"))
 _COMMAND = re.compile(r"necp-validate (?!:)([^\n|&;#`]+)")
-
-
-def parse(command: str) -> None:
-    """Parse a command line as the program does, without running it."""
-    words = shlex.split(command.replace("$seed", "1"))
-    group: Any = typer.main.get_command(app)
-    parent = group.make_context("necp-validate", list(words))
-    name, found, rest = group.resolve_command(parent, list(words))
-    found.make_context(name, rest, parent=parent)
 
 
 def texts(value: Any) -> list[str]:
@@ -44,15 +32,6 @@ def commands(text: str) -> list[str]:
 def test_every_command_of_a_template_is_one_that_there_is(path: Path) -> None:
     found = [one for text in texts(yaml.safe_load(path.read_text("utf-8"))) for one in commands(text)]
     assert {one.split()[0] for one in found} == {"run", "compare", "capacity"}
-    for command in found:
-        parse(command)
-
-
-@pytest.mark.parametrize("page", ["ci.md", "claims.md"])
-def test_every_command_of_a_page_is_one_that_there_is(page: str) -> None:
-    indented = re.findall(r"^    (necp-validate .*)$", (ROOT / "docs" / page).read_text("utf-8"), flags=re.MULTILINE)
-    found = [one for line in indented for one in commands(line)]
-    assert len(found) >= 4
     for command in found:
         parse(command)
 

@@ -125,6 +125,9 @@ def test_a_plain_topic_is_read_back_and_the_rest_is_unknown(target: Path, tmp_pa
     assert "the target names no group" in out
     assert "the target names no dead_letter_topic" in out
 
+    code, out = _fuzz(tmp_path, "--schema", FOREIGN / "interop.avsc", "--target", target, "--topic", "avro")
+    assert (code, "in use already: avro" in out, "--allow write" in out) == (2, True, True), out
+
 
 def test_a_sound_consumer_passes_every_check(target: Path, tmp_path: Path) -> None:
     with consumer(target, "sound"):

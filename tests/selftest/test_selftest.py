@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from necp_validate.results import SuiteError, Verdict
-from necp_validate.selftest import DEFECTS, Caught, exit_code, run_selftest, runner, table, uncovered
+from necp_validate.selftest import DEFECTS, TOPIC_DEFECTS, Caught, exit_code, run_selftest, runner, table, uncovered
 from necp_validate.selftest.accounts import JUDGED, write_run
 from necp_validate.selftest.simulation import CHEAT_EVERY, new_simulation
 from necp_validate.verify import verify_run
@@ -20,7 +20,8 @@ def results() -> list[Caught]:
 def test_every_defect_is_caught_by_exactly_what_must_catch_it(results: list[Caught]) -> None:
     assert [(result.defect.name, result.problem) for result in results if not result.caught] == []
     assert exit_code(results) == 0
-    assert table(results).endswith(f"{len(DEFECTS)} of {len(DEFECTS)} defects caught")
+    count = len(DEFECTS) + len(TOPIC_DEFECTS)
+    assert table(results).endswith(f"{count} of {count} defects caught")
 
 
 def test_every_check_has_a_defect() -> None:
@@ -59,6 +60,7 @@ def test_a_defect_that_is_not_caught_fails_the_self_test(monkeypatch: pytest.Mon
 def test_a_check_that_fires_as_well_is_no_catch(monkeypatch: pytest.MonkeyPatch) -> None:
     broad = replace(DEFECTS[0], claims=frozenset())
     monkeypatch.setattr(runner, "DEFECTS", (broad,))
+    monkeypatch.setattr(runner, "TOPIC_DEFECTS", ())
     (result,) = run_selftest()
     assert result.problem == f"failed as well: {', '.join(sorted(DEFECTS[0].claims))}"
 

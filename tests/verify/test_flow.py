@@ -89,6 +89,13 @@ def test_late_schedule_is_a_rate_below_the_plan_although_all_that_began_was_sent
     assert finding.examples[0].detail == "sent at 970 EPS, planned 1,000 EPS"
 
 
+def test_what_was_still_to_be_sent_when_the_run_was_stopped_is_not_late() -> None:
+    history = history_of(ack(0), read(0), run=run_info(status="stopped"))
+    counts = {"steady": {"combat": PhaseCounts(scheduled=1000, sent=500, acked=500)}}
+    stopped = replace(history, loads=(replace(history.loads[0], phases=counts),))
+    assert found(stopped, "late-schedule").verdict is Verdict.UNKNOWN
+
+
 def test_a_ramp_is_not_late() -> None:
     """The ramp of a phase is left out, as the scenario says how long it is."""
     history = timed_history(eps={"combat": 1000.0})

@@ -15,6 +15,7 @@ from necp_validate.results import ClaimResult, Verdict, worst
 from necp_validate.verify.own import resources, traffic, whole  # noqa: F401  # importing them registers the metrics
 from necp_validate.verify.own.measures import MEASURES, Measure, Measurement, Question, Scope
 from necp_validate.verify.own.model import OwnClaim, Repeats
+from necp_validate.verify.own.supply import how_to_supply
 from necp_validate.verify.registry import NoEvidence, crash_summary
 
 SOURCE = "claims.toml"
@@ -113,7 +114,8 @@ def _trial(claim: OwnClaim, measure: Measure, history: History, phase: Phase | N
     try:
         found = _measured(claim, measure, history, phase)
     except NoEvidence as missing:
-        return Trial(place=place, verdict=Verdict.UNKNOWN, text=str(missing))
+        text = f"{missing}{how_to_supply(history, claim.metric)}"
+        return Trial(place=place, verdict=Verdict.UNKNOWN, text=text)
     except Exception as crash:  # noqa: BLE001  # one metric's bug must not hide the verdicts of the others
         return Trial(place=place, verdict=Verdict.UNKNOWN, text=crash_summary(crash))
     verdict, reason = _decide(claim, measure, found)

@@ -61,6 +61,8 @@ def _host(field: str, how: str, what: str, asked: Question) -> Measurement:
 
 def _lag(how: str, asked: Question) -> Measurement:
     """Events acknowledged and not yet handled, the domains of one moment together."""
+    if not asked.history.sees_backlog(asked.domains):
+        raise NoEvidence(f"it is not known which consumer group reads each of {', '.join(asked.domains)}")
     moments: dict[float, float] = defaultdict(float)
     for sample in _within(asked, asked.history.lag):
         if sample.domain in asked.domains and sample.lag is not None:

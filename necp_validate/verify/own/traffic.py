@@ -39,7 +39,7 @@ def _of_phase(found: Rates, name: str) -> float:
     if name == "acked_rate":
         return found.acked_eps
     if found.handled_eps is None:
-        raise NoEvidence("nothing was recorded of what the event core handled")
+        raise NoEvidence("nothing was recorded of what the target handled")
     return found.handled_eps if name == "handled_rate" else min(found.acked_eps, found.handled_eps)
 
 
@@ -121,6 +121,8 @@ def _by_their_clocks(kind: str, q: float, asked: Question) -> Measurement:
     """The same as the workers have it; acked events that were never seen handled are slower than any limit."""
     history, phase = asked.history, asked.of_phase
     histogram = history.histogram(phase.name, kind, asked.domains)
+    if kind == "e2e" and not history.sees_ends(asked.domains):
+        raise NoEvidence(f"the end of processing of {' and '.join(asked.domains)} is not seen")
     missing = history.counts(phase.name, asked.domains).acked - histogram.total if kind == "e2e" else 0
     wrong_clock = min(histogram.negative, max(missing, 0))
     never = max(missing, 0) - wrong_clock

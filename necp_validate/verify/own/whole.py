@@ -63,6 +63,10 @@ def _drain(asked: Question) -> Measurement:
     drain = asked.history.drain
     if drain is None:
         raise NoEvidence("how the backlog drained was not recorded")
+    if not asked.history.sees_backlog(asked.history.domains):
+        raise NoEvidence("it is not known which consumer group reads each topic of the run")
+    if asked.history.own_topics and (asked.history.readback is None or asked.history.readback.others):
+        raise NoEvidence("others write to the topics, too, or may do: the backlog is not this run's alone")
     value = math.inf if drain.drain_s is None else 1000 * drain.drain_s
     note = f"{drain.lag_at_end:,} events were waiting when the busiest phase ended"
     return Measurement.exact(value, 1, "backlogs", notes=(note,))

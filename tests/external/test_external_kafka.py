@@ -1,0 +1,113 @@
+"""From nothing to a report on a broker that somebody else configured, and what is refused on the way."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from plain_cluster import (
+    SHORT,
+    last_run,
+    make_topics,
+    plain_broker,
+    service,
+    start,
+    topics_of,
+    typed,
+    verdict_of,
+    wait_for,
+)
+
+from necp_validate.external.cluster import describe
+from necp_validate.external.groups import groups_of
+from necp_validate.history import read_history
+from necp_validate.report.pipeline import judge_and_report
+from necp_validate.results import Verdict
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+ORDER = '{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "int"}]}'
+ANSWERS = 'group = "orders-service"\noutput = "orders.done"\n'
+CLAIM = """
+[[claims]]
+id = "answered"
+metric = "e2e_p95"
+phase = "steady"
+topic = "orders"
+comparison = "<"
+threshold = "10 s"
+
+[[claims]]
+id = "all-answered"
+metric = "e2e_p95"
+phase = "steady"
+comparison = "<"
+threshold = "10 s"
+"""
+
+
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with plain_broker(tmp_path_factory.mktemp("broker")) as address:
+        yield address
+
+
+def test_from_nothing_to_a_report(bootstrap: str, tmp_path: Path) -> None:
+    make_topics(bootstrap, "orders:3", "orders.done:1")
+    (tmp_path / "order.avsc").write_text(ORDER)
+    schema = ["--schema", "orders=order.avsc", "--topic", "trial"]
+    code, out = typed(tmp_path, "init", "--bootstrap", bootstrap, *schema)
+    assert code == 0, out
+    assert "orders: 3 partitions, replication 1, 0 records; cleanup.policy=delete" in out
+    assert out.endswith("next: necp-validate run scenario.toml --allow create-topics")
+    assert topics_of(bootstrap) == {"orders", "orders.done"}
+
+    target, claims = tmp_path / "target.toml", tmp_path / "claims.toml"
+    target.write_text(target.read_text().replace('name = "orders"\n', f'name = "orders"\n{ANSWERS}'))
+    claims.write_text(claims.read_text().replace('"500 ms"', '"10 s"') + CLAIM)
+    code, out = typed(tmp_path, "run", "scenario.toml")
+    assert (code, "the target has no topic trial; nothing was created" in out) == (2, True), out
+    assert topics_of(bootstrap) == {"orders", "orders.done"}
+
+    with service(bootstrap, "orders", "orders.done"):
+        code, out = typed(tmp_path, "run", "scenario.toml", "--allow", "create-topics", *SHORT)
+    run_dir = last_run(tmp_path)
+    assert code == 3, out  # trial has no service: what rests on its answers is unknown, all else holds
+    judged = {claim["id"]: claim for claim in verdict_of(run_dir)["claims"]}
+    unknown = {id_: claim["evidence"] for id_, claim in judged.items() if claim["verdict"] != "pass"}
+    assert list(unknown) == ["all-answered"], unknown
+    assert "let it copy the header necp-event" in unknown["all-answered"]
+
+    history = read_history(run_dir)
+    assert history.readback is not None
+    sent = {stream.topic: stream.sent for load in history.loads for stream in load.streams}
+    assert sent == {"orders": 350, "trial": 350}
+    assert history.readback.events_read == 700
+    assert history.drain is not None
+    assert not list(run_dir.glob("*-task.json"))
+    assert "How" in (run_dir / "report.html").read_text()
+
+    config = {"bootstrap.servers": bootstrap, "security.protocol": "PLAINTEXT"}
+    assert groups_of(config, describe(config), ["orders", "trial"]) == {"orders": ["orders-service"]}
+
+    code, out = typed(tmp_path, "run", "scenario.toml")
+    assert (code, "in use already: orders (350 records), trial (350 records)" in out) == (2, True), out
+
+
+def test_an_interrupted_run_leaves_nothing_but_a_readable_record(bootstrap: str, tmp_path: Path) -> None:
+    assert typed(tmp_path, "init", "--bootstrap", bootstrap, "--topic", "interrupted")[0] == 0
+    process = start(tmp_path, "run", "scenario.toml", "--allow", "create-topics", "--set=phases.steady.duration_s=60")
+    run_dir = wait_for(tmp_path / "reports" / "runs", "*/history/timeline-0.jsonl").parents[1]
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 4, out
+    assert "interrupted, everything stopped" in out
+    assert not psutil.wait_procs(children, timeout=10)[1]
+    assert not list(run_dir.glob("*-task.json"))
+    assert read_history(run_dir).run.status == "interrupted"
+    assert judge_and_report(run_dir).verdict in (Verdict.FAIL, Verdict.UNKNOWN)
