@@ -29,11 +29,13 @@ def commands(info: RunInfo, run_dir: Path | None) -> list[str]:
 
 
 def run_command(info: RunInfo) -> str:
-    """``necp-validate run`` with the options that lead to the stored configuration again."""
+    """What leads to the stored configuration again: ``necp-validate run`` and its options, where it was that."""
     if fuzz := info.config.get("fuzz"):
         return _fuzz_command(fuzz, info)
     if info.config.get("topics"):
         return _topics_command(info)
+    if info.stack.get("backend") == "kubernetes":
+        return "nox -s k8s"
     base = _base(info)
     words = ["necp-validate", "run", info.scenario]
     if base is not None and not math.isclose(info.scale, base.scale):

@@ -82,6 +82,11 @@ def test_a_scenario_of_the_users_own_is_repeated_by_its_name() -> None:
     assert run_command(info) == "necp-validate run mine --seed 5"
 
 
+def test_a_run_on_kubernetes_is_repeated_by_its_session() -> None:
+    info = RunInfo(id="x", scenario="chaos", scale=0.1, seed=1, stack={"backend": "kubernetes"}, status="finished")
+    assert run_command(info) == "nox -s k8s"
+
+
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
