@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -112,4 +112,11 @@ def provision(admin: AdminClient, passwords: Mapping[str, str]) -> None:
             try:
                 future.result(_REQUEST_TIMEOUT_S + 5.0)
             except (KafkaException, TimeoutError) as error:
+                if _exists(error):
+                    continue  # the client repeats a request that is answered late; readiness looks at every topic
                 raise StackError(f"the cluster did not take {kind} {what}: {error}") from error
+
+
+def _exists(error: Exception) -> bool:
+    cause = error.args[0] if error.args else None
+    return isinstance(cause, KafkaError) and cause.code() == KafkaError.TOPIC_ALREADY_EXISTS
