@@ -87,7 +87,7 @@ class RunProgress:
                 self._say(Text.assemble(("✓ ", "green"), what, (f"  {event.seconds:.1f} s  {event.detail}", "dim")))
                 self._stage = self._detail = ""
             case StackReady():
-                brokers = f"{event.kind} stack, {event.brokers} brokers"
+                brokers = f"{event.kind} stack, {event.brokers} {'broker' if event.brokers == 1 else 'brokers'}"
                 self._say(Text.assemble(("  ", ""), (f"{brokers}, {event.detail}", "dim")))
             case PhaseStarted() if not self.console.is_terminal:
                 rate = sum(event.target_eps.values())
