@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
-from necp_validate.cli.options import StackOption
+from necp_validate.cli.options import AttachOption, SetOption, StackOption, TargetOption
 from necp_validate.cli.overrides import overrides_of
 from necp_validate.results.errors import SuiteError
 
@@ -23,20 +23,16 @@ def capacity(
     precision: Annotated[float, typer.Option(help="how closely to know the limit, in scales")] = 0.05,
     repeats: Annotated[int, typer.Option(min=1, help="runs in which a scale must hold")] = 2,
     at_least: Annotated[float | None, typer.Option(metavar="SCALE", help="fail if the limit lies below this")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key; may be repeated")
-    ] = None,
+    set_: SetOption = None,
     stack: StackOption = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="FILE", help="TOML file of an external target; implies --stack external")
-    ] = None,
+    target: TargetOption = None,
     claims: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of your own claims, which must hold, too")
     ] = None,
     out: Annotated[Path, typer.Option(help="where runs and results go, in a folder of their own")] = Path(
         "reports/capacity"
     ),
-    attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
+    attach: AttachOption = False,
     seed: Annotated[
         int | None, typer.Option(help="of the first run at each scale; the scenario's own by default")
     ] = None,

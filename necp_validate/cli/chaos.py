@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
-from necp_validate.cli.options import StackOption
+from necp_validate.cli.options import AttachOption, SetOption, StackOption
 from necp_validate.results.errors import SuiteError
 
 
@@ -23,11 +23,9 @@ def chaos(
     scenario: Annotated[
         str | None, typer.Option(help="the background: a scenario with one fault phase; each one's own by default")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key of it; may be repeated")
-    ] = None,
+    set_: SetOption = None,
     out: Annotated[Path, typer.Option(help="where the run directories go")] = Path("reports/runs"),
-    attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
+    attach: AttachOption = False,
 ) -> None:
     """Run experiments one after the other on one stack, judge each, and print a table."""
     from necp_validate.chaos.experiment import experiment_names, load_experiment

@@ -11,6 +11,13 @@ RunArgument = Annotated[str, typer.Argument(metavar="RUN", help='a run directory
 StackOption = Annotated[
     str | None, typer.Option(metavar="KIND", help="auto, local, docker or external; the scenario's own by default")
 ]
+TargetOption = Annotated[
+    str | None, typer.Option(metavar="FILE", help="TOML file of an external target; implies --stack external")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key; may be repeated")
+]
+AttachOption = Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")]
 ClaimsOption = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML file of your own claims, judged beside the suite's")
 ]

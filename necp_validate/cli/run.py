@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
-from necp_validate.cli.options import AllowOption, ClaimsOption, RepeatsOption, StackOption
+from necp_validate.cli.options import (
+    AllowOption,
+    AttachOption,
+    ClaimsOption,
+    RepeatsOption,
+    SetOption,
+    StackOption,
+    TargetOption,
+)
 from necp_validate.cli.overrides import overrides_of
 from necp_validate.cli.workers import ExpectOption, MasterOption, NamespacesOption, WorkersOption, placement_of
 from necp_validate.results.errors import SuiteError, UsageError
@@ -20,16 +28,12 @@ def run(
         str, typer.Argument(help="a scenario's name (smoke, peak-200, ...) or a TOML file")
     ] = "peak-200",
     scale: Annotated[float, typer.Option(help="multiplies every rate, and nothing else")] = 1.0,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="overrides one key; may be repeated")
-    ] = None,
+    set_: SetOption = None,
     stack: StackOption = None,
-    target: Annotated[
-        str | None, typer.Option(metavar="FILE", help="TOML file of an external target; implies --stack external")
-    ] = None,
+    target: TargetOption = None,
     out: Annotated[Path, typer.Option(help="where the run directory goes")] = Path("reports/runs"),
     web: Annotated[int | None, typer.Option(metavar="PORT", help="serve Locust's web page here meanwhile")] = None,
-    attach: Annotated[bool, typer.Option("--attach", help="use the stack that `up` left running")] = False,
+    attach: AttachOption = False,
     seed: Annotated[int | None, typer.Option(help="same seed, same events; the scenario's own by default")] = None,
     claims: ClaimsOption = None,
     repeats: RepeatsOption = None,

@@ -52,6 +52,16 @@ def require_write(records: Mapping[str, int], allow: Collection[str]) -> None:
         )
 
 
+def require_faults(allow: Collection[str]) -> None:
+    """Do nothing if parts of the target may be broken.
+
+    Raises:
+        UsageError: they may not.
+    """
+    if FAULTS not in allow:
+        raise UsageError("the scenario breaks parts of the target; nothing was done", hint="add: --allow faults")
+
+
 def require_topics(
     cluster: ClusterFacts, topics: Mapping[str, TopicTarget], allow: Collection[str]
 ) -> tuple[TopicTarget, ...]:

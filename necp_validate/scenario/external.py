@@ -21,7 +21,7 @@ from necp_validate.external.cluster import ClusterFacts, describe
 from necp_validate.external.drain import caught_up_us, drain_of
 from necp_validate.external.first_files import counted
 from necp_validate.external.identity import stream_of
-from necp_validate.external.permission import FAULTS, require_topics
+from necp_validate.external.permission import require_faults, require_topics
 from necp_validate.external.plan import PlannedPhase, SendPlan, TopicPlan
 from necp_validate.external.pool import Pool, make_pool
 from necp_validate.external.reading import ReadTask
@@ -31,7 +31,7 @@ from necp_validate.results import SuiteError, UsageError
 from necp_validate.results.guess import did_you_mean
 from necp_validate.scenario.claims import load_claims, phases_of, store_claims
 from necp_validate.scenario.early_stop import EarlyStop, require_claims
-from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, RunStarted, StackReady, ignore
+from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, StackReady, ignore
 from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.progress import LoadWatcher
 from necp_validate.scenario.recording import RecordedRun, new_run_dir
@@ -91,16 +91,9 @@ def run_external(
     run_dir = new_run_dir(out, scenario.name)
     if claims:
         store_claims(run_dir, claims)
-    run = _ExternalRun(scenario, run_dir, on_event, config, topics, pools)
-    run.watched = EarlyStop(run_dir, own) if stop_early else None
-    on_event(
-        RunStarted(
-            run_id=run_dir.name,
-            run_dir=run_dir,
-            scenario=scenario.name,
-            phases=tuple((p.name, p.kind.value, p.duration_s) for p in scenario.phases),
-        )
-    )
+    watched = EarlyStop(run_dir, own) if stop_early else None
+    run = _ExternalRun(scenario, run_dir, on_event, config, topics, pools, watched)
+    run.tell_started(scenario.phases)
     with run.recorded():
         run.do(facts, missing)
     return run_dir
@@ -121,8 +114,8 @@ def _topics(scenario: Scenario, settings: ExternalSettings) -> dict[str, TopicTa
 
 def _refuse_faults(scenario: Scenario, allow: Collection[str]) -> None:
     """Nothing of somebody else's cluster can be broken from here, and nothing at all unless it is allowed."""
-    if scenario.experiments and FAULTS not in allow:
-        raise UsageError("the scenario breaks parts of the target; nothing was done", hint="add: --allow faults")
+    if scenario.experiments:
+        require_faults(allow)
     if scenario.experiments or any(phase.kind is PhaseKind.FAULT for phase in scenario.phases):
         raise UsageError(
             "faults on topics of your own cannot be made from here: the cluster is its owner's",
@@ -141,6 +134,7 @@ class _ExternalRun(RecordedRun):
         config: Mapping[str, str],
         topics: Mapping[str, TopicTarget],
         pools: Mapping[str, Pool],
+        watched: EarlyStop | None,
     ) -> None:
         super().__init__(
             run_dir,
@@ -151,7 +145,7 @@ class _ExternalRun(RecordedRun):
             on_event=on_event,
         )
         self.scenario, self.config, self.topics, self.pools = scenario, dict(config), topics, pools
-        self.watched: EarlyStop | None = None
+        self.watched = watched
         self.streams = {name: stream_of(run_dir.name, name) for name in topics}
 
     def do(self, facts: ClusterFacts, missing: Collection[TopicTarget]) -> None:

@@ -36,7 +36,6 @@ from necp_validate.scenario.events import (
     DrainTick,
     LoadTick,
     OnEvent,
-    RunStarted,
     StackReady,
     StageStarted,
     ignore,
@@ -113,7 +112,7 @@ def run_fuzz(
     """
     run_dir = new_run_dir(out, "fuzz")
     campaign = _Campaign(plan, run_dir, cases, {**CORE_ENVIRONMENT, **(core_env or {})}, on_event)
-    on_event(RunStarted(run_id=run_dir.name, run_dir=run_dir, scenario="fuzz", phases=()))
+    campaign.tell_started()
     with campaign.recorded():
         campaign.do(stack, allow)
     return run_dir

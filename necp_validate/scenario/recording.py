@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +14,9 @@ from necp_validate.history.model import RunInfo
 from necp_validate.history.writer import HistoryWriter
 from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario.early_stop import StoppedEarly
-from necp_validate.scenario.events import OnEvent, StageFinished, StageStarted
+from necp_validate.scenario.events import OnEvent, RunStarted, StageFinished, StageStarted
 from necp_validate.scenario.interrupts import sigterm_interrupts
+from necp_validate.scenario.model import Phase
 from necp_validate.scenario.provenance import host, versions
 
 
@@ -68,6 +69,17 @@ class RecordedRun:
             status="running",
         )
         self.save()
+
+    def tell_started(self, phases: Iterable[Phase] = ()) -> None:
+        """Tell that the run begins.
+
+        Args:
+            phases: that its load will have.
+        """
+        told = tuple((phase.name, phase.kind.value, phase.duration_s) for phase in phases)
+        self.on_event(
+            RunStarted(run_id=self.run_dir.name, run_dir=self.run_dir, scenario=self._info.scenario, phases=told)
+        )
 
     def save(self, status: str = "running", error: str | None = None) -> None:
         """Write ``run.json`` as of now."""

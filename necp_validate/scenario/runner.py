@@ -15,7 +15,7 @@ from necp_validate.chaos.session import Session, wait_healthy
 from necp_validate.clients.readback import ReadTask
 from necp_validate.clients.reader import end_offsets, has_topic
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
-from necp_validate.external.permission import FAULTS, require_write
+from necp_validate.external.permission import require_faults, require_write
 from necp_validate.history import append_round, layout
 from necp_validate.history.codec import to_plain
 from necp_validate.history.model import Drain, ServiceShutdown
@@ -31,7 +31,6 @@ from necp_validate.scenario.events import (
     DrainTick,
     ExperimentTold,
     OnEvent,
-    RunStarted,
     StackReady,
     StageStarted,
     ignore,
@@ -102,23 +101,25 @@ def run_scenario(
     own = load_claims(claims, phases_of(scenario.to_config())) if claims else ()
     if stop_early:
         require_claims(own)
-    if played and scenario.stack == "external" and FAULTS not in allow:
-        raise UsageError("the scenario breaks parts of the target; nothing was done", hint="add: --allow faults")
+    if played and scenario.stack == "external":
+        require_faults(allow)
     label = f"{scenario.name}-{played[0].slug}" if len(played) == 1 else scenario.name
     run_dir = new_run_dir(out, label)
     if claims:
         store_claims(run_dir, claims)
-    run = _Run(scenario, run_dir, web_port, on_event, {one.name: one for one in played}, during, policy, placement)
-    run.watched = EarlyStop(run_dir, own) if stop_early else None
-    run.allow = allow
-    on_event(
-        RunStarted(
-            run_id=run_dir.name,
-            run_dir=run_dir,
-            scenario=scenario.name,
-            phases=tuple((p.name, p.kind.value, p.duration_s) for p in scenario.phases),
-        )
+    run = _Run(
+        scenario,
+        run_dir,
+        web_port,
+        on_event,
+        {one.name: one for one in played},
+        during,
+        policy,
+        placement,
+        allow,
+        EarlyStop(run_dir, own) if stop_early else None,
     )
+    run.tell_started(scenario.phases)
     with run.recorded():
         run.do(stack)
     return run_dir
@@ -137,6 +138,8 @@ class _Run(RecordedRun):
         during: During | None,
         policy: Policy | None,
         placement: Placement,
+        allow: Collection[str],
+        watched: EarlyStop | None,
     ) -> None:
         super().__init__(
             run_dir,
@@ -157,9 +160,9 @@ class _Run(RecordedRun):
         self.begin: dict[str, list[int]] = {}
         self.ledger_topic: str | None = None
         self.policy = policy
-        self.watched: EarlyStop | None = None
-        self.allow: Collection[str] = ()
         self.placement = placement
+        self.allow = allow
+        self.watched = watched
 
     @property
     def _audited(self) -> bool:
