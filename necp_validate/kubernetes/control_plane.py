@@ -7,13 +7,12 @@ import ssl
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from kubernetes import client, config
 
 from necp_validate.kubernetes.access import ADMIN, CONTROLLER_MANAGER, SCHEDULER, Access
 from necp_validate.kubernetes.build import binaries
+from necp_validate.kubernetes.started import Started
 from necp_validate.results import SuiteError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
@@ -27,7 +26,7 @@ _READY_TIMEOUT_S = 120.0
 _STOP_TIMEOUT_S = 10.0
 
 
-class ControlPlane:
+class ControlPlane(Started):
     """Brings a control plane up; every process of it ends with this one, however that ends.
 
     Args:
@@ -42,19 +41,6 @@ class ControlPlane:
         self.directory = Path()
         self.server = ""
         self.access: Access
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def logs(self) -> Path:

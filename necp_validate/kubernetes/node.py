@@ -13,8 +13,6 @@ import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
 from kubernetes import client
@@ -23,6 +21,7 @@ from necp_validate.kubernetes.access import node_user
 from necp_validate.kubernetes.build import KUBELET, binaries
 from necp_validate.kubernetes.control_plane import ControlPlane
 from necp_validate.kubernetes.nodes import wait_ready_nodes
+from necp_validate.kubernetes.started import Started
 from necp_validate.kubernetes.tool import run
 from necp_validate.results import SuiteError
 from necp_validate.stack.process import ManagedProcess, tail
@@ -84,7 +83,7 @@ def node_address() -> str | None:
     return None
 
 
-class Node:
+class Node(Started):
     """One node, until the block ends.
 
     Args:
@@ -96,20 +95,6 @@ class Node:
         self._directory = plane.directory / "node"
         self._group = f"{_GROUP_PREFIX}{plane.directory.name.rpartition('-')[2]}"
         self._process: ManagedProcess | None = None
-
-    def __enter__(self) -> Self:
-        sweep_groups()
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def socket(self) -> Path:
@@ -156,6 +141,7 @@ class Node:
         wait_until(self._emptied, timeout_s=_END_TIMEOUT_S, message=f"processes of {self._group} did not end")
 
     def _start(self) -> None:
+        sweep_groups()
         self._directory.mkdir()
         for top in _hierarchies():
             _make_group(top / self._group)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from necp_validate.kubernetes.apply import Applier
 from necp_validate.kubernetes.image import image_name
 from necp_validate.kubernetes.nodes import describe_pods, is_ready
 from necp_validate.results import StackError
-from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS
-from necp_validate.stack.config import BROKERS, LOGGING_OPTIONS, BrokerSettings, broker_principal, compiler_options
+from necp_validate.stack.config import LOGGING_OPTIONS, compiler_options
 from necp_validate.stack.death import last_words
 from necp_validate.stack.docker_image import JAVA, class_path
 from necp_validate.stack.local import HOST, LocalStack
@@ -103,26 +101,11 @@ class PodStack(LocalStack):
         pod = self._brokers[broker]
         return isinstance(pod, PodBroker) and pod.ready()
 
-    def _plan(self, directory: Path, ports: Sequence[int]) -> list[BrokerSettings]:  # noqa: ARG002 - as for processes
-        plan = []
-        for broker in range(1, BROKERS + 1):
-            controller, internal, external = ports[3 * (broker - 1) : 3 * broker]
-            plan.append(
-                BrokerSettings(
-                    id=broker,
-                    bind=HOST,
-                    internal_host=HOST,
-                    external_host=HOST,
-                    internal_port=internal,
-                    external_port=external,
-                    controller_port=controller,
-                    log_dir=f"{_HOME}/data",
-                    store=f"{_PKI}/{broker_principal(broker)}.store.pem",
-                    ca=f"{_PKI}/{TRUSTED}",
-                    controllers_ca=f"{_PKI}/{TRUSTED_BY_CONTROLLERS}",
-                )
-            )
-        return plan
+    def _home_seen(self, directory: Path, broker: int) -> str:  # noqa: ARG002 - the same in every pod
+        return _HOME
+
+    def _pki_seen(self, directory: Path) -> str:  # noqa: ARG002 - likewise
+        return _PKI
 
     def _launch_all(self, runtime: KafkaRuntime) -> None:
         for broker, settings in self.layout.settings.items():

@@ -98,7 +98,7 @@ class LocalStack(FaultyStack[ManagedProcess]):
 
     def _plan(self, directory: Path, ports: Sequence[int]) -> list[BrokerSettings]:
         plan = []
-        each = self._ports_each
+        each, pki = self._ports_each, self._pki_seen(directory)
         for broker in range(1, BROKERS + 1):
             controller, internal, external, *metrics = ports[each * (broker - 1) : each * broker]
             plan.append(
@@ -111,13 +111,21 @@ class LocalStack(FaultyStack[ManagedProcess]):
                     external_port=external,
                     controller_port=controller,
                     metrics_port=metrics[0] if metrics else 0,
-                    log_dir=str(directory / f"broker-{broker}" / "data"),
-                    store=str(directory / "pki" / f"{broker_principal(broker)}.store.pem"),
-                    ca=str(directory / "pki" / TRUSTED),
-                    controllers_ca=str(directory / "pki" / TRUSTED_BY_CONTROLLERS),
+                    log_dir=f"{self._home_seen(directory, broker)}/data",
+                    store=f"{pki}/{broker_principal(broker)}.store.pem",
+                    ca=f"{pki}/{TRUSTED}",
+                    controllers_ca=f"{pki}/{TRUSTED_BY_CONTROLLERS}",
                 )
             )
         return plan
+
+    def _home_seen(self, directory: Path, broker: int) -> str:
+        """A broker's folder, as the broker itself sees it."""
+        return str(directory / f"broker-{broker}")
+
+    def _pki_seen(self, directory: Path) -> str:
+        """The folder of certificates, as brokers see it."""
+        return str(directory / "pki")
 
     def _launch_all(self, runtime: KafkaRuntime) -> None:
         for broker in self.layout.settings:
