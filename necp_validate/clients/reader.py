@@ -5,11 +5,12 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from necp_validate.clients.accounting import ReadAccounting
 from necp_validate.clients.bookkeeping import LedgerAccounting
@@ -42,6 +43,7 @@ READER_CONFIG: Mapping[str, str] = {
     "fetch.max.bytes": "8388608",
 }
 _POLL_MS = 200
+_ANSWER_S = 15.0
 Rows = npt.NDArray[np.void]
 
 
@@ -53,12 +55,11 @@ def watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[s
     """Low and high watermark of every partition of these topics.
 
     Raises:
-        SuiteError: a topic does not exist or no broker answers.
+        SuiteError: a topic does not exist, no broker answers, or a partition has no leader.
     """
-    consumer = Consumer({**config, "group.id": READER_CONFIG["group.id"]})
-    try:
+    with _asking(config) as consumer:
         found: dict[tuple[str, int], tuple[int, int]] = {}
-        described = consumer.list_topics(timeout=15).topics
+        described = consumer.list_topics(timeout=_ANSWER_S).topics
         for topic in topics:
             if topic not in described or described[topic].error is not None:
                 raise SuiteError(
@@ -66,19 +67,34 @@ def watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[s
                     hint="does it exist, and may the verifier's principal describe it?",
                 )
             for partition in described[topic].partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=15)
-                found[topic, partition] = (low, high)
+                place = TopicPartition(topic, partition)
+                found[topic, partition] = consumer.get_watermark_offsets(place, timeout=_ANSWER_S)
         return found
-    finally:
-        consumer.close()
 
 
 def has_topic(config: Mapping[str, str], topic: str) -> bool:
-    """Whether a topic exists and may be described."""
-    consumer = Consumer({**config, "group.id": READER_CONFIG["group.id"]})
-    try:
-        described = consumer.list_topics(topic, timeout=15).topics
+    """Whether a topic exists and may be described.
+
+    Raises:
+        SuiteError: no broker answers.
+    """
+    with _asking(config) as consumer:
+        described = consumer.list_topics(topic, timeout=_ANSWER_S).topics
         return topic in described and described[topic].error is None
+
+
+@contextmanager
+def _asking(config: Mapping[str, str]) -> Iterator[Consumer]:
+    """A consumer to ask brokers with; one that does not answer is an error that says what to look at."""
+    # What it would log is in the error; and it complains of a coordinator that it was not asked for.
+    consumer = Consumer({**config, "group.id": READER_CONFIG["group.id"], "log_level": "0"})
+    try:
+        yield consumer
+    except KafkaException as error:
+        raise SuiteError(
+            f"Kafka did not say where its topics end: {error.args[0].str()}",
+            hint="is every broker up, and does every partition have a leader?",
+        ) from error
     finally:
         consumer.close()
 

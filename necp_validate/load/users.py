@@ -24,6 +24,7 @@ class Stage:
     def __init__(self) -> None:
         self._world: gevent.event.AsyncResult = gevent.event.AsyncResult()
         self._servers = gevent.pool.Group()
+        self._closed = False
 
     def open(self, world: World) -> None:
         """Let users bring up the servers of a world that is open."""
@@ -32,12 +33,13 @@ class Stage:
     def bring_up_server(self, domain: Domain) -> None:
         """Bring up the next server, if one is left, and leave it to itself."""
         world: World = self._world.get()
-        server = world.claim(domain)
+        server = None if self._closed else world.claim(domain)
         if server is not None:
             self._servers.spawn(_play, world, server)
 
     def close(self) -> None:
-        """End every server, whatever it has still to send."""
+        """End every server, whatever it has still to send; none is brought up any more."""
+        self._closed = True
         self._servers.kill()
 
 

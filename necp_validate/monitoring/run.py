@@ -23,7 +23,7 @@ from necp_validate.monitoring.binary import PrometheusMissing, ensure, version_o
 from necp_validate.monitoring.prometheus import HOST, Job, Login, Prometheus
 from necp_validate.monitoring.sampling import ExporterPlan, ListenerTarget
 from necp_validate.monitoring.watch import AlertWatch
-from necp_validate.results import StackError, UsageError
+from necp_validate.results import StackError, SuiteError, UsageError
 from necp_validate.stack import Stack
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.private import write_private
@@ -190,7 +190,8 @@ class MonitoringRun:
             missed=self.watch.missed,
             interval_s=self._interval_s,
         )
-        with contextlib.suppress(StackError):  # a Prometheus that has gone leaves what it had told: alerts, no values
+        # A Prometheus that has gone, or brokers that answer no more, leave what was told: alerts, no values.
+        with contextlib.suppress(SuiteError):
             record = self._measured(record, elapsed_s, [*counted, *measure.log_growth(self._begin_ends, self._ends())])
         self._save(record)
 

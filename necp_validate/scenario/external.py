@@ -166,7 +166,7 @@ class _ExternalRun(RecordedRun):
                 with self.stage("drain"):
                     self._drain(watch)
             watch.stop()
-            with self.stage("readback"):
+            with self.reading():
                 self._read_back(begin)
 
     def _create(self, missing: Collection[TopicTarget]) -> ClusterFacts:

@@ -57,6 +57,7 @@ class RecordedRun:
         self.stages: dict[str, float] = {}
         self.stack_info: dict[str, Any] = {}
         self.started_us = time.time_ns() // 1000
+        self._unread: str | None = None
         self._info = RunInfo(
             id=run_dir.name,
             scenario=scenario,
@@ -110,10 +111,22 @@ class RecordedRun:
             except StoppedEarly as stop:
                 self.save("stopped", str(stop))
                 return
-            except SuiteError as error:
-                self.save("failed", str(error))
+            except Exception as error:
+                self.save("failed", str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}")
                 raise
-        self.save("finished")
+        self.save("finished" if self._unread is None else "unread", self._unread)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """The stage that reads everything back; where it cannot, the run goes on without what was to be read.
+
+        What was measured until then stays worth a verdict: only claims that need what was not read are unknown.
+        """
+        with self.stage("readback"):
+            try:
+                yield
+            except SuiteError as error:
+                self._unread = str(error)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -252,7 +252,7 @@ class _Run(RecordedRun):
                     if gateways is not None:
                         self.writer.save_gateway_shutdown(_stopped(gateways))
                     self.writer.save_core_shutdown(_stopped(fleet))
-            with self.stage("readback"):
+            with self.reading():
                 self._read_back(stack)
                 if audit is not None:
                     audit.read(self.begin)

@@ -33,7 +33,7 @@ from necp_validate.stack.config import (
 )
 from necp_validate.stack.disks import Disk, can_mount
 from necp_validate.stack.docker_engine import Guard, connect, create_network, why_not_docker
-from necp_validate.stack.docker_guard import LABEL, remove_all
+from necp_validate.stack.docker_guard import labels, remove_all, remove_orphans
 from necp_validate.stack.docker_image import JAVA, class_path, ensure_image
 from necp_validate.stack.docker_links import NEEDS, DockerLinks
 from necp_validate.stack.docker_service import ContainerService, GatewayContainer, ManagedContainer
@@ -103,6 +103,7 @@ class DockerStack(FaultyStack[ManagedContainer]):
         if reason is not None:
             raise StackError(f"the docker stack cannot be used: {reason}", hint="use the local stack")
         self._client = connect()
+        remove_orphans(self._client)
         runtime = load_runtime(self._kafka_version)
         self._image = ensure_image(self._client, runtime, progress)
         self._stages.mark("image")
@@ -113,7 +114,7 @@ class DockerStack(FaultyStack[ManagedContainer]):
             self._guard = Guard(self._id, self._directory)
         ports = self._ports()
         self._network = f"necp-{self._id}"
-        _, prefix = create_network(self._client, self._network, self._id)
+        _, prefix = create_network(self._client, self._network, labels(self._id, owned=not self._detached))
         metrics_port = 0 if self._jmx is None else _JMX
         settings = [
             _settings(broker, f"{prefix}{10 + broker}", port, metrics_port)
@@ -208,7 +209,7 @@ class DockerStack(FaultyStack[ManagedContainer]):
         container.ports = published
         version = self._client.api._version
         container.with_kwargs(
-            labels={LABEL: self._id},
+            labels=labels(self._id, owned=not self._detached),
             hostname=name,
             user=f"{os.getuid()}:{os.getgid()}",
             network=self._network,

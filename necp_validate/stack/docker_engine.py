@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
 from necp_validate.results import StackError
-from necp_validate.stack.docker_guard import LABEL
 from necp_validate.stack.docker_image import has_image, image_tag, why_not_base
 from necp_validate.stack.runtime import load_runtime
 from necp_validate.stack.service import python_path
@@ -63,13 +62,13 @@ def why_not_docker() -> str | None:
         return f"the Docker engine does not work: {error}"
 
 
-def create_network(client: docker.DockerClient, name: str, stack_id: str) -> tuple[Any, str]:
+def create_network(client: docker.DockerClient, name: str, labels: Mapping[str, str]) -> tuple[Any, str]:
     """Make a network whose addresses are known beforehand.
 
     Args:
         client: the engine.
         name: the network's name.
-        stack_id: value of its label.
+        labels: it gets.
 
     Returns:
         The network and the beginning of its addresses, e.g. ``10.213.7.``.
@@ -81,7 +80,7 @@ def create_network(client: docker.DockerClient, name: str, stack_id: str) -> tup
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=f"{prefix}0/24", gateway=f"{prefix}1")])
         # A range that overlaps with another network is refused: the next one may be free.
         with contextlib.suppress(docker.errors.APIError):
-            return client.networks.create(name, driver="bridge", ipam=ipam, labels={LABEL: stack_id}), prefix
+            return client.networks.create(name, driver="bridge", ipam=ipam, labels=dict(labels)), prefix
     raise StackError("the Docker engine has no free range of addresses", hint="remove networks that are not in use")
 
 

@@ -119,7 +119,8 @@ def need_readback(history: History) -> Readback:
         NoEvidence: nothing was read back.
     """
     if history.readback is None:
-        raise NoEvidence("nothing was read back in this run")
+        why = f": {history.run.error}" if history.run.status == "unread" else " in this run"
+        raise NoEvidence(f"nothing was read back{why}")
     return history.readback
 
 

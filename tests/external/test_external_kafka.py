@@ -111,3 +111,20 @@ def test_an_interrupted_run_leaves_nothing_but_a_readable_record(bootstrap: str,
     assert not list(run_dir.glob("*-task.json"))
     assert read_history(run_dir).run.status == "interrupted"
     assert judge_and_report(run_dir).verdict in (Verdict.FAIL, Verdict.UNKNOWN)
+
+
+def test_what_cannot_be_read_back_leaves_a_verdict_on_the_rest(bootstrap: str, tmp_path: Path) -> None:
+    """The load was measured: that is not thrown away when the cluster does not give its events back."""
+    assert typed(tmp_path, "init", "--bootstrap", bootstrap, "--topic", "unread")[0] == 0
+    too_short = "--set=thresholds.readback_timeout_s=0.001"
+    code, out = typed(tmp_path, "run", "scenario.toml", "--allow", "create-topics", *SHORT, too_short)
+    assert code == 3, out
+    run_dir = last_run(tmp_path)
+    run = read_history(run_dir).run
+    assert run.status == "unread"
+    assert "could not be read to the end in time" in str(run.error)
+    judged = {claim["id"]: (claim["verdict"], claim["evidence"]) for claim in verdict_of(run_dir)["claims"]}
+    assert judged["no-failed-sends"][0] == "pass", judged
+    assert judged["nothing-lost"][0] == "unknown", judged
+    assert "could not be read to the end in time" in judged["nothing-lost"][1]
+    assert "The run is unread" in (run_dir / "summary.md").read_text()

@@ -37,7 +37,7 @@ def trade(buyer: str) -> TradeV1:
 def test_ledger_records_of_a_full_batch_of_trades_fit(buyer: str) -> None:
     """Both legs of every trade, with ids and shard as long as they may be."""
     handler, decode = EconomyHandler(clock_s=lambda: 0.0), Decoder().decode
-    records = [message(trade(buyer), seq, key=LONG[64]) for seq in range(4_000)]
+    records = [message(trade(buyer), seq, key=LONG[64]) for seq in range(TUNING["economy"].batch_max)]  # type: ignore[index]
     entries = 0
     for share in shares([(0, records)]):
         ((partition, batch),) = share

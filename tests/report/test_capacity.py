@@ -135,7 +135,8 @@ def test_a_scale_must_hold_in_every_repeat_each_with_a_seed_of_its_own(stack: di
     assert (result.held.scale, result.verdict) == (0.05, PASS)
     seed = load_scenario("smoke").seed
     runs = [(round(scale, 6), of) for scale, of in stack["runs"]]
-    assert runs == [(0.05, seed), (0.05, seed + 1), (0.1, seed), (0.075, seed)]
+    warm_up = (0.05, seed)
+    assert runs == [warm_up, (0.05, seed), (0.05, seed + 1), (0.1, seed), (0.075, seed)]
     assert stack["ups"] == 1
     data = json.loads((tmp_path / "capacity" / "capacity.json").read_text())
     assert (data["scale"], data["verdict"], data["complete"], len(data["probes"])) == (0.05, "pass", True, 3)
@@ -148,6 +149,12 @@ def test_a_run_that_left_a_backlog_is_followed_by_a_new_stack(stack: dict[str, A
     stack["backlog_at"] = (0.05,)
     look(tmp_path, repeats=1)
     assert stack["ups"] == 2
+    assert [round(scale, 6) for scale, _ in stack["runs"]] == [0.05, 0.05, 0.05, 0.1]  # each stack warmed up first
+
+
+def test_a_stack_of_somebody_else_is_not_warmed_up(stack: dict[str, Any], tmp_path: Path) -> None:
+    look(tmp_path, repeats=1, stack=object())
+    assert (stack["ups"], len(stack["runs"])) == (0, 2)
 
 
 def test_a_run_that_broke_off_is_unknown_and_ends_nothing(stack: dict[str, Any], tmp_path: Path) -> None:

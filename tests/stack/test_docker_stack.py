@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import signal
 import subprocess
 import sys
@@ -20,9 +21,12 @@ from running import NEEDS_DOCKER, running
 from necp_validate.events.topics import Domain
 from necp_validate.results import StackError
 from necp_validate.stack.docker import DockerStack
-from necp_validate.stack.docker_guard import LABEL
+from necp_validate.stack.docker_engine import create_network
+from necp_validate.stack.docker_guard import LABEL, OWNER_LABEL, labels, remove_all, remove_orphans
+from necp_validate.stack.docker_image import ensure_image
 from necp_validate.stack.protocol import Stack
 from necp_validate.stack.provision import admin_client
+from necp_validate.stack.runtime import load_runtime
 from necp_validate.stack.state import attach, down
 from necp_validate.stack.waiting import wait_until
 
@@ -131,6 +135,38 @@ def test_nothing_is_left_when_the_suite_is_ended(number: signal.Signals) -> None
         wait_until(lambda: len(_left(stack_id)) == 4, timeout_s=60, message="no containers")
         suite.send_signal(number)
     wait_until(lambda: _left(stack_id) == [], timeout_s=30, message="containers are left")
+
+
+def test_a_stack_whose_owner_went_without_its_guard_is_removed_by_the_next_one() -> None:
+    """As after a crash of the machine; who lives, is detached, or may live where it cannot be seen is left alone."""
+    script = (
+        "from necp_validate.stack.docker_guard import OWNER_LABEL, labels; print(labels('', owned=True)[OWNER_LABEL])"
+    )
+    dead = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
+    living = labels("", owned=True)[OWNER_LABEL]
+    boot, _, *process = dead.split(" ")
+    owners = {
+        "dead": dead,
+        "before-the-crash": " ".join(["another-start", *living.split(" ")[1:]]),
+        "living": living,
+        "elsewhere": " ".join([boot, "pid:[1]", *process]),
+        "detached": None,
+    }
+    client = docker.from_env()
+    image = ensure_image(client, load_runtime(), lambda _: None)
+    remove_orphans(client)  # whatever was here before
+    ids = {name: secrets.token_hex(4) for name in owners}
+    try:
+        for name, owner in owners.items():
+            given = {LABEL: ids[name]} | ({OWNER_LABEL: owner} if owner else {})
+            create_network(client, f"necp-{ids[name]}", given)
+            client.containers.create(image, "true", name=f"necp-{ids[name]}-broker", labels=given)
+        assert remove_orphans(client) == 4
+        left = {name: len(_left(stack_id)) for name, stack_id in ids.items()}
+        assert left == {"dead": 0, "before-the-crash": 0, "living": 2, "elsewhere": 2, "detached": 2}
+    finally:
+        for stack_id in ids.values():
+            remove_all(client, stack_id)
 
 
 def test_a_broker_that_dies_while_starting_ends_the_start_and_leaves_nothing() -> None:

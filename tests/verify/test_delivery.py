@@ -143,6 +143,11 @@ def test_without_a_readback_nothing_is_known_of_loss() -> None:
     assert set() == failing(history)
 
 
+def test_why_nothing_was_read_back_is_told() -> None:
+    unread = history_of(ack(0), ack(1), readback=None, run=run_info(status="unread", error="combat-3 has no leader"))
+    assert found(unread, "lost-write").summary == "nothing was read back: combat-3 has no leader"
+
+
 def test_without_anything_sent_nothing_is_known() -> None:
     assert {"lost-write", "unseen", "duplicate"} <= unknown(history_of(read(0), loads=()))
     assert {"lost-write", "unseen"} <= unknown(history_of(info(0)))

@@ -2,7 +2,8 @@
 
 Brokers cost per request, not per event. A fetch comes back as soon as there is anything (librdkafka's default): game
 servers send flushes, so there is something worth fetching, and a loaded broker answers later and with more by itself.
-Outputs and transactions have a pace of their own, which is what a domain's latency allows.
+Outputs and transactions have a pace of their own, which is what a domain's latency allows. A transaction takes the same
+time for few records and for many, and half a second on brokers that are at their limit: there it must hold many.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Tuning:
 
 TUNING: Final[Mapping[Domain, Tuning]] = {
     Domain.COMBAT: Tuning(gather_ms=2, batch_max=4_000, tick_ms=100),
-    Domain.ECONOMY: Tuning(gather_ms=2, batch_max=4_000, tick_ms=40),
+    Domain.ECONOMY: Tuning(gather_ms=2, batch_max=20_000, tick_ms=40),
     Domain.SOCIAL: Tuning(gather_ms=10, batch_max=2_000, tick_ms=250),
     Domain.SYSTEM: Tuning(gather_ms=10, batch_max=2_000, tick_ms=500),
 }
