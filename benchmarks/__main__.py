@@ -34,6 +34,7 @@ from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack import LocalStack, Stack
 
 _JAVA_PROPERTIES = {"acks": "all", "enable.idempotence": "true", "compression.type": "lz4", "linger.ms": "5"}
+_BUT_HEADLINE = "judge=['LAT-COMBAT', 'LAT-ECONOMY', 'LAT-SOCIAL', 'DUR-ACKED']"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -121,18 +122,22 @@ def reader() -> bool:
 
 
 def latency() -> bool:
-    """The largest scale at which every claim of the scenario `capacity` holds, and where a median's time goes there."""
+    """The largest scale at which the claims of the scenario `capacity` hold, and where a median's time goes there.
+
+    Of all claims, and of all but LAT-HEADLINE: a transaction takes longer than that claim allows.
+    """
     with tempfile.TemporaryDirectory(prefix="necp-bench-") as folder:
-        found = find_capacity(
-            load_scenario("capacity", overrides=["stack=local"]),
-            low=0.1,
-            high=1.28,
-            precision=0.04,
-            repeats=1,
-            out=Path(folder),
-            on_probe=_say_probe,
-        )
-        say("largest scale at which all claims hold", **_scale(found))
+        for claims, judged in (("all claims", []), ("all claims but LAT-HEADLINE", [_BUT_HEADLINE])):
+            found = find_capacity(
+                load_scenario("capacity", overrides=["stack=local", *judged]),
+                low=0.05,
+                high=1.28,
+                precision=0.04,
+                repeats=1,
+                out=Path(folder),
+                on_probe=_say_probe,
+            )
+            say(f"largest scale at which {claims} hold", **_scale(found))
         if found.held:
             whole = run_scenario(_at(found.held.scale), out=Path(folder))
             leader_only = run_scenario(

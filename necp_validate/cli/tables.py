@@ -106,14 +106,16 @@ def _ratio(ratio: float | None) -> tuple[str, str]:
 
 
 def capacity_table(found: Capacity) -> RenderableType:
-    """The capacity, then every run by scale."""
-    from necp_validate.report.capacity_page import HEAD, rows
+    """The capacity, then every run by scale; names of runs and the brokers' CPU are left to the page."""
+    from necp_validate.report.capacity_page import rows
+    from necp_validate.report.frames import ORDER
 
     style = _STYLES[found.verdict]
     head = Text(f"{_SYMBOLS[found.verdict]} {found.verdict.upper()}", style=f"bold {style}")
-    table = grid(*HEAD, numbers=(*HEAD[1:3], *HEAD[4:]))
-    for verdict, *cells in rows(found):
-        table.add_row(badge(verdict), *cells)
+    columns = ("scale", "events/s", "P99", *ORDER, "lost", "host")
+    table = grid("verdict", *columns, numbers=columns)
+    for verdict, scale, rate, _, *cells, _ in rows(found):
+        table.add_row(badge(verdict), scale, rate, *cells)
     return Group(Panel(Group(head, Text(found.sentence)), border_style=style, expand=False), table)
 
 

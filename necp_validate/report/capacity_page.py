@@ -87,6 +87,7 @@ def latency_curve(found: Capacity) -> str | None:
                 if domain in LATENCY_LIMITS_MS:
                     axes.axhline(LATENCY_LIMITS_MS[domain], color=colour(domain), lw=0.9, ls=(0, (1, 2.5)))
         axes.yaxis.set_major_formatter(lambda value, _: text.ms(value))
+        axes.yaxis.set_minor_formatter(lambda value, _: text.ms(value))
         axes.set_xlabel("scale")
         legend(axes)
     return drawing.svg
@@ -99,7 +100,9 @@ def cpu_curve(found: Capacity) -> str | None:
 
 
 def loss_curve(found: Capacity) -> str | None:
-    """Acked events that were not read back, over the scale."""
+    """Acked events that were not read back, over the scale; no curve where there are none."""
+    if not any(run.lost for probe in found.probes for run in probe.runs):
+        return None
     return _lines("Acked events lost over scale", "events", {"lost": (_points(found, lambda run: run.lost), "limit")})
 
 
