@@ -10,7 +10,7 @@ from necp_validate.report.capacity import Capacity, Probe, ProbeRun
 from necp_validate.report.frames import ORDER
 from necp_validate.report.html import Figure
 from necp_validate.report.page import Page, render_page
-from necp_validate.report.plots import LATENCY_LIMITS_MS
+from necp_validate.report.plots import LATENCY_LIMITS_MS, log_ms
 from necp_validate.report.style import chart, colour, legend
 
 HEAD = (
@@ -52,8 +52,8 @@ def render(found: Capacity) -> str:
     note = "Each dot is a run. Dotted: the limit claimed for the domain of the same colour."
     return render_page(
         Page(
-            title=f"capacity of {found.scenario}",
-            meta=f"{len(found.probes)} scales, each to hold in {found.repeats} runs",
+            title=f"capacity, by scenario {found.scenario}",
+            meta=f"{len(found.probes)} scales, each to hold in {found.repeats} run{'s' * (found.repeats > 1)}",
             verdict=found.verdict,
             sentence=found.sentence,
             charts=[
@@ -86,8 +86,7 @@ def latency_curve(found: Capacity) -> str | None:
                 axes.plot(*zip(*points, strict=True), color=colour(domain), marker="o", ms=3, label=domain)
                 if domain in LATENCY_LIMITS_MS:
                     axes.axhline(LATENCY_LIMITS_MS[domain], color=colour(domain), lw=0.9, ls=(0, (1, 2.5)))
-        axes.yaxis.set_major_formatter(lambda value, _: text.ms(value))
-        axes.yaxis.set_minor_formatter(lambda value, _: text.ms(value))
+        log_ms(axes)
         axes.set_xlabel("scale")
         legend(axes)
     return drawing.svg

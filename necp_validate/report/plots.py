@@ -65,7 +65,7 @@ def latency(run: RunFrames, column: str, label: str, *, limits: bool = False) ->
                     fontsize=7,
                     va="center",
                 )
-        _log_ms(axes)
+        log_ms(axes)
         _over_time(axes, run)
     return drawing.svg
 
@@ -93,7 +93,7 @@ def percentile_curve(run: RunFrames, phase: str) -> str | None:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlim(1.25, furthest)
         axes.grid(visible=True, axis="x")
-        _log_ms(axes)
+        log_ms(axes)
         legend(axes)
     return drawing.svg
 
@@ -238,7 +238,8 @@ def _of(frame: pd.DataFrame | None, domain: str) -> pd.DataFrame | None:
     return None if rows.empty else rows
 
 
-def _log_ms(axes: Axes) -> None:
+def log_ms(axes: Axes) -> None:
+    """Mark a logarithmic axis of milliseconds at 1, 2 and 5 of each power of ten."""
     axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=8))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: text.ms(value)))
     axes.yaxis.set_minor_locator(NullLocator())
