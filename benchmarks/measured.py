@@ -145,7 +145,7 @@ def _appended(client: Mapping[str, str], topic: str, begin: Sequence[int], end: 
 
 def _times_at(client: Mapping[str, str], places: list[TopicPartition]) -> list[float]:
     settings = {"group.id": "benchmarks", "enable.auto.commit": False, "queued.min.messages": 1}
-    consumer = Consumer({**client, **settings, "fetch.message.max.bytes": 4096})
+    consumer = Consumer({**client, **settings, "fetch.message.max.bytes": 4096, "log_level": "0"})
     times: dict[int, float] = {}
     try:
         consumer.assign(places)

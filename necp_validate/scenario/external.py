@@ -34,6 +34,7 @@ from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, StackReady, ignore
 from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.progress import LoadWatcher
+from necp_validate.scenario.reading import last_words
 from necp_validate.scenario.recording import RecordedRun, new_run_dir
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import ExternalSettings, load_external
@@ -314,7 +315,7 @@ class _ExternalRun(RecordedRun):
             if process.exit_code != 0:
                 raise SuiteError(
                     f"the process that was to {what} ended with exit code {process.exit_code}",
-                    detail=process.log_tail(),
+                    detail=last_words(process),
                     hint=f"its whole output is in {process.log}",
                 )
         finally:

@@ -22,6 +22,7 @@ from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess
 
 _TICK_S = 0.1
+_TOLD = '{"read"'
 
 
 def read_back(task: ReadTask, run_dir: Path, on_event: OnEvent) -> None:
@@ -68,7 +69,7 @@ def _run(tasks: Sequence[ReadTask], run_dir: Path, on_event: OnEvent) -> None:
             time.sleep(_TICK_S)
         for process in processes:
             if process.exit_code != 0:
-                raise SuiteError("the reader could not read everything back", detail=process.log_tail())
+                raise SuiteError("the reader could not read everything back", detail=last_words(process))
     finally:
         for process in processes:
             process.kill()
@@ -76,9 +77,14 @@ def _run(tasks: Sequence[ReadTask], run_dir: Path, on_event: OnEvent) -> None:
             file.unlink(missing_ok=True)
 
 
+def last_words(process: ManagedProcess) -> str:
+    """The last lines of a reader's log, without those that tell how far it is."""
+    return "\n".join(line for line in process.log_tail().splitlines() if not line.startswith(_TOLD))
+
+
 def _progress(lines: Sequence[str]) -> ReadbackTick | None:
     """How far all readers together are, by the last line of each that has said something yet."""
-    said = [json.loads(line) for line in lines if line.startswith('{"read"') and line.endswith("}")]
+    said = [json.loads(line) for line in lines if line.startswith(_TOLD) and line.endswith("}")]
     if not said:
         return None
     return ReadbackTick(**{name: sum(one[name] for one in said) for name in ("read", "total", "events_per_s")})

@@ -195,7 +195,7 @@ def _read(config: Mapping[str, str], topic: str, begin: Sequence[int]) -> list[S
             places.append(TopicPartition(topic, number, start))
     if not places:
         return []
-    consumer = Consumer({**config, **READER_CONFIG})
+    consumer = Consumer({**config, **READER_CONFIG, "log_level": "0"})
     records: list[StoredRecord] = []
     deadline = time.monotonic() + _TIMEOUT_S
     try:

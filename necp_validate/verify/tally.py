@@ -119,7 +119,9 @@ def need_readback(history: History) -> Readback:
         NoEvidence: nothing was read back.
     """
     if history.readback is None:
-        why = f": {history.run.error}" if history.run.status == "unread" else " in this run"
+        why = (
+            f": {'; '.join(str(history.run.error).splitlines())}" if history.run.status == "unread" else " in this run"
+        )
         raise NoEvidence(f"nothing was read back{why}")
     return history.readback
 
