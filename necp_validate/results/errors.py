@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 
+def reason_in(told: str) -> str:
+    """The reason in the text of an error, in one line: the last one that is no hint."""
+    return next((line for line in reversed(told.splitlines()) if not line.startswith("hint: ")), told)
+
+
 class SuiteError(Exception):
     """The suite itself could not do its work (exit code 4).
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from necp_validate.history.model import RunInfo
 from necp_validate.history.writer import HistoryWriter
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.results import SuiteError, UsageError, reason_in
 from necp_validate.scenario.early_stop import StoppedEarly
-from necp_validate.scenario.events import OnEvent, RunStarted, StageFinished, StageStarted
+from necp_validate.scenario.events import OnEvent, RunStarted, StageFinished, StageStarted, WarningRaised
 from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.model import Phase
 from necp_validate.scenario.provenance import host, versions
@@ -122,11 +122,12 @@ class RecordedRun:
 
         What was measured until then stays worth a verdict: only claims that need what was not read are unknown.
         """
-        with self.stage("readback"):
-            try:
+        try:
+            with self.stage("readback"):
                 yield
-            except SuiteError as error:
-                self._unread = str(error)
+        except SuiteError as error:
+            self._unread = str(error)
+            self.on_event(WarningRaised(message=f"not everything could be read back: {reason_in(self._unread)}"))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from necp_validate.history import History, IntervalSet, LoadRecord, Readback
-from necp_validate.results import Example, Finding, Verdict
+from necp_validate.results import Example, Finding, Verdict, reason_in
 from necp_validate.verify.guarantees import Setting, allowance_for
 from necp_validate.verify.registry import NoEvidence
 
@@ -119,9 +119,7 @@ def need_readback(history: History) -> Readback:
         NoEvidence: nothing was read back.
     """
     if history.readback is None:
-        why = (
-            f": {'; '.join(str(history.run.error).splitlines())}" if history.run.status == "unread" else " in this run"
-        )
+        why = f": {reason_in(str(history.run.error))}" if history.run.status == "unread" else " in this run"
         raise NoEvidence(f"nothing was read back{why}")
     return history.readback
 

@@ -145,9 +145,12 @@ def test_without_a_readback_nothing_is_known_of_loss() -> None:
 
 def test_why_nothing_was_read_back_is_told() -> None:
     unread = history_of(
-        ack(0), ack(1), readback=None, run=run_info(status="unread", error="combat-3 ended\nhint: see its log")
+        ack(0),
+        ack(1),
+        readback=None,
+        run=run_info(status="unread", error="it ended\ncombat-3 has no leader\nhint: see its log"),
     )
-    assert found(unread, "lost-write").summary == "nothing was read back: combat-3 ended; hint: see its log"
+    assert found(unread, "lost-write").summary == "nothing was read back: combat-3 has no leader"
 
 
 def test_without_anything_sent_nothing_is_known() -> None:
