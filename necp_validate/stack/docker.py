@@ -114,7 +114,7 @@ class DockerStack(FaultyStack[ManagedContainer]):
             self._guard = Guard(self._id, self._directory)
         ports = self._ports()
         self._network = f"necp-{self._id}"
-        _, prefix = create_network(self._client, self._network, labels(self._id, owned=not self._detached))
+        _, prefix = create_network(self._client, self._network, self._labels())
         metrics_port = 0 if self._jmx is None else _JMX
         settings = [
             _settings(broker, f"{prefix}{10 + broker}", port, metrics_port)
@@ -128,6 +128,9 @@ class DockerStack(FaultyStack[ManagedContainer]):
             gateway_hosts=[_GATEWAY_ALIAS, f"{prefix}{_GATEWAY_NUMBER}"],
         )
         return runtime
+
+    def _labels(self) -> dict[str, str]:
+        return labels(self._id, owned=not self._detached)
 
     def _aot_cache(self, runtime: KafkaRuntime) -> AotCache:
         assert self._client is not None
@@ -209,7 +212,7 @@ class DockerStack(FaultyStack[ManagedContainer]):
         container.ports = published
         version = self._client.api._version
         container.with_kwargs(
-            labels=labels(self._id, owned=not self._detached),
+            labels=self._labels(),
             hostname=name,
             user=f"{os.getuid()}:{os.getgid()}",
             network=self._network,

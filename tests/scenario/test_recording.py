@@ -11,13 +11,15 @@ from necp_validate.results import StackError, SuiteError
 from necp_validate.scenario.events import RunEvent, StageFinished, WarningRaised
 from necp_validate.scenario.recording import RecordedRun
 
-TOLD: list[RunEvent] = []
+
+@pytest.fixture
+def events() -> list[RunEvent]:
+    return []
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> RecordedRun:
-    TOLD.clear()
-    return RecordedRun(tmp_path / "run", scenario="smoke", scale=1.0, seed=1, config={}, on_event=TOLD.append)
+def run(tmp_path: Path, events: list[RunEvent]) -> RecordedRun:
+    return RecordedRun(tmp_path / "run", scenario="smoke", scale=1.0, seed=1, config={}, on_event=events.append)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ def test_what_ended_a_run_is_recorded(run: RecordedRun, error: BaseException, st
     assert (ended.status, ended.error) == (status, told)
 
 
-def test_a_run_that_could_not_be_read_back_goes_on_to_its_end(run: RecordedRun) -> None:
+def test_a_run_that_could_not_be_read_back_goes_on_to_its_end(run: RecordedRun, events: list[RunEvent]) -> None:
     with run.recorded():
         with run.reading():
             raise SuiteError("it ended", detail="combat-3 has no leader", hint="see its log")
@@ -43,10 +45,10 @@ def test_a_run_that_could_not_be_read_back_goes_on_to_its_end(run: RecordedRun) 
             pass
     ended = read_history(run.run_dir).run
     assert (ended.status, ended.error) == ("unread", "it ended\ncombat-3 has no leader\nhint: see its log")
-    assert [one.message for one in TOLD if isinstance(one, WarningRaised)] == [
+    assert [one.message for one in events if isinstance(one, WarningRaised)] == [
         "not everything could be read back: combat-3 has no leader"
     ]
-    assert [one.stage for one in TOLD if isinstance(one, StageFinished)] == ["teardown"]
+    assert [one.stage for one in events if isinstance(one, StageFinished)] == ["teardown"]
     assert "teardown_s" in ended.stages
 
 
