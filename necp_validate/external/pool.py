@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from necp_validate.fuzz.campaign import draw_cases
+from necp_validate.fuzz.drawing import draw_cases
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits

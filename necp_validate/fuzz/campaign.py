@@ -15,9 +15,9 @@ from hypothesis.errors import NoSuchExample
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.check import Failure, SchemaReport, check_schema, retried
 from necp_validate.fuzz.corpus import Corpus
+from necp_validate.fuzz.drawing import draw_cases, with_every_bound
 from necp_validate.fuzz.fates import ADVANCES, Checked, Outcome, judge, try_cases
 from necp_validate.fuzz.live_topic import LiveTopic, config_of
-from necp_validate.fuzz.mutations import around_bounds
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits, search
 from necp_validate.fuzz.strategies import from_schema
@@ -27,7 +27,6 @@ from necp_validate.stack.external_config import ExternalSettings
 BATCH: Final = 200
 _ATTEMPTS: Final = 12
 """How many records are sent one by one to find a smaller example; each takes seconds."""
-_LOOKED_AT: Final = 10
 Told = Callable[[str], None]
 
 
@@ -106,7 +105,7 @@ def fuzz_topic(
         told: progress, one sentence at a time.
     """
     before = [kept.case for kept in corpus.cases() if kept.source == source and kept.type_name == schema.name]
-    cases = [*before, *_with_every_bound(schema, draw_cases(from_schema(schema), limits), limits)]
+    cases = [*before, *with_every_bound(schema, draw_cases(from_schema(schema), limits), limits)]
     report = LiveReport(schema=schema.name, topic=live.topic)
     for start in range(0, len(cases), BATCH):
         if start and limits.over:
@@ -160,32 +159,6 @@ def schema_of(schemas: Sequence[Schema], case: Case) -> Schema:
             return schema
     known = ", ".join(schema.name for schema in schemas)
     raise UsageError(f"the case is a {case.type_name}, which the file does not describe; known: {known}")
-
-
-def draw_cases(strategy: st.SearchStrategy[Case], limits: Limits) -> list[Case]:
-    """Draw cases, each once.
-
-    Raises:
-        SuiteError: none could be made.
-    """
-    drawn: dict[str, Case] = {}
-
-    def take(case: Case) -> None:
-        drawn.setdefault(case.id, case)
-
-    broken = search("cases", strategy, take, limits)
-    if broken is not None:
-        raise SuiteError(f"no cases could be made: {broken.message}")
-    return list(drawn.values())[: limits.max_examples]
-
-
-def _with_every_bound(schema: Schema, drawn: Sequence[Case], limits: Limits) -> list[Case]:
-    """Put every bound of one event, met and exceeded, in the place of up to a third of what chance has drawn."""
-    plain = [case for case in drawn if case.valid and not case.operator][:_LOOKED_AT]
-    rng = random.Random(limits.seed)
-    # The event with the most fields: what is not there has no bounds.
-    bounds = max((around_bounds(schema, case, rng) for case in plain), key=len, default=[])[: limits.max_examples // 3]
-    return [*bounds, *drawn[: max(limits.max_examples - len(bounds), 1)]]
 
 
 def _count(report: LiveReport, outcome: Outcome) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+# Each run is a process of its own, as a team's is: what one run has imported or drawn must not decide the next.
 pytest_plugins = ["pytester"]
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "fuzzing.md"
@@ -69,13 +70,13 @@ def test_the_documented_example_is_ten_lines() -> None:
 
 def test_a_sound_handler_passes(team: pytest.Pytester) -> None:
     team.makepyfile(orders=HANDLER.replace("LIMIT", "99"))
-    team.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    team.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_a_handler_that_forgets_a_bound_fails_with_the_smallest_event(team: pytest.Pytester) -> None:
     """The seeded defect: its bound is one too high. Exactly the event at 100 shows it."""
     team.makepyfile(orders=HANDLER.replace("LIMIT", "100"))
-    result = team.runpytest_inprocess("-p", "no:cacheprovider")
+    result = team.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*fuzzed event*", "event     constraint-negated order, *100 is greater than the maximum of 99*"]
@@ -84,9 +85,17 @@ def test_a_handler_that_forgets_a_bound_fails_with_the_smallest_event(team: pyte
     assert '\\"quantity\\":100' in json.loads(kept.read_text())["text"].replace('"', '\\"')
 
 
+def test_every_bound_is_tried_whatever_chance_draws(team: pytest.Pytester) -> None:
+    """One example is drawn; the defect shows all the same, since bounds are no matter of chance."""
+    team.makepyfile(orders=HANDLER.replace("LIMIT", "100"))
+    (team.path / "test_orders.py").write_text(_example().replace("max_examples=200", "max_examples=20"))
+    for seed in range(3):
+        team.runpytest_subprocess("-p", "no:cacheprovider", f"--hypothesis-seed={seed}").assert_outcomes(failed=1)
+
+
 def test_without_a_target_topics_are_skipped(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_topic(fuzz_topic):\n    fuzz_topic('orders.json')\n")
-    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rs").stdout.fnmatch_lines(["*needs --fuzz-target FILE*"])
+    pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rs").stdout.fnmatch_lines(["*needs --fuzz-target FILE*"])
 
 
 def test_a_run_that_does_not_use_it_loads_nothing() -> None:
