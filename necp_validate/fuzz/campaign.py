@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hypothesis import find, settings
-from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from necp_validate.fuzz.cases import Case
@@ -19,9 +17,9 @@ from necp_validate.fuzz.drawing import draw_cases, with_every_bound
 from necp_validate.fuzz.fates import ADVANCES, Checked, Outcome, judge, try_cases
 from necp_validate.fuzz.live_topic import LiveTopic, config_of
 from necp_validate.fuzz.schema import Schema
-from necp_validate.fuzz.search import Limits, search
+from necp_validate.fuzz.search import Limits
 from necp_validate.fuzz.strategies import from_schema
-from necp_validate.results import SuiteError, UsageError, Verdict, worst
+from necp_validate.results import UsageError, Verdict, worst
 from necp_validate.stack.external_config import ExternalSettings
 
 BATCH: Final = 200
