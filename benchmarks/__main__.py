@@ -22,9 +22,9 @@ from necp_validate.clients.reader import end_offsets
 from necp_validate.events.envelope import event_id, head, seal
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
-from necp_validate.history.model import RunInfo
-from necp_validate.history.reader import read_history
-from necp_validate.history.writer import HistoryWriter
+from necp_validate.record.model import RunInfo
+from necp_validate.record.reader import read_history
+from necp_validate.record.writer import HistoryWriter
 from necp_validate.report.capacity import Capacity, Probe, find_capacity
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan, run_load

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import say, target
+from necp_validate.claims import run_checks
 from necp_validate.events.topics import Domain
-from necp_validate.history import (
+from necp_validate.record import (
     ClockEstimate,
     HdrHistogram,
     IntervalSet,
@@ -33,12 +34,11 @@ from necp_validate.history import (
     layout,
     write_json,
 )
-from necp_validate.history.reader import read_history, read_workers
-from necp_validate.history.writer import HistoryWriter
+from necp_validate.record.reader import read_history, read_workers
+from necp_validate.record.writer import HistoryWriter
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.stack import Stack
-from necp_validate.verify import run_checks
 
 _SECONDS = 15.0
 _START_UP_S = 8.0

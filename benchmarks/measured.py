@@ -14,8 +14,8 @@ import psutil
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, Message, TopicPartition
 
 from necp_validate.clients.reader import end_offsets
+from necp_validate.core import SuiteError
 from necp_validate.events.topics import VERIFIER_PRINCIPAL
-from necp_validate.results import SuiteError
 from necp_validate.stack import Stack
 
 _EVERY_S = 0.05

@@ -27,10 +27,10 @@ from confluent_kafka.admin import (
 from benchmarks.figures import say
 from benchmarks.kafka_tools import TOOLS, java_properties, payload_file
 from benchmarks.measured import Sent, measure
+from necp_validate.core import SuiteError
 from necp_validate.events.topics import Domain
-from necp_validate.history.model import RunInfo
-from necp_validate.history.writer import HistoryWriter
-from necp_validate.results import SuiteError
+from necp_validate.record.model import RunInfo
+from necp_validate.record.writer import HistoryWriter
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan
 from necp_validate.stack import Stack

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figures import say, target
+from necp_validate.core import SuiteError
 from necp_validate.players.plan import PlayersPlan, PlayPhase
-from necp_validate.results import SuiteError
 from necp_validate.scenario.playing import PlayersRun, tls_files
 from necp_validate.stack import LocalStack, PlayerTls
 from necp_validate.stack.protocol import GatewayHandle

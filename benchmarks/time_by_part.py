@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from necp_validate.history import History
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
+from necp_validate.record import History
 
 _STEADY = "steady"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import BreakerSample, JsonLines, layout
+from necp_validate.record import BreakerSample, JsonLines, layout
 from necp_validate.stack import ServiceHandle
 from necp_validate.stack.fleet import CoreFleet
 

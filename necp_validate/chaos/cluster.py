@@ -11,8 +11,8 @@ from confluent_kafka.admin import NewPartitions
 
 from necp_validate.clients.cluster import ClusterReader
 from necp_validate.clients.wire import GroupInfo, PartitionView, WireClient, active_controller
+from necp_validate.core import StackError, UsageError
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
-from necp_validate.results import StackError, UsageError
 from necp_validate.stack import ADMIN, Stack
 from necp_validate.stack.protocol import BrokerInfo, FaultUnavailable
 from necp_validate.stack.provision import admin_client

@@ -19,7 +19,7 @@ from chaoslib.exceptions import InterruptExecution
 from necp_validate.chaos.experiment import Experiment, checked, name_of
 from necp_validate.chaos.play import keep
 from necp_validate.chaos.session import Session, active, opened
-from necp_validate.results import SuiteError, Verdict
+from necp_validate.core import SuiteError, Verdict
 
 __all__ = ["after_experiment_control", "before_experiment_control", "configure_control"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import psutil
 
 from necp_validate.chaos.session import Session
+from necp_validate.core import StackError
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC
-from necp_validate.results import StackError
 from necp_validate.stack import ServiceHandle
 
 _ATTEMPTS = 60

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from necp_validate.results import UsageError
-from necp_validate.results.guess import did_you_mean
+from necp_validate.core import UsageError
+from necp_validate.core.suggestions import did_you_mean
 
 EXTENSION = "necp-validate"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from necp_validate.core import StackError, UsageError
 from necp_validate.events.topics import Domain
-from necp_validate.results import StackError, UsageError
 from necp_validate.security.flood import FloodPlan, limit_hits
 from necp_validate.stack import Stack
 from necp_validate.stack.process import ManagedProcess

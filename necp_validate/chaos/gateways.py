@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from necp_validate.chaos.session import Session
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack import GatewayHandle
 from necp_validate.stack.fleet import GatewayFleet
 from necp_validate.stack.gateway import Health, ask_health

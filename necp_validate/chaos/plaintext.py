@@ -10,7 +10,7 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from necp_validate.clients.broker_state import broker_config
 from necp_validate.clients.connection import Connection
 from necp_validate.clients.wire import WireClient
-from necp_validate.results import StackError, UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack import Stack
 from necp_validate.stack.ports import free_ports, listening
 from necp_validate.stack.protocol import FaultUnavailable

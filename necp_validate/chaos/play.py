@@ -15,7 +15,7 @@ from chaoslib.types import Strategy
 
 from necp_validate.chaos.experiment import Experiment, slug_of
 from necp_validate.chaos.session import Session, opened
-from necp_validate.history.experiments import ExperimentOutcome, append_outcome
+from necp_validate.record.experiments import ExperimentOutcome, append_outcome
 
 _SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 

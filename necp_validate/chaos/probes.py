@@ -10,7 +10,7 @@ from necp_validate.chaos import gateways
 from necp_validate.chaos.session import current
 from necp_validate.chaos.timeline import recent_eps
 from necp_validate.events.topics import Domain
-from necp_validate.history import UNTRIED, AccessProbe, ListenerProbe, append_round
+from necp_validate.record import UNTRIED, AccessProbe, ListenerProbe, append_round
 from necp_validate.security.policy import load_policy
 from necp_validate.security.probing import try_everything
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.topics import Domain
-from necp_validate.history.intervals import IntervalSet
 
 Place = tuple[str, int]
 """Topic and number of a partition."""

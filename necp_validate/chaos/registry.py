@@ -10,8 +10,8 @@ from typing import ParamSpec
 from chaoslib.exceptions import ActivityFailed
 
 from necp_validate.chaos.session import current
-from necp_validate.history.faults import FaultRecord
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
+from necp_validate.record.faults import FaultRecord
 
 P = ParamSpec("P")
 

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from necp_validate.core import StackError, UsageError
+from necp_validate.core.suggestions import did_you_mean
 from necp_validate.events.topics import TOPICS, Domain
-from necp_validate.results import StackError, UsageError
-from necp_validate.results.guess import did_you_mean
 
 if TYPE_CHECKING:
     from necp_validate.chaos.session import Session

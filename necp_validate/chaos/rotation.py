@@ -7,8 +7,8 @@ from dataclasses import replace
 from necp_validate.chaos.logins import let_in
 from necp_validate.chaos.session import Session, now_us
 from necp_validate.events.topics import CORE_PRINCIPAL, Domain
-from necp_validate.history import layout
-from necp_validate.history.drills import PasswordChange, read_taken
+from necp_validate.record import layout
+from necp_validate.record.drills import PasswordChange, read_taken
 
 
 class Rotation:

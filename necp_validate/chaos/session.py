@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from necp_validate.chaos.cluster import Cluster
 from necp_validate.chaos.experiment import slug_of
-from necp_validate.history.faults import FaultRecord, append_fault
+from necp_validate.core import StackError, SuiteError
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.results import StackError, SuiteError
+from necp_validate.record.faults import FaultRecord, append_fault
 from necp_validate.stack import Stack
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet
 from necp_validate.stack.protocol import FaultUnavailable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography import x509
 
 from necp_validate.chaos.session import Session, now_us
-from necp_validate.history.drills import CertificateSwap
+from necp_validate.record.drills import CertificateSwap
 from necp_validate.stack.served import served_by
 
 Served = Mapping[str, x509.Certificate | None]

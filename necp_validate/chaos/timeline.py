@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from necp_validate.history import layout
+from necp_validate.record import layout
 
 _TAIL_BYTES = 64 * 1024
 _SETTLED_S = 0.5  # rows of one second come from several processes, a moment apart

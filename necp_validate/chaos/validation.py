@@ -15,9 +15,10 @@ from necp_validate.chaos import actions, probes, tolerances
 from necp_validate.chaos.experiment import EXTENSION, PhasePlan, Settings
 from necp_validate.chaos.registry import FAULTS
 from necp_validate.chaos.roles import parse_role
+from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.core import UsageError
+from necp_validate.core.suggestions import did_you_mean
 from necp_validate.events.topics import PRINCIPALS, TOPICS, Domain
-from necp_validate.results import CLAIMS, UsageError
-from necp_validate.results.guess import did_you_mean
 
 CONTROLS = "necp_validate.chaos.controls"
 _OURS: Mapping[str, ModuleType] = {module.__name__: module for module in (actions, probes, tolerances)}

@@ -18,7 +18,7 @@ from necp_validate.cli.init import init
 from necp_validate.cli.options import ClaimsOption, RepeatsOption, RunArgument
 from necp_validate.cli.run import run
 from necp_validate.cli.workers import worker
-from necp_validate.results.errors import UsageError
+from necp_validate.core.errors import UsageError
 
 app = typer.Typer(
     name="necp-validate",

@@ -10,7 +10,7 @@ import typer
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.options import AttachOption, SetOption, StackOption, TargetOption
 from necp_validate.cli.overrides import overrides_of
-from necp_validate.results.errors import SuiteError
+from necp_validate.core.errors import SuiteError
 
 
 @guarded

@@ -9,7 +9,7 @@ import typer
 
 from necp_validate.cli.failures import guarded
 from necp_validate.cli.options import AttachOption, SetOption, StackOption
-from necp_validate.results.errors import SuiteError
+from necp_validate.core.errors import SuiteError
 
 
 @guarded

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from necp_validate.results.errors import SuiteError
+from necp_validate.core.errors import SuiteError
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
-from necp_validate.results.errors import UsageError
+from necp_validate.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from necp_validate.core import Verdict
     from necp_validate.fuzz.corpus import Corpus
     from necp_validate.fuzz.live_topic import LiveTopic
     from necp_validate.fuzz.schema import Schema
     from necp_validate.fuzz.search import Limits
-    from necp_validate.results import Verdict
     from necp_validate.stack.external_config import ExternalSettings
 
 CORPUS = Path(".necp/fuzz")
@@ -106,8 +106,8 @@ def fuzz(
 
 def _by_itself(schemas: list[Schema], limits: Limits, corpus: Corpus, source: str) -> Verdict:
     from necp_validate.cli.fuzz_tables import failure_text, schema_table, show
+    from necp_validate.core import worst
     from necp_validate.fuzz.campaign import check_schemas
-    from necp_validate.results import worst
 
     reports = check_schemas(schemas, limits, corpus, source=source, told=_tell)
     show(schema_table(reports))
@@ -129,8 +129,8 @@ def _through_a_topic(
     allow: Collection[str],
 ) -> Verdict:
     from necp_validate.cli.fuzz_tables import failure_text, live_table, show
+    from necp_validate.core import worst
     from necp_validate.fuzz.campaign import fuzz_topic
-    from necp_validate.results import worst
     from necp_validate.stack.external_config import load_external
 
     reports, settings = [], load_external(target)
@@ -164,9 +164,9 @@ def _replay(
     schemas: list[Schema], corpus: Corpus, name: str, target: Path | None, topic: str | None, allow: Collection[str]
 ) -> Verdict:
     from necp_validate.cli.fuzz_tables import case_text, show
+    from necp_validate.core import Verdict, worst
     from necp_validate.fuzz.campaign import replay, schema_of
     from necp_validate.fuzz.check import Failure
-    from necp_validate.results import Verdict, worst
     from necp_validate.stack.external_config import load_external
 
     case = corpus.find(name).case

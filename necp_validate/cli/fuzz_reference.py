@@ -10,10 +10,10 @@ import typer
 
 from necp_validate.cli.live import RunProgress
 from necp_validate.cli.tables import show, verdict_table
+from necp_validate.core import SuiteError
 from necp_validate.fuzz.examples import load_example
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import sentence
-from necp_validate.results import SuiteError
 from necp_validate.scenario.fuzzing import FuzzPlan, run_fuzz
 from necp_validate.stack import attach as attached_stack
 

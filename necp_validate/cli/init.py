@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
-from necp_validate.results.errors import UsageError
+from necp_validate.core.errors import UsageError
 
 
 @guarded

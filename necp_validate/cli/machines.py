@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 
+from necp_validate.core.errors import UsageError
+from necp_validate.core.suggestions import did_you_mean
 from necp_validate.fuzz.machines import MACHINES, Alone
 from necp_validate.fuzz.machines.play import EXAMPLES, Round, play_for
-from necp_validate.results.errors import UsageError
-from necp_validate.results.guess import did_you_mean
 
 ALL = "all"
 

@@ -19,7 +19,7 @@ from necp_validate.cli.options import (
 )
 from necp_validate.cli.overrides import overrides_of
 from necp_validate.cli.workers import ExpectOption, MasterOption, NamespacesOption, WorkersOption, placement_of
-from necp_validate.results.errors import SuiteError, UsageError
+from necp_validate.core.errors import SuiteError, UsageError
 
 
 @guarded

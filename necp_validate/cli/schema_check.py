@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from necp_validate.results import Verdict
+from necp_validate.core import Verdict
 
 if TYPE_CHECKING:
     from necp_validate.fuzz.compatibility import Break

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from necp_validate.results import ClaimResult, Verdict
+from necp_validate.core import ClaimResult, Verdict
 
 if TYPE_CHECKING:
     from necp_validate.report.baseline import BaselineComparison

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from necp_validate.cli.failures import guarded
-from necp_validate.results.errors import UsageError
+from necp_validate.core.errors import UsageError
 
 if TYPE_CHECKING:
     from necp_validate.scenario.crew import Placement

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.economy import OPENING_BALANCE, OPENING_STOCK, TREASURY
 from necp_validate.events.ledger import CURRENCY, LedgerRecord, Posting
-from necp_validate.history.intervals import IntervalSet
 
 
 @dataclass(slots=True)

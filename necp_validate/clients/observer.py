@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
-from necp_validate.clients.ackbook import AckBook
-from necp_validate.clients.pending import PendingOffsets
-from necp_validate.clients.recorder import Recorder
-from necp_validate.clients.transactions import TransactionWatch
 from necp_validate.events.receipts import decode_receipt
 from necp_validate.events.topics import RECEIPTS_TOPIC, Domain
+from necp_validate.ledger.latency import Recorder
+from necp_validate.ledger.pending import PendingOffsets
+from necp_validate.ledger.producer_account import AckBook
+from necp_validate.ledger.transactions import TransactionWatch
 
 _CLOCKS_DIFFER_US = 1_000
 _KEEP_EARLY_US = 30_000_000  # receipts may overtake acknowledgements, but not by half a minute

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from necp_validate.clients.ackbook import TAGS, AckBook, Stream
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.clients.rdkafka import BatchProducer, ClientEvents
-from necp_validate.clients.recorder import Recorder
+from necp_validate.ledger.latency import Recorder
+from necp_validate.ledger.producer_account import TAGS, AckBook, Stream
 
 _REST_S = 0.5  # between two clients of which the second fails like the first
 

@@ -20,7 +20,7 @@ import confluent_kafka
 import numpy as np
 import numpy.typing as npt
 
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 
 Int64Array = npt.NDArray[np.int64]
 

@@ -15,8 +15,8 @@ from typing import Any, Literal
 import msgspec
 
 from necp_validate.clients.reader import read_back, read_events, read_outcomes
-from necp_validate.history.writer import write_json
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
+from necp_validate.record.writer import write_json
 
 
 class ReadTask(msgspec.Struct, frozen=True, kw_only=True):

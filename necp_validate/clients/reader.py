@@ -12,10 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from necp_validate.clients.accounting import ReadAccounting
 from necp_validate.clients.bookkeeping import LedgerAccounting
-from necp_validate.clients.epochs import EpochAccounting
-from necp_validate.clients.outcomes import ReceiptAccounting
 from necp_validate.clients.rdkafka import (
     PARTITION_EOF,
     BatchConsumer,
@@ -23,11 +20,14 @@ from necp_validate.clients.rdkafka import (
     error_name,
     memory,
 )
-from necp_validate.clients.shared_reading import share_of_partitions
+from necp_validate.core import SuiteError
 from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.receipts import decode_receipt
 from necp_validate.events.topics import RECEIPTS_TOPIC
-from necp_validate.results import SuiteError
+from necp_validate.ledger.leader_epochs import EpochAccounting
+from necp_validate.ledger.outcomes import ReceiptAccounting
+from necp_validate.ledger.readback import ReadAccounting
+from necp_validate.ledger.shared_reading import share_of_partitions
 
 #: Bounded queues: the reader's memory must not follow the size of the topics.
 READER_CONFIG: Mapping[str, str] = {

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from necp_validate.core import SuiteError
 from necp_validate.external.plan import SendPlan
 from necp_validate.external.reading import ReadTask, read
 from necp_validate.external.sending import send
-from necp_validate.results import SuiteError
 
 
 def main(argv: list[str]) -> int:

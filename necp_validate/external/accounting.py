@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from necp_validate.clients.accounting import digest_of
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.external.identity import crc, read_identity
-from necp_validate.history.intervals import IntervalSet
-from necp_validate.history.readback import PartitionRead, Readback, Sighting, StreamRead
+from necp_validate.ledger.readback import digest_of
+from necp_validate.record.readback import PartitionRead, Readback, Sighting, StreamRead
 
 _MASK: Final = 2**64 - 1
 _EXAMPLES: Final = 20

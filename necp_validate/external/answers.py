@@ -9,8 +9,8 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from necp_validate.core import SuiteError
 from necp_validate.external.identity import read_identity
-from necp_validate.results import SuiteError
 from necp_validate.stack.provision import SILENT
 
 _TIMEOUT_S: Final = 15.0

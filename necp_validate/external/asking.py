@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.external.cluster import ClusterFacts, describe
 from necp_validate.external.first_files import SCENARIO, Found, Login, chosen_topics, counted, target_text, write_files
 from necp_validate.external.groups import groups_of
 from necp_validate.external.permission import CREATE, WRITE
 from necp_validate.fuzz.load import load_schemas
-from necp_validate.results import SuiteError, UsageError
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import load_external
 from necp_validate.stack.external_topics import RegistryAddress

@@ -8,12 +8,12 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message
 
-from necp_validate.clients.accounting import digest_of
-from necp_validate.clients.reports import place_of
+from necp_validate.core.histogram import HdrHistogram
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.external.plan import PlannedPhase, TopicPlan
-from necp_validate.history.hdr import HdrHistogram
-from necp_validate.history.intervals import IntervalSet
-from necp_validate.history.model import PhaseCounts, StreamRecord, TimelineRow
+from necp_validate.ledger.delivery_reports import place_of
+from necp_validate.ledger.readback import digest_of
+from necp_validate.record.model import PhaseCounts, StreamRecord, TimelineRow
 
 REFUSED: Final = frozenset(
     {

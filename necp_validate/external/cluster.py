@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from necp_validate.clients.connection import Connection
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 from necp_validate.stack.provision import SILENT
 
 _TIMEOUT_S: Final = 15.0

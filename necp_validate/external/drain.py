@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from necp_validate.history.model import Drain, LagSample, TimelineRow
+from necp_validate.record.model import Drain, LagSample, TimelineRow
 
 
 def caught_up_us(lag: Sequence[LagSample], timeline: Sequence[TimelineRow], end_us: int) -> int | None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from necp_validate.core import UsageError
+from necp_validate.core.suggestions import did_you_mean
 from necp_validate.external.cluster import ClusterFacts, TopicFacts
-from necp_validate.results import UsageError
-from necp_validate.results.guess import did_you_mean
 from necp_validate.stack.external_topics import RegistryAddress
 
 TARGET, CLAIMS, SCENARIO = "target.toml", "claims.toml", "scenario.toml"

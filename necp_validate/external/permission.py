@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from necp_validate.core import UsageError
+from necp_validate.core.suggestions import did_you_mean
 from necp_validate.external.cluster import ClusterFacts
-from necp_validate.results import UsageError
-from necp_validate.results.guess import did_you_mean
 from necp_validate.stack.external_topics import TopicTarget
 
 WRITE: Final = "write"

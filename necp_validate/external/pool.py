@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from necp_validate.core import UsageError
+from necp_validate.core.suggestions import did_you_mean
 from necp_validate.fuzz.drawing import draw_cases
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits
 from necp_validate.fuzz.strategies import from_schema
-from necp_validate.results import UsageError
-from necp_validate.results.guess import did_you_mean
 from necp_validate.stack.external_topics import FIELD, RegistryAddress, TopicTarget
 
 SIZE: Final = 200

@@ -12,9 +12,9 @@ import msgspec
 import psutil
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from necp_validate.core import SuiteError
 from necp_validate.external.accounting import Place, RecordAccounting
-from necp_validate.history.writer import write_json
-from necp_validate.results import SuiteError
+from necp_validate.record.writer import write_json
 from necp_validate.stack.provision import SILENT
 
 _READER: Final[Mapping[str, Any]] = {

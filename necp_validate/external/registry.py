@@ -7,12 +7,12 @@ import struct
 import warnings
 from typing import Any
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.json_nodes import bundle
 from necp_validate.fuzz.json_schema import JsonSchema
 from necp_validate.fuzz.json_text import Malformed
 from necp_validate.fuzz.schema import Schema
-from necp_validate.results import UsageError
 from necp_validate.stack.external_topics import RegistryAddress
 
 _MAGIC = 0

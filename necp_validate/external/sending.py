@@ -14,13 +14,13 @@ from typing import Final
 import psutil
 from confluent_kafka import KafkaException, Producer
 
+from necp_validate.core import SuiteError
 from necp_validate.external.answers import Answers
 from necp_validate.external.book import TopicBook
 from necp_validate.external.identity import HEADER, Identity, crc
 from necp_validate.external.plan import Course, SendPlan, TopicPlan
-from necp_validate.history.model import LoadRecord, Phase
-from necp_validate.history.writer import HistoryWriter, JsonLines
-from necp_validate.results import SuiteError
+from necp_validate.record.model import LoadRecord, Phase
+from necp_validate.record.writer import HistoryWriter, JsonLines
 from necp_validate.stack.provision import SILENT
 
 WORKER: Final = "0"

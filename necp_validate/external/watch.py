@@ -12,9 +12,9 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from necp_validate.history import layout
-from necp_validate.history.model import HostSample, IsrSample, LagSample
-from necp_validate.history.writer import HistoryWriter
+from necp_validate.record import layout
+from necp_validate.record.model import HostSample, IsrSample, LagSample
+from necp_validate.record.writer import HistoryWriter
 from necp_validate.stack.provision import SILENT
 
 _HOST_S: Final = 1.0

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import jsonschema
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.json_nodes import bundle, resolve
 from necp_validate.fuzz.json_schema import JsonSchema
 from necp_validate.fuzz.schema import Schema
-from necp_validate.results import UsageError
 
 _OPERATIONS: Final = ("publish", "subscribe")
 _FORMATS: Final = ("application/vnd.aai.asyncapi", "application/schema+json", "application/schema+yaml")

@@ -13,11 +13,11 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 from hypothesis import strategies as st
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.avro_spans import NotAvro, Span, spans, type_of, write_long
 from necp_validate.fuzz.avro_strategies import RANGES, from_avro, logical_problem
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.schema import Record, Schema
-from necp_validate.results import UsageError
 
 _KEYS: Final = st.none() | st.binary(min_size=1, max_size=16)
 _TEXTS: Final = ("bytes", "string")

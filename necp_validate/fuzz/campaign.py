@@ -10,6 +10,7 @@ from typing import Final
 from hypothesis import find, settings
 from hypothesis.errors import NoSuchExample
 
+from necp_validate.core import UsageError, Verdict, worst
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.check import Failure, SchemaReport, check_schema, retried
 from necp_validate.fuzz.corpus import Corpus
@@ -19,7 +20,6 @@ from necp_validate.fuzz.live_topic import LiveTopic, config_of
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits
 from necp_validate.fuzz.strategies import from_schema
-from necp_validate.results import UsageError, Verdict, worst
 from necp_validate.stack.external_config import ExternalSettings
 
 BATCH: Final = 200

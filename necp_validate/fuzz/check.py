@@ -9,6 +9,7 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from necp_validate.core import Verdict
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import Decoder
 from necp_validate.fuzz.cases import Case
@@ -17,7 +18,6 @@ from necp_validate.fuzz.registry_schema import RegistrySchema
 from necp_validate.fuzz.schema import MAX_RECORD_BYTES, Schema
 from necp_validate.fuzz.search import Broken, Limits, search
 from necp_validate.fuzz.strategies import valid
-from necp_validate.results import Verdict
 
 Validator = Callable[[Case], str]
 """Takes a case; says why it is refused, "" if it is accepted. It is what is under test, not the oracle."""

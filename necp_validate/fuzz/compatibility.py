@@ -16,6 +16,7 @@ from typing import Any, Final
 import fastavro
 from hypothesis import strategies as st
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.differences import differences
@@ -23,7 +24,6 @@ from necp_validate.fuzz.json_schema import JsonSchema
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Broken, Limits, search
 from necp_validate.fuzz.strategies import valid
-from necp_validate.results import UsageError
 
 _AT_BOUNDS: Final = 200
 

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.check import Failure
-from necp_validate.results import UsageError
 
 CASES: Final = "cases"
 DATABASE: Final = "hypothesis"

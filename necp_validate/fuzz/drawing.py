@@ -8,11 +8,11 @@ from typing import Final
 
 from hypothesis import strategies as st
 
+from necp_validate.core import SuiteError
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.mutations import around_bounds
 from necp_validate.fuzz.schema import Schema
 from necp_validate.fuzz.search import Limits, search
-from necp_validate.results import SuiteError
 
 _LOOKED_AT: Final = 10
 

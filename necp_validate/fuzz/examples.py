@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from necp_validate.core import UsageError
 from necp_validate.events.topics import Domain
 from necp_validate.fuzz.cases import Case
-from necp_validate.history.writer import write_bytes
-from necp_validate.results import UsageError
+from necp_validate.record.writer import write_bytes
 
 
 class StoredExample(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from necp_validate.core import Verdict
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.check import Failure
 from necp_validate.fuzz.live_topic import ID_HEADER, Found, LiveTopic, Place, Sent
-from necp_validate.results import Verdict
 
 READ_BACK: Final = "read-back"
 ADVANCES: Final = "group-advances"

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis_jsonschema import from_schema
 from jsonschema.protocols import Validator
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.bounds import met
 from necp_validate.fuzz.cases import Case, Headers
 from necp_validate.fuzz.json_nodes import Site, replaced, sites, unrolled
 from necp_validate.fuzz.json_text import Malformed, parse, render
 from necp_validate.fuzz.schema import Record, Schema
-from necp_validate.results import UsageError
 
 _KEYS: Final = st.none() | st.binary(min_size=1, max_size=16)
 _DRAFT: Final = jsonschema.Draft202012Validator

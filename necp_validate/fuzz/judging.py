@@ -12,7 +12,7 @@ from necp_validate.events.topics import Domain
 from necp_validate.fuzz.cases import Case, Expected
 from necp_validate.fuzz.observed import DeadLetterSeen, Observed, Place
 from necp_validate.fuzz.oracle import Oracle
-from necp_validate.history.fuzz import (
+from necp_validate.record.fuzz import (
     DEAD_LETTER,
     EFFECT,
     MISSING,

@@ -13,7 +13,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from necp_validate.clients.reader import end_offsets
-from necp_validate.clients.reports import place_of
+from necp_validate.core import StackError
 from necp_validate.events.topics import (
     AUDIT_TOPIC,
     CHAT_TOPIC,
@@ -25,7 +25,7 @@ from necp_validate.events.topics import (
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.judging import Sent
 from necp_validate.fuzz.observed import Observed
-from necp_validate.results import StackError
+from necp_validate.ledger.delivery_reports import place_of
 from necp_validate.stack import Stack
 
 OUTPUTS: Final = (

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from necp_validate.clients.reports import place_of
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.fuzz.cases import Case, Headers
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.ledger.delivery_reports import place_of
 from necp_validate.stack.external_config import ExternalSettings, FuzzTarget
 from necp_validate.stack.provision import SILENT
 

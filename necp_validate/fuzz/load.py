@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import yaml
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.asyncapi import asyncapi_schemas
 from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.json_nodes import bundle
 from necp_validate.fuzz.json_schema import JsonSchema
 from necp_validate.fuzz.registry_schema import registry_schemas
 from necp_validate.fuzz.schema import Schema
-from necp_validate.results import UsageError
 
 REGISTRY: Final = "registry"
 _AVRO_TYPES: Final = {"record", "error", "enum", "fixed", "array", "map"}

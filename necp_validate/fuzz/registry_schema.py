@@ -10,6 +10,7 @@ from zlib import crc32
 
 from hypothesis import strategies as st
 
+from necp_validate.core import UsageError
 from necp_validate.events.registry import EventType, event_types
 from necp_validate.events.schema import schema_name, schemas
 from necp_validate.events.tail import TAIL_LENGTH, event_id
@@ -17,7 +18,6 @@ from necp_validate.fuzz.json_nodes import bundle
 from necp_validate.fuzz.json_schema import JsonSchema, generator
 from necp_validate.fuzz.json_text import Malformed, parse, render
 from necp_validate.fuzz.schema import Record
-from necp_validate.results import UsageError
 
 _TAIL: Final = re.compile(rb',"ts":\d{16},"id":"[0-9a-f]{8}-\d{12}","crc":"[0-9a-f]{8}"}\Z')
 _ORDER: Final = ["type", "v", "key", "data", "ts", "id", "crc"]

@@ -12,6 +12,7 @@ from typing import Any, Final
 import jsonschema
 import msgspec
 
+from necp_validate.core import UsageError
 from necp_validate.events.base import Event, EventData, InvalidEvent
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import EventType, event_types
@@ -23,7 +24,6 @@ from necp_validate.fuzz.json_schema import JsonSchema, first_problem, validator_
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.fuzz.registry_schema import RegistrySchema, schemas_of
 from necp_validate.fuzz.search import Limits
-from necp_validate.results import UsageError
 
 FOLDER: Final = Path(__file__).parent / "registry"
 SCHEMAS: Final = FOLDER / "schemas.json"

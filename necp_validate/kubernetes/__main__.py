@@ -12,10 +12,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from necp_validate.core import SuiteError
+from necp_validate.core.verdict import Verdict
 from necp_validate.kubernetes import api_tier, build, kubelet_tier, node
 from necp_validate.kubernetes.outcome import HEADINGS, Outcome, Proof, rows, save
-from necp_validate.results import SuiteError
-from necp_validate.results.verdict import Verdict
 from necp_validate.scenario.interrupts import sigterm_interrupts
 
 _TIERS = ("api", "kubelet")

@@ -8,10 +8,10 @@ from typing import Any
 
 from kubernetes import client
 
+from necp_validate.core.verdict import Example, Finding
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.apply import Applier, Refused, load_manifest, named, reason
 from necp_validate.kubernetes.outcome import finding
-from necp_validate.results.verdict import Example, Finding
 
 NAMESPACE = "necp-validate"
 MANIFESTS = ("rbac", "rbac-drain", "suite", "chaos")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from kubernetes import client
 
+from necp_validate.core import StackError
+from necp_validate.core.verdict import Example, Finding
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.access import ADMIN
 from necp_validate.kubernetes.account_checks import (
@@ -25,8 +27,6 @@ from necp_validate.kubernetes.outcome import Proof, finding
 from necp_validate.kubernetes.play import experiment_folder
 from necp_validate.kubernetes.rights import Reviewer
 from necp_validate.kubernetes.rights_checks import RightsCheck
-from necp_validate.results import StackError
-from necp_validate.results.verdict import Example, Finding
 from necp_validate.stack.waiting import wait_until
 
 TIER = "API server"

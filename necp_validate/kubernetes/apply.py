@@ -11,8 +11,8 @@ from kubernetes import client
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import DynamicApiError
 
+from necp_validate.core import UsageError
 from necp_validate.kubernetes.brokers import Object
-from necp_validate.results import UsageError
 
 _MANAGER = "necp-validate"
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes.tool import run
-from necp_validate.results import SuiteError
 from necp_validate.stack.process import tail
 from necp_validate.stack.protocol import Progress
 from necp_validate.stack.runtime import cache_dir

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from kubernetes import client, config
 
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes.access import ADMIN, CONTROLLER_MANAGER, SCHEDULER, Access
 from necp_validate.kubernetes.build import binaries
 from necp_validate.kubernetes.started import Started
-from necp_validate.results import SuiteError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.protocol import Progress

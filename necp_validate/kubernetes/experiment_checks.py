@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from kubernetes import client
 
+from necp_validate.core import StackError
+from necp_validate.core.verdict import Example, Finding
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.account_checks import NAMESPACE
 from necp_validate.kubernetes.control_plane import ControlPlane
@@ -15,8 +17,6 @@ from necp_validate.kubernetes.nodes import describe_pods, is_ready
 from necp_validate.kubernetes.outcome import Killed, Proof, finding
 from necp_validate.kubernetes.play import Played, play
 from necp_validate.kubernetes.replacements import PodWatch, Replacement, fewest_ready, replacements
-from necp_validate.results import StackError
-from necp_validate.results.verdict import Example, Finding
 from necp_validate.stack.waiting import wait_until
 
 _READY_TIMEOUT_S = 120.0

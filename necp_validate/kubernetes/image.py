@@ -11,8 +11,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes.tool import run
-from necp_validate.results import SuiteError
 from necp_validate.stack.docker_image import JARS, SUITE
 from necp_validate.stack.process import tail
 from necp_validate.stack.protocol import Progress

@@ -15,6 +15,8 @@ from kubernetes import client
 from necp_validate.chaos.experiment import Experiment, PhasePlan, Settings
 from necp_validate.chaos.play import keep
 from necp_validate.chaos.session import Session
+from necp_validate.core import SuiteError
+from necp_validate.core.verdict import Example, Finding, Verdict
 from necp_validate.kubernetes import brokers, image, node
 from necp_validate.kubernetes.account_checks import apply_accounts
 from necp_validate.kubernetes.apply import Applier
@@ -26,8 +28,6 @@ from necp_validate.kubernetes.play import Played, experiment_document
 from necp_validate.kubernetes.pods import PodStack, pod_name
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import sentence
-from necp_validate.results import SuiteError
-from necp_validate.results.verdict import Example, Finding, Verdict
 from necp_validate.scenario.events import STAGES, StageStarted
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.runner import run_scenario

@@ -17,13 +17,13 @@ from pathlib import Path
 import psutil
 from kubernetes import client
 
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes.access import node_user
 from necp_validate.kubernetes.build import KUBELET, binaries
 from necp_validate.kubernetes.control_plane import ControlPlane
 from necp_validate.kubernetes.nodes import wait_ready_nodes
 from necp_validate.kubernetes.started import Started
 from necp_validate.kubernetes.tool import run
-from necp_validate.results import SuiteError
 from necp_validate.stack.process import ManagedProcess, tail
 from necp_validate.stack.waiting import wait_until
 

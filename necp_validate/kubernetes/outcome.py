@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from necp_validate.history.writer import write_json
+from necp_validate.core.verdict import Example, Finding, Verdict, worst
 from necp_validate.kubernetes.replacements import Replacement
-from necp_validate.results.verdict import Example, Finding, Verdict, worst
+from necp_validate.record.writer import write_json
 from necp_validate.stack.protocol import Progress
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from necp_validate.chaos.play import outcome_of
-from necp_validate.history.experiments import ExperimentOutcome
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes.tool import run
-from necp_validate.results import SuiteError
+from necp_validate.record.experiments import ExperimentOutcome
 from necp_validate.stack.process import tail
 
 _TIMEOUT_S = 1200.0

@@ -14,11 +14,11 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from necp_validate.core import StackError
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.apply import Applier
 from necp_validate.kubernetes.image import image_name
 from necp_validate.kubernetes.nodes import describe_pods, is_ready
-from necp_validate.results import StackError
 from necp_validate.stack.config import LOGGING_OPTIONS, compiler_options
 from necp_validate.stack.death import last_words
 from necp_validate.stack.docker_image import JAVA, class_path

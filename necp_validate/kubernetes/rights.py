@@ -13,8 +13,8 @@ import msgspec
 import urllib3
 from kubernetes import client
 
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.kubernetes.apply import manifest_folder
-from necp_validate.results import SuiteError, UsageError
 
 EVERYWHERE = "*"
 _EVERYBODY = "everybody"

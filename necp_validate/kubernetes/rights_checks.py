@@ -8,13 +8,13 @@ from typing import Any
 
 from kubernetes import client
 
+from necp_validate.core import StackError
+from necp_validate.core.verdict import Example, Finding
 from necp_validate.kubernetes import brokers
 from necp_validate.kubernetes.account_checks import NAMESPACE, user
 from necp_validate.kubernetes.apply import Applier, load_manifest
 from necp_validate.kubernetes.outcome import finding
 from necp_validate.kubernetes.rights import Reviewer, Right, Surplus, compare, known_resources, load_policy, questions
-from necp_validate.results import StackError
-from necp_validate.results.verdict import Example, Finding
 from necp_validate.stack.waiting import wait_until
 
 _ASKED_IN = (brokers.NAMESPACE, NAMESPACE, "kube-system")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 from necp_validate.stack.process import ManagedProcess
 
 _END_S = 15.0

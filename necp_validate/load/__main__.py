@@ -21,6 +21,7 @@ import gevent.event
 from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
+from necp_validate.core import SuiteError
 from necp_validate.load.locust_stats import report_rows
 from necp_validate.load.master import Master
 from necp_validate.load.messages import KEY_VARIABLE
@@ -28,7 +29,6 @@ from necp_validate.load.plan import LoadPlan, read_plan, split_address
 from necp_validate.load.users import USERS, ScheduleShape, Stage
 from necp_validate.load.worker import Worker
 from necp_validate.load.world import World
-from necp_validate.results import SuiteError
 
 _HOST = "127.0.0.1"
 _POLL_S = 0.004

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from necp_validate.history.workers import ClockEstimate
+from necp_validate.record.workers import ClockEstimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

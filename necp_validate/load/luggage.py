@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from necp_validate.core import SuiteError
 from necp_validate.load.plan import LoadPlan
-from necp_validate.results import SuiteError
 from necp_validate.stack.private import write_private
 
 _PLACES = ".location"

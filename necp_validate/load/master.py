@@ -17,16 +17,16 @@ import gevent.event
 import msgspec
 
 from necp_validate import __version__
-from necp_validate.history import layout
-from necp_validate.history.workers import WorkerRecord
-from necp_validate.history.writer import HistoryWriter, JsonLines, write_bytes, write_json
+from necp_validate.core import SuiteError
 from necp_validate.load import messages as say
 from necp_validate.load.clock import Ping, estimate
 from necp_validate.load.luggage import pack
 from necp_validate.load.messages import Inbox, Seal, Unsealed
 from necp_validate.load.plan import LoadPlan
 from necp_validate.load.world import World
-from necp_validate.results import SuiteError
+from necp_validate.record import layout
+from necp_validate.record.workers import WorkerRecord
+from necp_validate.record.writer import HistoryWriter, JsonLines, write_bytes, write_json
 
 if TYPE_CHECKING:  # to import Locust is to replace parts of the standard library, also for those who only test this
     from locust.runners import MasterRunner

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken
 
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.core import SuiteError, UsageError
 
 JOIN: Final = "necp-join"  # worker: let me in
 REFUSED: Final = "necp-refused"  # master: no, and why; the only one that is not sealed

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from necp_validate.history.drills import PasswordTaken, append_taken
+from necp_validate.record.drills import PasswordTaken, append_taken
 
 LOOK_EVERY_S = 0.1
 """How often a file is looked at: so long may new connections be refused after a password has been changed."""

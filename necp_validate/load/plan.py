@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 
 
 class PlannedPhase(msgspec.Struct, frozen=True, kw_only=True):

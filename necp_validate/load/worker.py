@@ -18,14 +18,14 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from necp_validate import __version__
-from necp_validate.history import layout
+from necp_validate.core import SuiteError
 from necp_validate.load import messages as say
 from necp_validate.load.luggage import password_file, unpack
 from necp_validate.load.messages import Seal, Unsealed, pieces
 from necp_validate.load.plan import LoadPlan
 from necp_validate.load.users import USERS, Stage
 from necp_validate.load.world import World
-from necp_validate.results import SuiteError
+from necp_validate.record import layout
 from necp_validate.stack.private import write_private
 
 _ANSWER_S = 60.0  # for what the master answers at once

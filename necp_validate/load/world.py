@@ -11,18 +11,18 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from necp_validate.clients.ackbook import Stream
 from necp_validate.clients.observer import ReceiptObserver
 from necp_validate.clients.producer import EventProducer
-from necp_validate.clients.recorder import Recorder
 from necp_validate.clients.trips import RoundTrips
 from necp_validate.events.topics import Domain
-from necp_validate.history import layout
-from necp_validate.history.writer import HistoryWriter, JsonLines, write_json
+from necp_validate.ledger.latency import Recorder
+from necp_validate.ledger.producer_account import Stream
 from necp_validate.load.passwords import PasswordFile
 from necp_validate.load.plan import LoadPlan, PlannedPhase
 from necp_validate.load.shares import schedules_of, share_of
 from necp_validate.load.traffic import Flush, FlushPool, key_of, stream_id
+from necp_validate.record import layout
+from necp_validate.record.writer import HistoryWriter, JsonLines, write_json
 
 if TYPE_CHECKING:
     from necp_validate.fuzz.loading import FuzzedEvents

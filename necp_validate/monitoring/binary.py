@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.runtime import cache_dir
 
 _TIMEOUT_S = 300.0

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from necp_validate.history import AlertRule, Counted, SeriesPoint, SeriesValue
 from necp_validate.monitoring.prometheus import Prometheus
+from necp_validate.record import AlertRule, Counted, SeriesPoint, SeriesValue
 from necp_validate.stack import Stack
 
 _WINDOW = re.compile(r"\[(\d+)([smh])\]")

@@ -16,7 +16,7 @@ from typing import Any
 
 import bcrypt
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess

@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 from necp_validate.clients.reader import end_offsets
+from necp_validate.core import StackError, SuiteError, UsageError
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
-from necp_validate.history import Counted, MonitoringRecord, layout, write_json
 from necp_validate.monitoring import RULE_FILES, measure
 from necp_validate.monitoring.binary import PrometheusMissing, ensure, version_of
 from necp_validate.monitoring.prometheus import HOST, Job, Login, Prometheus
 from necp_validate.monitoring.sampling import ExporterPlan, ListenerTarget
 from necp_validate.monitoring.watch import AlertWatch
-from necp_validate.results import StackError, SuiteError, UsageError
+from necp_validate.record import Counted, MonitoringRecord, layout, write_json
 from necp_validate.stack import Stack
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.private import write_private

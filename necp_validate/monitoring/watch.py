@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from necp_validate.history import FIRING, RESOLVED, AlertTransition, append_transitions
-from necp_validate.results import StackError
+from necp_validate.core import StackError
+from necp_validate.record import FIRING, RESOLVED, AlertTransition, append_transitions
 
 _EVERY_S = 1.0
 _STOP_S = 10.0

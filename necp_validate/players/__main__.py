@@ -21,12 +21,12 @@ from pathlib import Path
 import gevent
 from gevent.event import Event
 
-from necp_validate.history.writer import CsvRows, HistoryWriter
+from necp_validate.core import SuiteError
 from necp_validate.players.game import Game
 from necp_validate.players.plan import PlayersPlan, read_plan
 from necp_validate.players.probes import probe_certificates
 from necp_validate.players.users import Player
-from necp_validate.results import SuiteError
+from necp_validate.record.writer import CsvRows, HistoryWriter
 
 _SPAWN_PER_S = 2000.0
 

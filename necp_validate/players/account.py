@@ -7,7 +7,11 @@ from bisect import bisect_right
 from collections import Counter
 from typing import Any, Final
 
-from necp_validate.history import (
+from necp_validate.players.interest import InterestWatch
+from necp_validate.players.plan import PlayersPlan
+from necp_validate.players.view import View
+from necp_validate.realtime.state import layout_savings
+from necp_validate.record import (
     CertificateProbe,
     ChatSeen,
     GreedySession,
@@ -19,10 +23,6 @@ from necp_validate.history import (
     StateSeen,
     StreamRecord,
 )
-from necp_validate.players.interest import InterestWatch
-from necp_validate.players.plan import PlayersPlan
-from necp_validate.players.view import View
-from necp_validate.realtime.state import layout_savings
 
 _EXAMPLES: Final = 10
 _LATEST_ROWS: Final = ("result", "age", "late")

@@ -8,9 +8,9 @@ from typing import Final
 
 from necp_validate.events.base import EventData
 from necp_validate.events.stakes import stakes_of
-from necp_validate.history import IntervalSet, StreamRecord
 from necp_validate.players.account import Account
 from necp_validate.realtime.messages import Accepted, Refused, Result, Summary
+from necp_validate.record import IntervalSet, StreamRecord
 
 _REFUSED: Final = {
     "rate-limited": "rate_limited",

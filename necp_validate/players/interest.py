@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from necp_validate.history import InterestSeen
 from necp_validate.players.view import Snapshot
 from necp_validate.realtime.cells import Cell
 from necp_validate.realtime.replica import NOTHING, Content
 from necp_validate.realtime.state import unpack
+from necp_validate.record import InterestSeen
 
 _EXAMPLES: Final = 10
 _WAIT_US: Final = 2_000_000

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import GreedySession, IntervalSet
 from necp_validate.players.account import Account
 from necp_validate.players.actions import SessionActions
 from necp_validate.players.persona import Choice, Persona, number_of
@@ -39,6 +38,7 @@ from necp_validate.realtime.messages import (
 )
 from necp_validate.realtime.replica import Workshop
 from necp_validate.realtime.state import State, unpack
+from necp_validate.record import GreedySession, IntervalSet
 
 _AGE_SAMPLED: Final = 8
 _ECHO_US: Final = 2_000_000

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from necp_validate.history import CertificateProbe
 from necp_validate.players.plan import PlayersPlan, TlsFiles
 from necp_validate.players.sockets import Broken, Line, Refusal, tls_context
 from necp_validate.realtime.messages import BadMessage, Leave, Login, Welcome, encode
+from necp_validate.record import CertificateProbe
 
 VALID = "valid"
 _TIMEOUT_S = 5.0

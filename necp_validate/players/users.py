@@ -10,13 +10,13 @@ from typing import Final
 import gevent
 from locust import User, task
 
-from necp_validate.history import Interruption
 from necp_validate.players.agenda import Stay
 from necp_validate.players.game import Game, Playing
 from necp_validate.players.persona import Persona
 from necp_validate.players.player import Session
 from necp_validate.players.sockets import LOGIN_TIMEOUT_S, Broken, Line, Refusal
 from necp_validate.realtime.messages import BadMessage, Leave, Login, Welcome, encode
+from necp_validate.record import Interruption
 
 _BACKOFF_S: Final = 0.25
 _BACKOFF_AT_MOST_S: Final = 5.0

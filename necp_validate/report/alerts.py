@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from necp_validate.history import FIRING, RESOLVED, AlertTransition, History
+from necp_validate.claims.checks.faults.recovery import end_of_run_us
+from necp_validate.claims.checks.monitoring.alerts import firing_spans
+from necp_validate.claims.checks.monitoring.causes import CAUSES
+from necp_validate.record import FIRING, RESOLVED, AlertTransition, History
 from necp_validate.report import text
-from necp_validate.verify.alerts import firing_spans
-from necp_validate.verify.causes import CAUSES
-from necp_validate.verify.recovery import end_of_run_us
 
 _EARLY_US = 3_000_000
 """A fault is felt before it is recorded, by so much at most."""

@@ -10,17 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from necp_validate.history import History, Phase, layout, read_history
+from necp_validate.claims.checks.registry import NoEvidence
+from necp_validate.claims.metrics.measures import MEASURES, Measure, Question, Scope
+from necp_validate.core import Verdict
+from necp_validate.core.errors import UsageError
+from necp_validate.core.suggestions import did_you_mean
+from necp_validate.record import History, Phase, layout, read_history
 from necp_validate.report.compare import caveats
 from necp_validate.report.files import write_text
 from necp_validate.report.runs import find_run
 from necp_validate.report.shift import Shift, fewest_runs, median, shift
-from necp_validate.results import Verdict
-from necp_validate.results.errors import UsageError
-from necp_validate.results.guess import did_you_mean
-from necp_validate.verify.own import MEASURES, Measure
-from necp_validate.verify.own.measures import Question, Scope
-from necp_validate.verify.registry import NoEvidence
 
 COMPARED = (
     "throughput",

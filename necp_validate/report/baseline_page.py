@@ -6,6 +6,7 @@ import math
 
 from matplotlib.ticker import PercentFormatter
 
+from necp_validate.claims.metrics.measures import MEASURES
 from necp_validate.report.baseline import (
     BaselineComparison,
     Difference,
@@ -16,7 +17,6 @@ from necp_validate.report.baseline import (
 from necp_validate.report.html import Figure
 from necp_validate.report.page import Page, render_page
 from necp_validate.report.style import chart, colour
-from necp_validate.verify.own import MEASURES
 
 HEAD = ("outcome", "figure", "baseline", "now", "difference", "interval", "runs")
 _DRAWN_AT_MOST = 14

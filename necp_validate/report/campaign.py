@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from necp_validate.chaos.experiment import Experiment
-from necp_validate.history import read_history
+from necp_validate.claims.checks.faults.faults import figures
+from necp_validate.core import SuiteError, Verdict, worst
+from necp_validate.record import read_history
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import RunVerdict, sentence
-from necp_validate.results import SuiteError, Verdict, worst
 from necp_validate.scenario.events import OnEvent, StageFinished, StageStarted, ignore
 from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.model import Scenario
@@ -20,7 +21,6 @@ from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack import Stack
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.select import open_stack
-from necp_validate.verify.faults import figures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

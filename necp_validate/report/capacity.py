@@ -14,20 +14,19 @@ from pathlib import Path
 
 import msgspec
 
-from necp_validate.history import History, read_history
+from necp_validate.claims.checks.registry import NoEvidence
+from necp_validate.claims.metrics.measures import MEASURES, Question
+from necp_validate.core import SuiteError, UsageError, Verdict
+from necp_validate.record import History, read_history
 from necp_validate.report.campaign import bring_up
 from necp_validate.report.files import write_text
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import RunVerdict, sentence
-from necp_validate.results import SuiteError, UsageError, Verdict
 from necp_validate.scenario.events import OnEvent, ignore
 from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack import Stack
-from necp_validate.verify.own import MEASURES
-from necp_validate.verify.own.measures import Question
-from necp_validate.verify.registry import NoEvidence
 
 JSON_NAME = "capacity.json"
 _JUDGED_KIND = "steady"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from necp_validate.history import RunInfo
+from necp_validate.core.errors import UsageError
+from necp_validate.record import RunInfo
 from necp_validate.report import text
 from necp_validate.report.frames import ALL, RunFrames, load_run, percentile_rows, throughput_rows
 from necp_validate.report.verdict import RunVerdict, read_verdict
-from necp_validate.results.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import msgspec
 
-from necp_validate.results import ClaimResult, Verdict
+from necp_validate.core import ClaimResult, Verdict
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "no evidence"
 """What the claims of a control come to. None of them is "fulfilled": that is for an auditor to say."""

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from necp_validate.history import FaultRecord, History
+from necp_validate.claims.checks.events.polls import never_handled
+from necp_validate.claims.checks.faults.faults import FaultFigures, figures, not_in_effect
+from necp_validate.claims.checks.faults.recovery import end_of_run_us
+from necp_validate.claims.checks.registry import NoEvidence
+from necp_validate.record import FaultRecord, History
 from necp_validate.report import text
-from necp_validate.verify.faults import FaultFigures, figures, not_in_effect
-from necp_validate.verify.polls import never_handled
-from necp_validate.verify.recovery import end_of_run_us
-from necp_validate.verify.registry import NoEvidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from necp_validate.history import FuzzRecord, IntervalSet
-from necp_validate.history.fuzz import MISSING, SEVERAL
+from necp_validate.record import FuzzRecord, IntervalSet
+from necp_validate.record.fuzz import MISSING, SEVERAL
 from necp_validate.report import text
 from necp_validate.report.frames import ALL, RunFrames, percentile_rows, throughput_rows
 

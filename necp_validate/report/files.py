@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from necp_validate.history import History, Phase, read_history
-from necp_validate.history.history import LatencyMap
+from necp_validate.claims.checks.load.latency import Latency, latency_of
+from necp_validate.claims.metrics.rates import rates
+from necp_validate.record import History, Phase, read_history
+from necp_validate.record.record import LatencyMap
 from necp_validate.report.alerts import AlertSpan, alert_spans
 from necp_validate.report.faults import FaultSpan, fault_spans
-from necp_validate.verify.latency import Latency, latency_of
-from necp_validate.verify.rates import rates
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

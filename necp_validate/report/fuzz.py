@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from necp_validate.history import FuzzFlaw, FuzzGroup, History
-from necp_validate.history.fuzz import MISSING, SEVERAL
+from necp_validate.record import FuzzFlaw, FuzzGroup, History
+from necp_validate.record.fuzz import MISSING, SEVERAL
 
 COLUMNS = ("processed", "rejected", "dead_lettered", "refused", MISSING, SEVERAL)
 """How an event can end, and how it must not."""

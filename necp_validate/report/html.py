@@ -11,6 +11,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from necp_validate import __version__
+from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.claims.checks.load.workers import clock_words
+from necp_validate.core import Verdict
 from necp_validate.report import plots, text
 from necp_validate.report.alerts import alert_rows
 from necp_validate.report.compliance import compliance_rows
@@ -22,8 +25,6 @@ from necp_validate.report.reproduce import commands
 from necp_validate.report.security import security_tables
 from necp_validate.report.verdict import RunVerdict, sentence
 from necp_validate.report.workers import worker_rows
-from necp_validate.results import CLAIMS, Verdict
-from necp_validate.verify.workers import clock_words
 
 FILE_NAME = "report.html"
 _SEVERITY = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}

@@ -11,10 +11,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
 
-from necp_validate.history import RunInfo
+from necp_validate.core import ClaimResult, Finding, Verdict
+from necp_validate.record import RunInfo
 from necp_validate.report.faults import FaultRow
 from necp_validate.report.verdict import RunVerdict
-from necp_validate.results import ClaimResult, Finding, Verdict
 
 FILE_NAME = "junit.xml"
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from necp_validate.claims.checks.load.workers import clock_words
+from necp_validate.core import ClaimResult, Finding, Verdict
 from necp_validate.report import text
 from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures, representative_phase
@@ -13,8 +15,6 @@ from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import run_command
 from necp_validate.report.verdict import RunVerdict, sentence
 from necp_validate.report.workers import worker_rows
-from necp_validate.results import ClaimResult, Finding, Verdict
-from necp_validate.verify.workers import clock_words
 
 FILE_NAME = "summary.md"
 _MARKS = {Verdict.PASS: "✅ pass", Verdict.FAIL: "❌ fail", Verdict.UNKNOWN: "❔ unknown"}

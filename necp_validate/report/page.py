@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from necp_validate import __version__
+from necp_validate.core import Verdict
 from necp_validate.report import text
 from necp_validate.report.html import Figure
-from necp_validate.results import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from necp_validate.history import read_info
+from necp_validate.claims import verify_run
+from necp_validate.claims.files import places_in, store_claims, stored_claims
+from necp_validate.core.errors import UsageError
+from necp_validate.record import read_info
 from necp_validate.report.faults import fault_rows
 from necp_validate.report.frames import load_run
 from necp_validate.report.html import write_html
 from necp_validate.report.junit import write_junit
 from necp_validate.report.markdown import write_markdown
 from necp_validate.report.verdict import RunVerdict, conclude, read_verdict, sentence, write_verdict
-from necp_validate.results.errors import UsageError
-from necp_validate.scenario.claims import phases_of, store_claims, stored_claims
 from necp_validate.scenario.events import OnEvent, StageFinished, StageStarted, VerdictReached, ignore
-from necp_validate.verify import verify_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ def judge(
     on_event(StageStarted(stage="verify"))
     begun = time.monotonic()
     if claims is not None:
-        store_claims(run_dir, claims, phases_of(read_info(run_dir).config))
+        store_claims(run_dir, claims, places_in(read_info(run_dir).config))
     require_same(run_dir, repeats)
     findings, results, _ = verify_run(run_dir, stored_claims(run_dir), repeats=repeats)
     verdict = conclude(run_dir.resolve().name, results, findings)

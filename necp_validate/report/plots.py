@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from necp_validate.history.hdr import HdrHistogram
+from necp_validate.core.histogram import HdrHistogram
 from necp_validate.report import text
 from necp_validate.report.fault_marks import LABEL_CHARS_PER_WIDTH, mark_faults
 from necp_validate.report.frames import PhaseSpan, RunFrames

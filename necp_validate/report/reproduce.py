@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from necp_validate.history import RunInfo
-from necp_validate.results.errors import UsageError
+from necp_validate.core.errors import UsageError
+from necp_validate.record import RunInfo
 from necp_validate.scenario import Scenario, load_scenario
 from necp_validate.scenario.planning import experiments_of, with_experiments
 

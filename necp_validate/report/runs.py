@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from necp_validate.history import layout
-from necp_validate.results.errors import UsageError
-from necp_validate.results.guess import did_you_mean
+from necp_validate.core.errors import UsageError
+from necp_validate.core.suggestions import did_you_mean
+from necp_validate.record import layout
 
 RUNS = Path("reports/runs")
 LAST = "last"

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from necp_validate.history import ACCEPTED, REFUSED, UNTRIED, AccessProbe, History, ListenerProbe
+from necp_validate.record import ACCEPTED, REFUSED, UNTRIED, AccessProbe, History, ListenerProbe
 
 _LETTERS = {
     "Describe": "D",

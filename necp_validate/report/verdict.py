@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from necp_validate.results import ClaimResult, Finding, Verdict, worst
-from necp_validate.results.errors import UsageError
+from necp_validate.core import ClaimResult, Finding, Verdict, worst
+from necp_validate.core.errors import UsageError
 
 FILE_NAME = "verdict.json"
 _NAMED_AT_MOST = 3

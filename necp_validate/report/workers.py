@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from necp_validate.history import ClockEstimate, History
+from necp_validate.record import ClockEstimate, History
 from necp_validate.report import text
 
 

@@ -10,11 +10,11 @@ from typing import Any
 from confluent_kafka import KafkaException
 
 from necp_validate.chaos.cluster import cluster_reader
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.history import REFUSED, HistoryWriter, read_rounds
-from necp_validate.history.audit import AuditRecord, CollectorRecord
-from necp_validate.history.gateway import OwnStream
-from necp_validate.results import StackError
+from necp_validate.record import REFUSED, HistoryWriter, read_rounds
+from necp_validate.record.audit import AuditRecord, CollectorRecord
+from necp_validate.record.gateway import OwnStream
 from necp_validate.security.audit import Rotation, audit_trail
 from necp_validate.security.logs import BrokerLogs
 from necp_validate.stack import Stack

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from necp_validate.clients.cluster import ClusterReader
 from necp_validate.events.topics import Domain
-from necp_validate.history.model import GroupSample, LeaderSample
+from necp_validate.record.model import GroupSample, LeaderSample
 
 _REPEAT_S = 1.0
 

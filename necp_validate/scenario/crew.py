@@ -11,12 +11,12 @@ from typing import Literal
 
 import msgspec
 
-from necp_validate.history import layout
-from necp_validate.history.reader import read_workers
-from necp_validate.history.workers import WorkerRecord
+from necp_validate.core import SuiteError
 from necp_validate.load.messages import KEY_VARIABLE
 from necp_validate.load.plan import LoadPlan
-from necp_validate.results import SuiteError
+from necp_validate.record import layout
+from necp_validate.record.reader import read_workers
+from necp_validate.record.workers import WorkerRecord
 from necp_validate.scenario.events import OnEvent, StageStarted, WarningRaised
 from necp_validate.stack import Stack
 from necp_validate.stack.namespaces import WorkerNetwork, spawn_in_namespace

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 from necp_validate.scenario.files import load_scenario, scenario_names
 from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.probes import Probe, State, all_probes

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from necp_validate.history import read_history
-from necp_validate.results import SuiteError, UsageError
-from necp_validate.verify.own import OwnClaim, lost_by_now
+from necp_validate.claims.early_stop import lost_by_now
+from necp_validate.claims.model import OwnClaim
+from necp_validate.core import SuiteError, UsageError
+from necp_validate.record import read_history
 
 _EVERY_S = 5.0
 

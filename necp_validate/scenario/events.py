@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from necp_validate.results import Verdict
+from necp_validate.core import Verdict
 
 STAGES: Mapping[str, str] = {
     "stack": "bringing the stack up",

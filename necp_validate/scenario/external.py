@@ -17,6 +17,9 @@ import msgspec
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewTopic
 
+from necp_validate.claims.files import load_claims, places_in, store_claims
+from necp_validate.core import SuiteError, UsageError
+from necp_validate.core.suggestions import did_you_mean
 from necp_validate.external.cluster import ClusterFacts, describe
 from necp_validate.external.drain import caught_up_us, drain_of
 from necp_validate.external.first_files import counted
@@ -26,10 +29,7 @@ from necp_validate.external.plan import PlannedPhase, SendPlan, TopicPlan
 from necp_validate.external.pool import Pool, make_pool
 from necp_validate.external.reading import ReadTask
 from necp_validate.external.watch import Watch
-from necp_validate.history import layout, read_history
-from necp_validate.results import SuiteError, UsageError
-from necp_validate.results.guess import did_you_mean
-from necp_validate.scenario.claims import load_claims, phases_of, store_claims
+from necp_validate.record import layout, read_history
 from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, StackReady, ignore
 from necp_validate.scenario.model import PhaseKind, Scenario
@@ -82,7 +82,7 @@ def run_external(
     topics = _topics(scenario, settings)
     _refuse_faults(scenario, allow)
     claims = Path(scenario.claims) if scenario.claims else None
-    own = load_claims(claims, phases_of(scenario.to_config()), tuple(topics)) if claims else ()
+    own = load_claims(claims, places_in(scenario.to_config())) if claims else ()
     if stop_early:
         require_claims(own)
     config = ExternalStack(settings).client_config(PRINCIPAL)

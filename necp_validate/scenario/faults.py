@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from necp_validate.chaos.experiment import Experiment
 from necp_validate.chaos.play import play
 from necp_validate.chaos.session import Interrupted, Session
-from necp_validate.history import layout
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
+from necp_validate.record import layout
 from necp_validate.scenario.events import ExperimentEnded, ExperimentStarted, OnEvent
 from necp_validate.scenario.model import Phase
 

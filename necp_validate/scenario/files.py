@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from necp_validate.results import CLAIMS
-from necp_validate.results.errors import UsageError
-from necp_validate.results.guess import did_you_mean
-from necp_validate.scenario.errors import (
+from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.core.errors import UsageError
+from necp_validate.core.suggestions import did_you_mean
+from necp_validate.core.toml_errors import (
     Key,
     Source,
     invalid_choice,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.examples import save_example
@@ -15,9 +16,8 @@ from necp_validate.fuzz.judging import Flaw, Sent, judge, readable
 from necp_validate.fuzz.kafka import CaseSender, OutputReader
 from necp_validate.fuzz.shrinking import Fails, Minimal, shrink
 from necp_validate.fuzz.source import retagged
-from necp_validate.history import FuzzFlaw
-from necp_validate.history.fuzz import EFFECT
-from necp_validate.results import StackError
+from necp_validate.record import FuzzFlaw
+from necp_validate.record.fuzz import EFFECT
 from necp_validate.stack import Stack
 from necp_validate.stack.fleet import CoreFleet
 

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.clients.reader import end_offsets
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain
 from necp_validate.external.permission import require_write
 from necp_validate.fuzz.cases import Case
@@ -27,11 +28,10 @@ from necp_validate.fuzz.judging import Sent, judge
 from necp_validate.fuzz.kafka import CaseSender, OutputReader
 from necp_validate.fuzz.making import Workshop, tasks_of
 from necp_validate.fuzz.observed import Observed
-from necp_validate.history import FuzzConsumer, FuzzRecord, JsonLines, Phase, TopicSettings
-from necp_validate.history.codec import from_plain, to_plain
-from necp_validate.history.model import ServiceShutdown
-from necp_validate.history.readback import LedgerRead
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.record import FuzzConsumer, FuzzRecord, JsonLines, Phase, TopicSettings
+from necp_validate.record.codec import from_plain, to_plain
+from necp_validate.record.model import ServiceShutdown
+from necp_validate.record.readback import LedgerRead
 from necp_validate.scenario.events import (
     DrainTick,
     LoadTick,

@@ -6,8 +6,8 @@ import time
 
 import psutil
 
-from necp_validate.history.gateway import GatewayRecord, OwnStream
-from necp_validate.history.model import GatewaySample
+from necp_validate.record.gateway import GatewayRecord, OwnStream
+from necp_validate.record.model import GatewaySample
 from necp_validate.stack.fleet import GatewayFleet
 from necp_validate.stack.gateway import Audits, Health, ask_health
 

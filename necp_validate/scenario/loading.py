@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from necp_validate.core import SuiteError
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
-from necp_validate.results import SuiteError
 from necp_validate.scenario.crew import Crew, CrewWatcher
 from necp_validate.scenario.events import OnEvent, ignore
 from necp_validate.scenario.model import Scenario

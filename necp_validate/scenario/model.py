@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 from msgspec import Meta, field
 
-from necp_validate.results.errors import UsageError
+from necp_validate.core.errors import UsageError
 
 DOMAINS = ("combat", "economy", "social", "system")
 

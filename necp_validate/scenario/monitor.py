@@ -13,12 +13,12 @@ from confluent_kafka import KafkaException
 
 from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.clients.cluster import ClusterReader
+from necp_validate.core import SuiteError
 from necp_validate.events.topics import Domain
-from necp_validate.history import layout
-from necp_validate.history.model import BrokerSample as BrokerRow
-from necp_validate.history.model import GatewaySample, GroupSample, HostSample, IsrSample, LagSample, LeaderSample
-from necp_validate.history.writer import CsvRows, HistoryWriter
-from necp_validate.results import SuiteError
+from necp_validate.record import layout
+from necp_validate.record.model import BrokerSample as BrokerRow
+from necp_validate.record.model import GatewaySample, GroupSample, HostSample, IsrSample, LagSample, LeaderSample
+from necp_validate.record.writer import CsvRows, HistoryWriter
 from necp_validate.scenario.cluster_watch import GroupWatch, LeaderWatch
 from necp_validate.scenario.gateway_watch import GatewayWatch
 from necp_validate.stack import BrokerSample, Stack

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from necp_validate.chaos.experiment import Experiment, PhasePlan, load_experiment
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.scenario.model import Phase, PhaseKind, Scenario
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from necp_validate.history import layout
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.record import layout
 from necp_validate.scenario.model import Scenario
 from necp_validate.stack import GatewayHandle, PlayerTls, Stack
 from necp_validate.stack.private import write_private

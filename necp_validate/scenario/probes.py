@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from necp_validate.core import StackError
 from necp_validate.monitoring import binary
-from necp_validate.results import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.runtime import KAFKA_VERSION, cache_dir
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from necp_validate.history import layout
-from necp_validate.history.model import GatewaySample
+from necp_validate.record import layout
+from necp_validate.record.model import GatewaySample
 from necp_validate.scenario.events import LoadTick, OnEvent, PhaseStarted
 from necp_validate.scenario.model import Scenario
 

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from necp_validate import __version__
-from necp_validate.history.codec import to_plain
+from necp_validate.record.codec import to_plain
 from necp_validate.stack.protocol import StackDescription
 
 

@@ -14,9 +14,9 @@ import msgspec
 from msgspec.structs import replace
 
 from necp_validate.clients.readback import ReadTask
-from necp_validate.clients.shared_reading import merge_accounts
-from necp_validate.history.writer import write_json
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
+from necp_validate.ledger.shared_reading import merge_accounts
+from necp_validate.record.writer import write_json
 from necp_validate.scenario.events import OnEvent, ReadbackTick
 from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from necp_validate.history.model import RunInfo
-from necp_validate.history.writer import HistoryWriter
-from necp_validate.results import SuiteError, UsageError, reason_in
+from necp_validate.core import SuiteError, UsageError, reason_in
+from necp_validate.record.model import RunInfo
+from necp_validate.record.writer import HistoryWriter
 from necp_validate.scenario.early_stop import StoppedEarly
 from necp_validate.scenario.events import OnEvent, RunStarted, StageFinished, StageStarted, WarningRaised
 from necp_validate.scenario.interrupts import sigterm_interrupts

@@ -12,19 +12,19 @@ from typing import Any, Literal
 
 from necp_validate.chaos.experiment import Experiment
 from necp_validate.chaos.session import Session, wait_healthy
+from necp_validate.claims.files import load_claims, places_in, store_claims
 from necp_validate.clients.readback import ReadTask
 from necp_validate.clients.reader import end_offsets, has_topic
+from necp_validate.core import UsageError
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.external.permission import require_faults, require_write
-from necp_validate.history import append_round, layout
-from necp_validate.history.codec import to_plain
-from necp_validate.history.model import Drain, ServiceShutdown
-from necp_validate.history.reader import read_history
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.results import UsageError
+from necp_validate.record import append_round, layout
+from necp_validate.record.codec import to_plain
+from necp_validate.record.model import Drain, ServiceShutdown
+from necp_validate.record.reader import read_history
 from necp_validate.scenario.auditing import AuditRun
-from necp_validate.scenario.claims import load_claims, phases_of, store_claims
 from necp_validate.scenario.crew import HERE, Crew, Placement
 from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import (
@@ -98,7 +98,7 @@ def run_scenario(
         require_namespaces()
     policy = policy_of(scenario)
     claims = Path(scenario.claims) if scenario.claims else None
-    own = load_claims(claims, phases_of(scenario.to_config())) if claims else ()
+    own = load_claims(claims, places_in(scenario.to_config())) if claims else ()
     if stop_early:
         require_claims(own)
     if played and scenario.stack == "external":

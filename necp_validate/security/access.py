@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from necp_validate.clients.connection import Connection, Fields, text
-from necp_validate.history import ACCEPTED, REFUSED, UNTRIED, AccessProbe
+from necp_validate.record import ACCEPTED, REFUSED, UNTRIED, AccessProbe
 from necp_validate.security.policy import OPERATIONS, Policy
 
 DENIALS = {

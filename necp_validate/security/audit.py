@@ -11,12 +11,12 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from necp_validate.clients.reader import READER_CONFIG, watermarks
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode
 from necp_validate.events.system import AuditV2
 from necp_validate.events.topics import AUDIT_TOPIC, VERIFIER_PRINCIPAL, Domain
-from necp_validate.history.audit import AuditDrill, AuditRecord, Covered, TrailSighting
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.record.audit import AuditDrill, AuditRecord, Covered, TrailSighting
 from necp_validate.security.keys import KeyFile, Keys
 from necp_validate.security.trail import Entry, StoredRecord, Trail, read_trail, tamperings
 from necp_validate.security.violations import covered

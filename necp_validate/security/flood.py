@@ -22,10 +22,10 @@ from typing import Any, Final
 import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
+from necp_validate.core import SuiteError
 from necp_validate.events.topics import Domain
-from necp_validate.history import FloodRecord, FloodSecond, LoadRecord, append_flood
-from necp_validate.history.writer import HistoryWriter
-from necp_validate.results import SuiteError
+from necp_validate.record import FloodRecord, FloodSecond, LoadRecord, append_flood
+from necp_validate.record.writer import HistoryWriter
 from necp_validate.security.sending import GUARANTEES, DrillStream, drill_stream_id
 
 READY: Final = "ready"

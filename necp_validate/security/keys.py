@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 
 _KEY_BYTES = 32
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from necp_validate.clients.connection import Connection
-from necp_validate.history import ACCEPTED, REFUSED, UNTRIED, ListenerProbe
+from necp_validate.record import ACCEPTED, REFUSED, UNTRIED, ListenerProbe
 
 _TIMEOUT_S: Final = 3.0
 _API_VERSIONS, _METADATA = 18, 3

@@ -9,10 +9,10 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from necp_validate.clients.reports import place_of
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.history import LoadRecord
-from necp_validate.results import StackError
+from necp_validate.ledger.delivery_reports import place_of
+from necp_validate.record import LoadRecord
 from necp_validate.security.sending import GUARANTEES, DrillStream, drill_stream_id
 
 BURST: Final = 200

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "topic": ("Describe", "Read", "Write", "Create", "Delete", "DescribeConfigs", "AlterConfigs"),

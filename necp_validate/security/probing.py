@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from necp_validate.clients.connection import Connection
+from necp_validate.core import UsageError
 from necp_validate.events.topics import VERIFIER_PRINCIPAL
-from necp_validate.history import REFUSED, AccessProbe, ListenerProbe, SecurityRound
-from necp_validate.results import UsageError
+from necp_validate.record import REFUSED, AccessProbe, ListenerProbe, SecurityRound
 from necp_validate.security.access import try_access
 from necp_validate.security.listeners import KeyFiles, Listener, try_listener
 from necp_validate.security.logs import BrokerLogs, logged_operation

@@ -7,7 +7,7 @@ from itertools import cycle
 
 from necp_validate.clients.connection import Connection, LoginRefused
 from necp_validate.events.topics import VERIFIER_PRINCIPAL
-from necp_validate.history import REFUSED
+from necp_validate.record import REFUSED
 from necp_validate.security.access import Asker
 from necp_validate.security.probing import logged_in
 from necp_validate.stack import Stack

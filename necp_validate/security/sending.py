@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from necp_validate.clients.accounting import digest_of
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.events.envelope import event_id, head, seal
 from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.stakes import STAKES, total_stakes
 from necp_validate.events.topics import Domain
-from necp_validate.history import IntervalSet, StreamRecord
+from necp_validate.ledger.readback import digest_of
+from necp_validate.record import IntervalSet, StreamRecord
 
 GUARANTEES = {"acks": "all", "enable.idempotence": "true"}
 _ANY_TIME_US = 10**15

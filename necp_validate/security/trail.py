@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from necp_validate.history.audit import TrailRead, TrailSighting
+from necp_validate.record.audit import TrailRead, TrailSighting
 from necp_validate.security.keys import Keys
 
 _HEADER = struct.Struct(">4sBI16s16sIQ12s32s")

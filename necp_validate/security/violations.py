@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from necp_validate.history.audit import Covered, TrailSighting
+from necp_validate.record.audit import Covered, TrailSighting
 from necp_validate.security.trail import Entry
 
 Violation = tuple[str, ...]

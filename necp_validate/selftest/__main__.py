@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 from necp_validate.selftest.runner import exit_code, run_selftest, table
 
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from necp_validate.clients.accounting import digest_of
-from necp_validate.clients.gaps import PartitionWatch
 from necp_validate.clients.observer import join_outcome
-from necp_validate.clients.pending import PendingOffsets
-from necp_validate.clients.recorder import Recorder
-from necp_validate.clients.transactions import TransactionWatch
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.stakes import total_stakes
 from necp_validate.events.topics import Domain
-from necp_validate.history import (
+from necp_validate.ledger.latency import Recorder
+from necp_validate.ledger.pending import PendingOffsets
+from necp_validate.ledger.readback import digest_of
+from necp_validate.ledger.transactions import TransactionWatch
+from necp_validate.ledger.unavailability import PartitionWatch
+from necp_validate.record import (
     BrokerSample,
     GroupSample,
     HdrHistogram,
@@ -42,8 +42,8 @@ from necp_validate.history import (
     layout,
     write_json,
 )
-from necp_validate.history.codec import from_plain, to_plain
-from necp_validate.history.model import PhaseCounts
+from necp_validate.record.codec import from_plain, to_plain
+from necp_validate.record.model import PhaseCounts
 from necp_validate.selftest.audit_reading import audit_record
 from necp_validate.selftest.course import BREAK, START_US
 from necp_validate.selftest.limiting import BURST, RATE_EPS

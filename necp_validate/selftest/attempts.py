@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from necp_validate.history import ACCEPTED, REFUSED, AccessProbe, ListenerProbe, SecurityRound
+from necp_validate.record import ACCEPTED, REFUSED, AccessProbe, ListenerProbe, SecurityRound
 from necp_validate.security.listeners import LOGIN_ATTEMPTS, MUTUAL_ATTEMPTS
 from necp_validate.security.policy import OPERATIONS, load_policy
 from necp_validate.selftest.course import KILL

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from necp_validate.results import Verdict
+from necp_validate.core import Verdict
 from necp_validate.security.trail import StoredRecord
 from necp_validate.selftest.auditing import BEFORE
 from necp_validate.selftest.defect import Defect

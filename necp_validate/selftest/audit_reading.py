@@ -8,7 +8,7 @@ from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode
 from necp_validate.events.system import AuditV2
 from necp_validate.events.topics import Domain
-from necp_validate.history.audit import AuditRecord
+from necp_validate.record.audit import AuditRecord
 from necp_validate.security.audit import Rotation, events_covered, judge_erasure, judge_rotation, tampering_drills
 from necp_validate.security.trail import Entry, StoredRecord, read_trail
 from necp_validate.security.violations import covered, violation_of

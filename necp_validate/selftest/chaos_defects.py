@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from msgspec import structs
 
+from necp_validate.core import Verdict
 from necp_validate.events.topics import Domain
-from necp_validate.history import LeaderSample
-from necp_validate.results import Verdict
+from necp_validate.record import LeaderSample
 from necp_validate.selftest.course import CUT, START_US, group_samples
 from necp_validate.selftest.defect import Defect
 from necp_validate.selftest.simulation import PHASES, Handled, Simulation, Stage

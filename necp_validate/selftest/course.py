@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import (
+from necp_validate.record import (
     CertificateSwap,
     Drills,
     EpochRead,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from necp_validate.core import Verdict
 from necp_validate.events.topics import Domain
-from necp_validate.results import Verdict
 from necp_validate.selftest.simulation import Record, Simulation, Stage
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from zlib import crc32
 
+from necp_validate.core import Verdict
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.topics import Domain
-from necp_validate.results import Verdict
 from necp_validate.selftest.audit_defects import AUDIT_DEFECTS
 from necp_validate.selftest.chaos_defects import CHAOS_DEFECTS
 from necp_validate.selftest.course import START_US

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from necp_validate.results import Verdict
+from necp_validate.core import Verdict
 from necp_validate.selftest.course import RELOAD
 from necp_validate.selftest.defect import Defect
 from necp_validate.selftest.simulation import Simulation, Stage

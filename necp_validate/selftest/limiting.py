@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import BreakerSample, FloodRecord, FloodSecond
+from necp_validate.record import BreakerSample, FloodRecord, FloodSecond
 from necp_validate.selftest.course import BREAK, POISON, START_US
 
 RATE_EPS, BURST, FLOOD_S = 8.0, 160.0, 30.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import (
+from necp_validate.record import (
     FIRING,
     RESOLVED,
     AlertRule,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from necp_validate.history import FIRING, RESOLVED, AlertTransition
-from necp_validate.results import Verdict
+from necp_validate.core import Verdict
+from necp_validate.record import FIRING, RESOLVED, AlertTransition
 from necp_validate.selftest.defect import Defect
 from necp_validate.selftest.monitoring import at
 from necp_validate.selftest.simulation import Simulation, Stage

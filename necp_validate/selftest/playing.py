@@ -12,8 +12,6 @@ from functools import cache
 from typing import Final, Literal
 
 from necp_validate.events.topics import Domain
-from necp_validate.history import CertificateProbe, Interruption, PlayersRecord, PlayersRow
-from necp_validate.history.history import LatencyMap
 from necp_validate.players.account import Account
 from necp_validate.players.persona import Persona
 from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
@@ -31,6 +29,8 @@ from necp_validate.realtime.frames import Direction, Kind, Sealer
 from necp_validate.realtime.messages import Accepted, Chat, Goodbye, Refused, Result, Streams, Summary, Welcome
 from necp_validate.realtime.replica import Workshop
 from necp_validate.realtime.state import State, pack
+from necp_validate.record import CertificateProbe, Interruption, PlayersRecord, PlayersRow
+from necp_validate.record.record import LatencyMap
 from necp_validate.selftest.course import START_US
 
 Flaw = Literal[

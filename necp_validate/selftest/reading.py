@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from necp_validate.clients.accounting import ReadAccounting
 from necp_validate.clients.bookkeeping import LedgerAccounting
-from necp_validate.clients.outcomes import ReceiptAccounting
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode
 from necp_validate.events.ledger import decode_ledger_record, encode_ledger_record
 from necp_validate.events.receipts import Outcome, Receipt, Run, decode_receipt, encode_receipt
 from necp_validate.events.stakes import stakes_of
 from necp_validate.events.topics import Domain
+from necp_validate.ledger.outcomes import ReceiptAccounting
+from necp_validate.ledger.readback import ReadAccounting
 from necp_validate.selftest.simulation import Handled, Simulation
 
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from necp_validate.results import CLAIMS, SuiteError, Verdict
+from necp_validate.claims import CHECKS, verify_run
+from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.core import SuiteError, Verdict
 from necp_validate.selftest.accounts import write_run
 from necp_validate.selftest.defect import Defect
 from necp_validate.selftest.defects import DEFECTS
 from necp_validate.selftest.simulation import Simulation, new_simulation
 from necp_validate.selftest.topic_defects import TOPIC_DEFECTS, TopicDefect
 from necp_validate.selftest.topics import new_topic_run
-from necp_validate.verify import CHECKS, verify_run
 
 _WORD = {Verdict.FAIL: "failed", Verdict.UNKNOWN: "unknown"}
 

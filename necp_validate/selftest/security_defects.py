@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from necp_validate.history import ACCEPTED, REFUSED
+from necp_validate.record import ACCEPTED, REFUSED
 from necp_validate.selftest.defect import Defect
 from necp_validate.selftest.simulation import Simulation, Stage
 

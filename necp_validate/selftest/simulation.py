@@ -20,7 +20,7 @@ from necp_validate.events.ledger import LedgerRecord
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.samples import SampleKind, sample_event
 from necp_validate.events.topics import Domain
-from necp_validate.history import BrokerSample, CoreShutdown, Drain, SecurityRound
+from necp_validate.record import BrokerSample, CoreShutdown, Drain, SecurityRound
 from necp_validate.selftest.attempts import rounds_under_fault, sound_round
 from necp_validate.selftest.auditing import Audited
 from necp_validate.selftest.course import BREAK, STALL, START_US, Course

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from necp_validate.core import Verdict
 from necp_validate.external.identity import HEADER, Identity, crc
-from necp_validate.results import Verdict
 from necp_validate.selftest.topics import TopicRun
 
 

@@ -10,7 +10,7 @@ from necp_validate.external.accounting import RecordAccounting
 from necp_validate.external.book import TopicBook
 from necp_validate.external.identity import HEADER, Identity, crc, stream_of
 from necp_validate.external.plan import Course, PlannedPhase, TopicPlan
-from necp_validate.history import HistoryWriter, LoadRecord, Phase, RunInfo
+from necp_validate.record import HistoryWriter, LoadRecord, Phase, RunInfo
 from necp_validate.selftest.course import START_US
 
 TOPIC, PARTITIONS = "orders", 3

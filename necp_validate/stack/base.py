@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Self, TypeVar, Unpack
 
-from necp_validate.results import StackError, UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack.aot import AotCache
 from necp_validate.stack.bringup import Stages, bring_up, wait_listening
 from necp_validate.stack.config import BROKERS, SECURITY, JvmSettings

@@ -6,7 +6,7 @@ import re
 import signal
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.process import tail
 
 _SHOWN_LINES = 15

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack import delay
 from necp_validate.stack.packet_filter import Shell
 from necp_validate.stack.process import ManagedProcess

@@ -11,7 +11,7 @@ import re
 import shlex
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.packet_filter import Shell
 
 FULL = "full"

@@ -17,8 +17,8 @@ from docker.types import EndpointConfig
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS

@@ -15,7 +15,7 @@ import docker
 import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.docker_image import has_image, image_tag, why_not_base
 from necp_validate.stack.runtime import load_runtime
 from necp_validate.stack.service import python_path

@@ -17,7 +17,7 @@ import docker
 import docker.errors
 
 import necp_validate
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.protocol import Progress
 from necp_validate.stack.runtime import KafkaRuntime
 

@@ -7,7 +7,7 @@ import shlex
 import socket
 from collections.abc import Hashable, Mapping, Sequence
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.config import BrokerSettings, broker_principal
 from necp_validate.stack.delays import Delays
 from necp_validate.stack.docker_service import ManagedContainer

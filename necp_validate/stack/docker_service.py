@@ -11,7 +11,7 @@ import docker
 import docker.errors
 import psutil
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.gateway import Gateway
 from necp_validate.stack.process import tail
 from necp_validate.stack.root import root_shell

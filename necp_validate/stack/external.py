@@ -12,8 +12,8 @@ from typing import NoReturn
 
 from confluent_kafka import KafkaException
 
+from necp_validate.core import StackError, UsageError
 from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain, Operation
-from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external_config import ExternalSettings, GatewayAddress
 from necp_validate.stack.namespaces import WorkerNetwork
 from necp_validate.stack.protocol import (

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.stack.config import SCRAM_MECHANISM
 from necp_validate.stack.external_table import Table
 from necp_validate.stack.external_topics import RegistryAddress, TopicTarget, read_registry, read_topics

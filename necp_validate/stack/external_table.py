@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 
 
 class Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.stack.external_table import Table
 
 KEYS: Final = ("unique", "random", "none")

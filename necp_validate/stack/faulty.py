@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Unpack
 
-from necp_validate.results import StackError, UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack.base import Broker
 from necp_validate.stack.disks import Disk
 from necp_validate.stack.fault_guard import FaultGuard

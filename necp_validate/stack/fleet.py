@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Generic, TypeVar
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.protocol import GatewayHandle, ServiceHandle, Stack
 
 H = TypeVar("H", bound=ServiceHandle)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import GATEWAY_PRINCIPAL
-from necp_validate.results import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.protocol import GatewayHandle

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.service import python_path
 
 _MODULE = "necp_validate.reference.audit"

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from necp_validate.core import UsageError
 from necp_validate.events.topics import PRINCIPALS
-from necp_validate.results import UsageError
 from necp_validate.stack.authorities import TRUSTED, Authorities
 from necp_validate.stack.config import (
     COMPILER_DIRECTIVES,

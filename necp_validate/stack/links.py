@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.stack.config import BROKERS, broker_principal
 from necp_validate.stack.delays import Delays
 from necp_validate.stack.packet_filter import Hook, PacketFilter, Rule

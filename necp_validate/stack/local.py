@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.results import StackError
 from necp_validate.stack import delays
 from necp_validate.stack.aot import AotCache
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS

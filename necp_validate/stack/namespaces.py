@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from necp_validate.results import StackError, UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.root import find, root_shell
 from necp_validate.stack.waiting import wait_until

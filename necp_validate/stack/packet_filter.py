@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 
 Shell = Callable[[str], tuple[int, str]]
 """Runs a shell script as root somewhere; returns its exit code and what it wrote."""

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.private import write_private, write_whole
 from necp_validate.stack.protocol import ADMIN, ClientVariant, PlayerTls, PlayerVariant
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 
 # Below the range that the kernel gives to outgoing connections (from 32768 on Linux): a port there could be taken
 # by a client while its broker is down, and the broker could not come back.

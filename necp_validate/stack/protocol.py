@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain, Operation
-from necp_validate.results import StackError
 from necp_validate.stack.namespaces import WorkerNetwork
 
 Progress = Callable[[str], None]

@@ -22,8 +22,8 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import ACLS, MIN_INSYNC_REPLICAS, REPLICATION_FACTOR, TOPICS, AclRule
-from necp_validate.results import StackError
 from necp_validate.stack.config import INTERNAL_TOPICS
 
 SCRAM_ITERATIONS = 4096

@@ -10,8 +10,8 @@ from itertools import cycle
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ClusterMetadata, TopicMetadata
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import ACLS, CORE_PRINCIPAL, TOPICS, Domain, is_allowed
-from necp_validate.results import StackError
 from necp_validate.stack.config import INTERNAL_TOPICS, TRANSACTIONS_PARTITIONS
 from necp_validate.stack.protocol import ADMIN
 from necp_validate.stack.provision import SILENT, admin_client

@@ -7,7 +7,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Protocol
 
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from confluent_kafka.admin import (
 )
 from cryptography import x509
 
+from necp_validate.core import StackError, UsageError
 from necp_validate.events.topics import ACLS, Operation
-from necp_validate.results import StackError, UsageError
 from necp_validate.stack.base import Broker, BrokerStack
 from necp_validate.stack.config import CONTROLLER_LISTENER
 from necp_validate.stack.options import StackOptions

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 
 KAFKA_VERSION = "4.4.0"
 _LOGGING_VERSION = "1.7.36"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import load_external

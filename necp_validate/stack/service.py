@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import necp_validate
+from necp_validate.core import StackError
 from necp_validate.events.topics import CORE_PRINCIPAL, Domain
-from necp_validate.results import StackError
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.waiting import wait_until

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.private import write_private
 from necp_validate.stack.protocol import Progress, Stack
 

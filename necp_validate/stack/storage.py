@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.config import write_properties
 from necp_validate.stack.runtime import KafkaRuntime, cache_dir
 

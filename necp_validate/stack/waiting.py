@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 
 
 def wait_until(

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.disks import unmount_below
 from necp_validate.stack.local_links import host_program
 from necp_validate.stack.packet_filter import PacketFilter

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from necp_validate.chaos.experiment import Experiment, load_experiment
 from necp_validate.cli.tables import campaign_table
+from necp_validate.core import SuiteError, Verdict
 from necp_validate.report.campaign import Trial, run_campaign, worst_of
-from necp_validate.results import SuiteError, Verdict
 from necp_validate.scenario import Scenario, load_scenario
 from necp_validate.scenario.planning import backgrounds_of
 from necp_validate.stack import Stack

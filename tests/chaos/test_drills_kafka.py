@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.history import read_history
+from necp_validate.record import read_history
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(480)]
 

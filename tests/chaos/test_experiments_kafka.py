@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from necp_validate.chaos.experiment import experiments_folder
-from necp_validate.history import read_history
-from necp_validate.history.experiments import read_outcomes
+from necp_validate.record import read_history
+from necp_validate.record.experiments import read_outcomes
 from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

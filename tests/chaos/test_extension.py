@@ -14,7 +14,7 @@ from necp_validate.chaos.roles import ROLES, parse_role
 from necp_validate.chaos.session import current
 from necp_validate.clients.connection import Fields
 from necp_validate.clients.wire import leader_of_quorum
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.stack.protocol import FAULT_KINDS
 
 

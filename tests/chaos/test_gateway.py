@@ -12,8 +12,8 @@ from chaoslib.exceptions import ActivityFailed
 
 from necp_validate.chaos import actions, probes
 from necp_validate.chaos.session import Session, opened
-from necp_validate.history.faults import read_faults
-from necp_validate.results import StackError
+from necp_validate.core import StackError
+from necp_validate.record.faults import read_faults
 from necp_validate.stack import GatewayHandle, Stack
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet
 from necp_validate.stack.gateway import PlayersAddress, gateway_environment, start_gateway_process

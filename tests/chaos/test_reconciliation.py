@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from necp_validate.chaos.reconciliation import differences
-from necp_validate.history.intervals import IntervalSet
+from necp_validate.core.intervals import IntervalSet
 
 COMBAT, ECONOMY = ("game.combat.events", 0), ("game.economy.events", 1)
 

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from necp_validate.chaos.session import Interrupted, Session
-from necp_validate.history.faults import read_faults
-from necp_validate.results import StackError
+from necp_validate.core import StackError
+from necp_validate.record.faults import read_faults
 from necp_validate.stack import Stack
 from necp_validate.stack.fleet import CoreFleet
 from necp_validate.stack.protocol import FaultUnavailable

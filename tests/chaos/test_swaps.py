@@ -11,8 +11,8 @@ from cryptography import x509
 
 from necp_validate.chaos import rotation, swaps
 from necp_validate.chaos.rotation import Rotation
-from necp_validate.history import layout
-from necp_validate.history.drills import PasswordTaken, append_taken
+from necp_validate.record import layout
+from necp_validate.record.drills import PasswordTaken, append_taken
 from necp_validate.stack.pki import Authority
 from necp_validate.stack.protocol import ListenerInfo
 

@@ -21,7 +21,7 @@ from necp_validate.chaos.experiment import (
     name_of,
 )
 from necp_validate.cli.app import app
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 
 Document = dict[str, Any]
 

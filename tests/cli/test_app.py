@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from necp_validate import __version__
 from necp_validate.cli.app import app
+from necp_validate.core import Finding, StackError, Verdict
 from necp_validate.report.verdict import conclude, write_verdict
-from necp_validate.results import Finding, StackError, Verdict
 from necp_validate.scenario.events import OnEvent, RunStarted
 from necp_validate.scenario.model import Scenario
 

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from necp_validate.cli.app import app
 from necp_validate.cli.machines import play_machines
+from necp_validate.core.errors import UsageError
 from necp_validate.reference.eventcore import combat
-from necp_validate.results.errors import UsageError
 
 
 def test_sound_handlers_are_told_and_pass() -> None:

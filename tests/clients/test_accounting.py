@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from necp_validate.clients.accounting import ReadAccounting, digest_of
-from necp_validate.clients.outcomes import ReceiptAccounting
 from necp_validate.events import tail
 from necp_validate.events.receipts import Outcome, Receipt
+from necp_validate.ledger.outcomes import ReceiptAccounting
+from necp_validate.ledger.readback import ReadAccounting, digest_of
 
 TOPIC, STREAM, KEY = "game.combat.events", "0a1b2c3d", b"match-0001"
 Record = tuple[int, int, bytes, bytes]

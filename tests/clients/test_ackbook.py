@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from necp_validate.clients.ackbook import AckBook, Stream
 from necp_validate.clients.flush import MAX_FLUSH
 from necp_validate.clients.rdkafka import Deliveries
-from necp_validate.clients.recorder import Recorder
+from necp_validate.ledger.latency import Recorder
+from necp_validate.ledger.producer_account import AckBook, Stream
 
 TIMED_OUT, TOO_LARGE = -192, 10
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from necp_validate.clients.bookkeeping import LedgerAccounting
-from necp_validate.clients.epochs import EpochAccounting
-from necp_validate.clients.outcomes import ReceiptAccounting
 from necp_validate.events.economy import OPENING_BALANCE, TREASURY
 from necp_validate.events.ledger import LedgerRecord, Listing, Posting, Tick
 from necp_validate.events.receipts import Outcome, Receipt
+from necp_validate.ledger.leader_epochs import EpochAccounting
+from necp_validate.ledger.outcomes import ReceiptAccounting
 
 SHARD = "market-0001"
 

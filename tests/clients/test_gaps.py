@@ -1,6 +1,6 @@
 """Silences of a partition, and offsets that went back, from nothing but acks."""
 
-from necp_validate.clients.gaps import PartitionWatch
+from necp_validate.ledger.unavailability import PartitionWatch
 
 S = 1_000_000
 

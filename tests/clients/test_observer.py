@@ -9,12 +9,12 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from necp_validate.clients.ackbook import AckBook
 from necp_validate.clients.flush import MAX_FLUSH
 from necp_validate.clients.observer import ReceiptObserver
-from necp_validate.clients.pending import PendingOffsets
 from necp_validate.clients.rdkafka import Deliveries
-from necp_validate.clients.recorder import Recorder
+from necp_validate.ledger.latency import Recorder
+from necp_validate.ledger.pending import PendingOffsets
+from necp_validate.ledger.producer_account import AckBook
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from necp_validate.clients.pending import PendingOffsets
+from necp_validate.ledger.pending import PendingOffsets
 
 
 def test_what_was_put_is_taken_once() -> None:

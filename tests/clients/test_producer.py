@@ -14,10 +14,10 @@ import pytest
 
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.clients.producer import EventProducer
-from necp_validate.clients.recorder import Recorder
 from necp_validate.events.envelope import event_id, head, seal
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import Domain
+from necp_validate.ledger.latency import Recorder
 
 EVENTS = 5
 

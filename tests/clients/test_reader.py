@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from necp_validate.clients import reader
-from necp_validate.results import SuiteError
+from necp_validate.core import SuiteError
 from necp_validate.stack.ports import free_ports
 
 

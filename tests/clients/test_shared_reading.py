@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from necp_validate.clients.accounting import ReadAccounting
-from necp_validate.clients.shared_reading import merge_accounts, share_of_partitions
 from necp_validate.events import tail
+from necp_validate.ledger.readback import ReadAccounting
+from necp_validate.ledger.shared_reading import merge_accounts, share_of_partitions
 
 TOPIC = "game.combat.events"
 STREAMS = {f"0000000{n}": (TOPIC, f"match-{n}") for n in range(3)}

@@ -1,7 +1,7 @@
 """What a client that reads committed records only is shown of transactions."""
 
-from necp_validate.clients.transactions import TransactionWatch
 from necp_validate.events.receipts import Outcome, Receipt
+from necp_validate.ledger.transactions import TransactionWatch
 
 TOPIC = "game.economy.events"
 

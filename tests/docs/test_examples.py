@@ -18,10 +18,10 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import PARTS
 from necp_validate.chaos.experiment import checked, load_experiment
+from necp_validate.claims.files import parse_claims
 from necp_validate.cli.app import app
-from necp_validate.results import UsageError
-from necp_validate.scenario.claims import parse_claims
-from necp_validate.scenario.errors import Source
+from necp_validate.core import UsageError
+from necp_validate.core.toml_errors import Source
 from necp_validate.scenario.files import load_scenario, scenario_folder
 from necp_validate.stack.external_config import load_external
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.external.book import TopicBook
 from necp_validate.external.plan import PlannedPhase, TopicPlan
-from necp_validate.history.intervals import IntervalSet
 
 HISTOGRAM = 0.01  # the precision of its buckets
 PHASES = [

@@ -21,11 +21,11 @@ from plain_cluster import (
     wait_for,
 )
 
+from necp_validate.core import Verdict
 from necp_validate.external.cluster import describe
 from necp_validate.external.groups import groups_of
-from necp_validate.history import read_history
+from necp_validate.record import read_history
 from necp_validate.report.pipeline import judge_and_report
-from necp_validate.results import Verdict
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.claims.files import load_claims, places_in
+from necp_validate.core import UsageError
 from necp_validate.external.cluster import ClusterFacts, TopicFacts
 from necp_validate.external.first_files import CLAIMS, SCENARIO, TARGET, Found, Login, chosen_topics, write_files
-from necp_validate.results import UsageError
-from necp_validate.scenario.claims import load_claims, phases_of
 from necp_validate.scenario.files import load_scenario
 from necp_validate.stack.external_config import load_external
 from necp_validate.stack.external_topics import RegistryAddress
@@ -43,7 +43,7 @@ def test_the_three_files_fit_together(tmp_path: Path, monkeypatch: pytest.Monkey
     assert scenario.topics == {"orders": 50.0, "payments": 50.0}
     settings = load_external(Path(TARGET))
     assert list(settings.topics) == ["orders", "payments"]
-    claims = load_claims(Path(CLAIMS), phases_of(scenario.to_config()), tuple(scenario.topics))
+    claims = load_claims(Path(CLAIMS), places_in(scenario.to_config()))
     assert [claim.id for claim in claims] == [
         "nothing-lost",
         "no-duplicates",

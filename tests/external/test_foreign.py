@@ -19,7 +19,7 @@ from plain_cluster import SHORT, last_run, make_topics, plain_broker, typed, ver
 
 from necp_validate.external.pool import make_pool
 from necp_validate.external.registry import subjects
-from necp_validate.history import read_history
+from necp_validate.record import read_history
 from necp_validate.stack import ADMIN, LocalStack
 from necp_validate.stack.external_topics import RegistryAddress, TopicTarget
 from necp_validate.stack.ports import free_ports

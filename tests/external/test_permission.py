@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.external.cluster import ClusterFacts, TopicFacts
 from necp_validate.external.permission import CREATE, WRITE, allowed, require_topics, require_write
-from necp_validate.results import UsageError
 from necp_validate.stack.external_topics import TopicTarget
 
 

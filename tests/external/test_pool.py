@@ -11,8 +11,8 @@ import fastavro
 import jsonschema
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.external.pool import make_pool
-from necp_validate.results import UsageError
 from necp_validate.stack.external_topics import TopicTarget
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.external.pool import make_pool
 from necp_validate.external.registry import load_subject, subjects
 from necp_validate.fuzz.json_text import Malformed
-from necp_validate.results import UsageError
 from necp_validate.stack.external_topics import RegistryAddress, TopicTarget
 
 ORDER = {"type": "object", "required": ["id"], "properties": {"id": {"type": "integer"}}, "additionalProperties": False}

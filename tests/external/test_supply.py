@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from necp_validate.history import History, read_history
-from necp_validate.history.model import Drain, LagSample, TimelineRow
+from necp_validate.claims.metrics.measures import MEASURES
+from necp_validate.claims.metrics.supply import SUPPLY
+from necp_validate.claims.model import OwnClaim
+from necp_validate.claims.own import judge_own
+from necp_validate.core import ClaimResult, Verdict
+from necp_validate.record import History, read_history
+from necp_validate.record.model import Drain, LagSample, TimelineRow
 from necp_validate.report.frames import to_frames
-from necp_validate.results import ClaimResult, Verdict
 from necp_validate.selftest.course import START_US
 from necp_validate.selftest.topics import TOPIC, new_topic_run
-from necp_validate.verify.own import MEASURES, OwnClaim
-from necp_validate.verify.own.judging import judge_own
-from necp_validate.verify.own.supply import SUPPLY
 
 
 @pytest.fixture(scope="module")

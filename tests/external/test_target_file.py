@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import ExternalSettings, load_external
 from necp_validate.stack.external_topics import RegistryAddress, TopicTarget

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.external.accounting import RecordAccounting
 from necp_validate.external.identity import HEADER, Identity, crc
-from necp_validate.history.intervals import IntervalSet
-from necp_validate.history.readback import Readback
+from necp_validate.record.readback import Readback
 
 ORDERS, REFUNDS = "0000000a", "0000000b"
 PLACE = ("orders", 0)

@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from necp_validate.history import (
+from necp_validate.core.intervals import IntervalSet
+from necp_validate.record import (
     CoreShutdown,
     FuzzConsumer,
     FuzzEffect,
@@ -18,8 +19,7 @@ from necp_validate.history import (
     LedgerRead,
     TopicSettings,
 )
-from necp_validate.history.intervals import IntervalSet
-from necp_validate.history.model import RunInfo
+from necp_validate.record.model import RunInfo
 
 CLAIMS = ("EVT-REGISTRY", "EVT-COMBAT", "EVT-ECONOMY", "EVT-SOCIAL", "EVT-SYSTEM")
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from necp_validate.core import Verdict
 from necp_validate.events.envelope import Decoder, decode, encode
 from necp_validate.events.registry import EventType, event_types
 from necp_validate.events.schema import json_schema
@@ -20,7 +21,6 @@ from necp_validate.fuzz.mutations import operators_named
 from necp_validate.fuzz.registry_schema import registry_schema, registry_schemas
 from necp_validate.fuzz.search import Limits
 from necp_validate.fuzz.strategies import boundary, valid
-from necp_validate.results import Verdict
 
 FEW = settings(max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 TYPES = [f"{name}.v{version}" for name, version in registry_schemas()]

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.events.economy import TransferV1, TransferV2
 from necp_validate.events.envelope import Decoder
 from necp_validate.events.registry import EventType, event_types
@@ -19,7 +20,6 @@ from necp_validate.fuzz.json_schema import JsonSchema
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.fuzz.search import Limits
 from necp_validate.fuzz.snapshot import SCHEMAS, Registry, check_registry, check_versions, current, unpublished
-from necp_validate.results import UsageError
 
 FEW = Limits(max_examples=20, seed=1)
 ORDER = {

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from necp_validate.cli.app import app
+from necp_validate.core import UsageError, Verdict
 from necp_validate.fuzz import campaign, check
 from necp_validate.fuzz.campaign import fuzz_topic
 from necp_validate.fuzz.cases import Case
@@ -18,7 +19,6 @@ from necp_validate.fuzz.fates import ADVANCES, ONE_PLACE, ORIGINAL, READ_BACK, R
 from necp_validate.fuzz.live_topic import Found, Sent
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.fuzz.search import Limits
-from necp_validate.results import UsageError, Verdict
 from necp_validate.stack.external_config import FuzzTarget, load_external
 
 FOREIGN = Path(__file__).parent / "foreign"

@@ -9,12 +9,12 @@ from typing import Any
 import fuzz_records as records
 import pytest
 
-from necp_validate.history import CoreShutdown, FuzzConsumer, History, read_history
-from necp_validate.history.model import RunInfo
+from necp_validate.claims.checks.registry import CHECKS, FUZZ_CHECKS
+from necp_validate.claims.run import verify_history
+from necp_validate.core import Verdict
+from necp_validate.record import CoreShutdown, FuzzConsumer, History, read_history
+from necp_validate.record.model import RunInfo
 from necp_validate.report.pipeline import judge_and_report
-from necp_validate.results import Verdict
-from necp_validate.verify.registry import CHECKS, FUZZ_CHECKS
-from necp_validate.verify.run import verify_history
 
 
 def failed(history: History) -> tuple[set[str], set[str]]:

@@ -6,13 +6,13 @@ import random
 
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.events.envelope import Decoder, InvalidEvent
 from necp_validate.events.tail import crc_is_right, split_tail
 from necp_validate.events.topics import Domain
 from necp_validate.fuzz.loading import LONGEST_BYTES, FuzzedEvents
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
 from necp_validate.load.traffic import FlushPool, key_of, stream_id
-from necp_validate.results import UsageError
 from necp_validate.scenario.files import load_scenario
 
 

@@ -16,7 +16,7 @@ from necp_validate.fuzz.handlers import Parts, judge_alone
 from necp_validate.fuzz.judging import Flaw
 from necp_validate.fuzz.shrinking import shrink
 from necp_validate.fuzz.source import ChunkTask, make_chunk
-from necp_validate.history.fuzz import DEAD_LETTER, EFFECT, OUTCOME
+from necp_validate.record.fuzz import DEAD_LETTER, EFFECT, OUTCOME
 
 
 @cache

@@ -7,6 +7,7 @@ from itertools import islice
 
 import pytest
 
+from necp_validate.core import SuiteError
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.topics import LEDGER_TOPIC, MARKET_TOPIC, Domain
 from necp_validate.fuzz.machines import (
@@ -20,7 +21,6 @@ from necp_validate.fuzz.machines import (
     SocialMachine,
 )
 from necp_validate.fuzz.machines.play import play, play_for
-from necp_validate.results import SuiteError
 
 EXAMPLES = {"economy": 40, "combat": 40, "social": 40, "system": 6}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.events.envelope import decode, event_id, head, seal
 from necp_validate.events.receipts import Outcome
 from necp_validate.events.samples import sample_event
@@ -20,7 +21,6 @@ from necp_validate.fuzz.load import load_schemas
 from necp_validate.fuzz.mutations import OPERATORS, mutate, operators_named
 from necp_validate.fuzz.registry_schema import registry_schema
 from necp_validate.reference.eventcore.handling import handle_batch
-from necp_validate.results import UsageError
 
 FOREIGN = Path(__file__).parent / "foreign"
 HARMLESS = {"header-abuse"}

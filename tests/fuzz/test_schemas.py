@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.avro_spans import NotAvro
 from necp_validate.fuzz.json_schema import JsonSchema
 from necp_validate.fuzz.json_text import Fragment, Malformed, parse, render
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.fuzz.strategies import from_schema
-from necp_validate.results import UsageError
 
 FOREIGN = Path(__file__).parent / "foreign"
 FEW = settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))

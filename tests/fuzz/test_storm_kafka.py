@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.core import Verdict
 from necp_validate.events.topics import Domain
 from necp_validate.fuzz.examples import load_example
 from necp_validate.fuzz.making import tasks_of
 from necp_validate.fuzz.source import ChunkTask, make_chunk
-from necp_validate.history import read_history
+from necp_validate.record import read_history
 from necp_validate.report.pipeline import judge, judge_and_report
-from necp_validate.results import Verdict
 from necp_validate.scenario.fuzzing import CLAIMS, FuzzPlan, run_fuzz
 from necp_validate.stack import LocalStack
 

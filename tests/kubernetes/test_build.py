@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes import build
-from necp_validate.results import SuiteError
 
 
 def test_every_part_of_kubernetes_is_at_the_same_release():

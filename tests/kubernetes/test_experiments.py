@@ -7,11 +7,11 @@ import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
 
 from necp_validate.chaos.experiment import all_experiment_names
-from necp_validate.history.experiments import ExperimentOutcome
+from necp_validate.core.verdict import Verdict
 from necp_validate.kubernetes.experiment_checks import judge
 from necp_validate.kubernetes.play import Played, experiment_folder
 from necp_validate.kubernetes.replacements import Replacement
-from necp_validate.results.verdict import Verdict
+from necp_validate.record.experiments import ExperimentOutcome
 
 NAMES = ["broker-pod-kill", "network-policy", "node-drain", "rolling-update"]
 

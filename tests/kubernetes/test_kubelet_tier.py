@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.core.verdict import ClaimResult, Finding, Verdict
 from necp_validate.kubernetes import kubelet_tier
 from necp_validate.report.verdict import RunVerdict, conclude
-from necp_validate.results.verdict import ClaimResult, Finding, Verdict
 
 
 def claim(id_: str, verdict: Verdict) -> ClaimResult:

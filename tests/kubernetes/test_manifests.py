@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
 from necp_validate.kubernetes.apply import load_manifest, manifest_folder, named
-from necp_validate.results import UsageError
 from necp_validate.stack.external_config import load_external
 
 ALL = sorted(path.stem for path in manifest_folder().glob("*.yaml"))

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
+from necp_validate.core.verdict import Example, Verdict
 from necp_validate.kubernetes.outcome import HEADINGS, Killed, Outcome, finding, markdown, rows, save
 from necp_validate.kubernetes.replacements import Replacement
-from necp_validate.results.verdict import Example, Verdict
 
 BACK = Replacement(
     pod="kafka-0", node="n1", killed_at_s=9.0, gone_s=1.0, made_s=1.25, placed_s=1.5, ready_s=4.0, new_node="n2"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.kubernetes.rights import (
     EVERYWHERE,
     Resource,
@@ -16,7 +17,6 @@ from necp_validate.kubernetes.rights import (
     split_resource,
 )
 from necp_validate.kubernetes.rights_checks import defects
-from necp_validate.results import UsageError
 
 PODS = Resource(name="pods", namespaced=True, verbs=("get", "delete"))
 NODES = Resource(name="nodes", namespaced=False, verbs=("list",))

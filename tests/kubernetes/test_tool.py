@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes import tool
-from necp_validate.results import SuiteError
 from necp_validate.stack.process import ManagedProcess
 
 

@@ -13,17 +13,17 @@ import gevent.event
 import pytest
 
 from necp_validate import __version__
-from necp_validate.history import RunInfo, layout
-from necp_validate.history.reader import read_history, read_workers
-from necp_validate.history.writer import HistoryWriter
+from necp_validate.claims import CHECKS
+from necp_validate.core import SuiteError, Verdict
 from necp_validate.load import master as master_module
 from necp_validate.load import messages as say
 from necp_validate.load.master import Master
 from necp_validate.load.messages import Seal, pieces
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
 from necp_validate.load.world import World
-from necp_validate.results import SuiteError, Verdict
-from necp_validate.verify import CHECKS
+from necp_validate.record import RunInfo, layout
+from necp_validate.record.reader import read_history, read_workers
+from necp_validate.record.writer import HistoryWriter
 
 KEY = "a key that both sides know"
 SEAL = Seal(KEY)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.history.drills import read_taken
 from necp_validate.load import passwords
 from necp_validate.load.passwords import PasswordFile
+from necp_validate.record.drills import read_taken
 
 
 def test_a_new_password_is_used_once_and_taken_down_without_being_written(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.load.messages import Inbox, Seal, Unsealed, pieces
-from necp_validate.results import SuiteError, UsageError
 
 KEY = "a key that both sides know"
 

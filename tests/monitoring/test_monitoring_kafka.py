@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from necp_validate.chaos.plaintext import PlaintextListener
-from necp_validate.history import FIRING, RESOLVED, read_transitions
 from necp_validate.monitoring import DASHBOARD, JMX_RULES, RULE_FILES
 from necp_validate.monitoring.binary import PrometheusMissing, ensure
 from necp_validate.monitoring.run import MonitoringRun
+from necp_validate.record import FIRING, RESOLVED, read_transitions
 from necp_validate.security.provoking import be_denied, fail_logins
 from necp_validate.stack import LocalStack, wait_until
 from necp_validate.stack.fleet import CoreFleet

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from necp_validate.claims.checks.monitoring.causes import CAUSES
 from necp_validate.monitoring import FOLDER, RULE_FILES
 from necp_validate.monitoring.binary import PrometheusMissing, ensure
-from necp_validate.verify.causes import CAUSES
 
 TESTS = sorted((FOLDER / "rules" / "tests").glob("*.yml"))
 

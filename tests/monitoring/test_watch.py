@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from necp_validate.history import read_transitions
+from necp_validate.core import StackError
 from necp_validate.monitoring.watch import AlertWatch
-from necp_validate.results import StackError
+from necp_validate.record import read_transitions
 
 
 def alert(name: str, state: str = "firing", since: str = "2026-11-24T22:00:00.25Z", **labels: str) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from necp_validate.history import MonitoringRecord, layout
-from necp_validate.history.codec import from_plain
-from necp_validate.history.files import whole_lines
 from necp_validate.monitoring import binary, run
 from necp_validate.monitoring.binary import PrometheusMissing, ensure
 from necp_validate.monitoring.run import MonitoringRun
+from necp_validate.record import MonitoringRecord, layout
+from necp_validate.record.codec import from_plain
+from necp_validate.record.files import whole_lines
 
 
 def test_without_the_program_and_the_means_to_fetch_it_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

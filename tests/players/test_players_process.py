@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from necp_validate.history import PlayersRecord
-from necp_validate.history.codec import from_plain
 from necp_validate.players.plan import PlayersPlan, PlayPhase
+from necp_validate.record import PlayersRecord
+from necp_validate.record.codec import from_plain
 from necp_validate.scenario.playing import tls_files
 from necp_validate.stack.pki import PlayersPki
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from necp_validate.history.hdr import HdrHistogram
+from necp_validate.core.histogram import HdrHistogram
 from necp_validate.scenario import load_scenario
 
 START_S = 1_790_000_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from necp_validate.history import (
+from necp_validate.record import (
     FIRING,
     PENDING,
     RESOLVED,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fabricate import Recipe, fabricate
 
+from necp_validate.core import UsageError, Verdict
 from necp_validate.report.baseline import (
     Outcome,
     compare_with_baseline,
@@ -19,7 +20,6 @@ from necp_validate.report.baseline import (
 )
 from necp_validate.report.baseline_page import render
 from necp_validate.report.shift import Shift, fewest_runs, shift, u_ways
-from necp_validate.results import UsageError, Verdict
 
 
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 3), (3, 3), (4, 3)])

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from fabricate import Recipe, fabricate
 
+from necp_validate.core import SuiteError, UsageError, Verdict
 from necp_validate.report import capacity
 from necp_validate.report.capacity import Capacity, Probe, ProbeRun, check_range, find_capacity, search
 from necp_validate.report.capacity_page import render, rows
 from necp_validate.report.pipeline import judge
-from necp_validate.results import SuiteError, UsageError, Verdict
 from necp_validate.scenario import load_scenario
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.history import RunInfo
+from necp_validate.core import UsageError
+from necp_validate.record import RunInfo
 from necp_validate.report import text
 from necp_validate.report.compare import compare
 from necp_validate.report.reproduce import run_command
 from necp_validate.report.runs import find_run
-from necp_validate.results import UsageError
 from necp_validate.scenario import load_scenario
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from necp_validate.history import append_round
+from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.core import ClaimResult, Verdict
+from necp_validate.record import append_round
 from necp_validate.report.compliance import CONTRADICTED, SUPPORTED, UNDECIDED, ControlRow, compliance_rows, standards
 from necp_validate.report.frames import load_run
 from necp_validate.report.html import render
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import read_verdict
-from necp_validate.results import CLAIMS, ClaimResult, Verdict
 from necp_validate.selftest.attempts import sound_round
 
 

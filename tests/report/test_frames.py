@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fabricate import Recipe, fabricate
 
-from necp_validate.history import HdrHistogram, read_history
+from necp_validate.record import HdrHistogram, read_history
 from necp_validate.report.frames import ALL, load_run, percentile_rows, records, throughput_rows, to_frames
 
 

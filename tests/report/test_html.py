@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from fabricate import Recipe, fabricate
 
+from necp_validate.core import ClaimResult, Finding, SuiteError, UsageError, Verdict
 from necp_validate.report.frames import load_run
 from necp_validate.report.html import render
 from necp_validate.report.pipeline import report
 from necp_validate.report.verdict import conclude, read_verdict
-from necp_validate.results import ClaimResult, Finding, SuiteError, UsageError, Verdict
 
 VOID = {"meta", "link", "br", "path", "use"}
 

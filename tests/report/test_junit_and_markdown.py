@@ -5,12 +5,12 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from necp_validate.history import read_history
+from necp_validate.core import ClaimResult, Finding, Verdict
+from necp_validate.record import read_history
 from necp_validate.report.frames import load_run
 from necp_validate.report.junit import render as render_junit
 from necp_validate.report.markdown import render as render_markdown
 from necp_validate.report.verdict import conclude, read_verdict
-from necp_validate.results import ClaimResult, Finding, Verdict
 
 
 def _claim(verdict: Verdict, text: str = "x") -> ClaimResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from necp_validate.history import ACCEPTED, AccessProbe, append_round, read_history
+from necp_validate.record import ACCEPTED, AccessProbe, append_round, read_history
 from necp_validate.report.frames import load_run
 from necp_validate.report.html import render
 from necp_validate.report.security import AccessCell, security_tables

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.core import ClaimResult, Example, Finding, UsageError, Verdict
 from necp_validate.report.gate import gate
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import RunVerdict, conclude, read_verdict, sentence, write_verdict
-from necp_validate.results import ClaimResult, Example, Finding, UsageError, Verdict
 from necp_validate.scenario.events import VerdictReached
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN

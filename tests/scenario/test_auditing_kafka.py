@@ -13,9 +13,9 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from necp_validate.clients.reader import end_offsets
 from necp_validate.events.topics import AUDIT_TOPIC, CORE_PRINCIPAL, VERIFIER_PRINCIPAL, Domain
-from necp_validate.history import append_round, layout
-from necp_validate.history.audit import AuditRecord, CollectorRecord
-from necp_validate.history.codec import from_plain
+from necp_validate.record import append_round, layout
+from necp_validate.record.audit import AuditRecord, CollectorRecord
+from necp_validate.record.codec import from_plain
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.security.audit import _read, audit_trail
 from necp_validate.security.policy import load_policy

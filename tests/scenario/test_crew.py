@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from necp_validate.cli.workers import placement_of
-from necp_validate.history.workers import WorkerRecord
-from necp_validate.history.writer import write_json
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.load.luggage import pack, unpack
 from necp_validate.load.messages import KEY_VARIABLE
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase, split_address
-from necp_validate.results import SuiteError, UsageError
+from necp_validate.record.workers import WorkerRecord
+from necp_validate.record.writer import write_json
 from necp_validate.scenario.crew import Crew, CrewWatcher, Placement
 from necp_validate.scenario.events import RunEvent, StageStarted, WarningRaised
 from necp_validate.stack.namespaces import WorkerNetwork

@@ -12,7 +12,7 @@ import pytest
 
 from necp_validate.chaos.experiment import Experiment, PhasePlan, Settings
 from necp_validate.chaos.session import Session
-from necp_validate.history import layout
+from necp_validate.record import layout
 from necp_validate.scenario import faults
 from necp_validate.scenario.faults import FaultPhases
 from necp_validate.scenario.model import Phase, PhaseKind

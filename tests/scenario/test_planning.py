@@ -7,12 +7,12 @@ import shlex
 import pytest
 
 from necp_validate.chaos.experiment import load_experiment
+from necp_validate.core import UsageError
 from necp_validate.events.topics import Domain
-from necp_validate.history import RunInfo
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
 from necp_validate.load.traffic import FlushPool
+from necp_validate.record import RunInfo
 from necp_validate.report.reproduce import run_command
-from necp_validate.results import UsageError
 from necp_validate.scenario import load_scenario
 from necp_validate.scenario.planning import experiments_of, with_experiments
 

@@ -13,10 +13,10 @@ from typing import Any, cast
 import pytest
 
 from necp_validate.chaos.experiment import load_experiment
-from necp_validate.history import layout
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
+from necp_validate.record import layout
 from necp_validate.reference.gateway.config import load_config
-from necp_validate.results import SuiteError, UsageError
 from necp_validate.scenario import Scenario, load_scenario
 from necp_validate.scenario.gateway_watch import GatewayWatch
 from necp_validate.scenario.planning import backgrounds_of, with_experiments

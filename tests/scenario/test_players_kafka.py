@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from necp_validate.history.reader import read_history
+from necp_validate.record.reader import read_history
 from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.history import read_history
-from necp_validate.results import StackError, SuiteError
+from necp_validate.core import StackError, SuiteError
+from necp_validate.record import read_history
 from necp_validate.scenario.events import RunEvent, StageFinished, WarningRaised
 from necp_validate.scenario.recording import RecordedRun
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from necp_validate.core import Verdict
 from necp_validate.events.topics import Domain
-from necp_validate.history.reader import read_history
 from necp_validate.load.plan import DomainTraffic, PlannedPhase
 from necp_validate.load.schedule import Schedule
 from necp_validate.load.traffic import key_of
+from necp_validate.record.reader import read_history
 from necp_validate.report.pipeline import judge_and_report
-from necp_validate.results import Verdict
 from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]

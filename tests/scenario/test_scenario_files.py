@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import necp_validate.verify  # noqa: F401  # registers the rules
-from necp_validate.results import CLAIMS, UsageError
+import necp_validate.claims  # noqa: F401  # registers the rules
+from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.claims.judge import RULES
+from necp_validate.core import UsageError
+from necp_validate.core.toml_errors import find_line
 from necp_validate.scenario import DOMAINS, PhaseKind, Scenario, load_scenario, scenario_names
-from necp_validate.scenario.errors import find_line
 from necp_validate.scenario.files import scenario_folder
-from necp_validate.verify.claims import RULES
 
 SMOKE = (scenario_folder() / "smoke.toml").read_text(encoding="utf-8")
 

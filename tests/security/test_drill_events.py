@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.clients.accounting import ReadAccounting
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode
 from necp_validate.events.stakes import total_stakes
 from necp_validate.events.topics import Domain
-from necp_validate.history import (
+from necp_validate.ledger.readback import ReadAccounting
+from necp_validate.record import (
     BreakerSample,
     FloodRecord,
     FloodSecond,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.core import UsageError
 from necp_validate.events.topics import PRINCIPALS, is_allowed
-from necp_validate.results import UsageError
 from necp_validate.security.access import _REQUESTS
 from necp_validate.security.policy import OPERATIONS, UNDECLARED, load_policy
 

@@ -15,7 +15,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from necp_validate.history import ACCEPTED, REFUSED, UNTRIED, SecurityRound
+from necp_validate.record import ACCEPTED, REFUSED, UNTRIED, SecurityRound
 from necp_validate.security.policy import load_policy
 from necp_validate.security.probing import try_everything
 from necp_validate.stack import LocalStack, Stack

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.results import SuiteError, Verdict
+from necp_validate.claims import verify_run
+from necp_validate.core import SuiteError, Verdict
 from necp_validate.selftest import DEFECTS, TOPIC_DEFECTS, Caught, exit_code, run_selftest, runner, table, uncovered
 from necp_validate.selftest.accounts import JUDGED, write_run
 from necp_validate.selftest.simulation import CHEAT_EVERY, new_simulation
-from necp_validate.verify import verify_run
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_defect_for_a_check_that_does_not_exist_is_an_error(monkeypatch: pytes
 
 def test_checks_that_cry_wolf_stop_the_self_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the sound run does not pass, nothing can be said of the defects."""
-    monkeypatch.setattr("necp_validate.verify.resources.MEMORY_BYTES", 1)
+    monkeypatch.setattr("necp_validate.claims.checks.load.resources.MEMORY_BYTES", 1)
     with pytest.raises(SuiteError, match="RES-MEMORY"):
         run_selftest()
 

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from necp_validate.clients.wire import PartitionView, WireClient, partitions_seen_by
-from necp_validate.results import StackError, UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack import FAULT_KINDS, Stack, wait_until
 from necp_validate.stack.base import BrokerStack
 from necp_validate.stack.protocol import CLIENTS

@@ -14,10 +14,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from websockets.sync.client import connect
 
+from necp_validate.core import StackError
 from necp_validate.events.envelope import decode
 from necp_validate.events.topics import TOPICS, Domain
 from necp_validate.realtime import messages as m
-from necp_validate.results import StackError
 from necp_validate.stack import GatewayHandle, Stack, wait_until
 from necp_validate.stack.protocol import PlayerTls, PlayerVariant
 from necp_validate.stack.provision import SILENT, admin_client

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from necp_validate.clients.connection import Connection, LoginRefused
-from necp_validate.results import StackError, UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack import Stack, wait_until
 from necp_validate.stack.provision import SILENT
 from necp_validate.stack.served import served_by

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.disks import Disk
 from necp_validate.stack.docker import DockerStack
 

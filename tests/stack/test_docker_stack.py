@@ -18,8 +18,8 @@ import psutil
 import pytest
 from running import NEEDS_DOCKER, running
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.results import StackError
 from necp_validate.stack.docker import DockerStack
 from necp_validate.stack.docker_engine import create_network
 from necp_validate.stack.docker_guard import LABEL, OWNER_LABEL, labels, remove_all, remove_orphans

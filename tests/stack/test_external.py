@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.core import StackError, UsageError
 from necp_validate.events.topics import Domain
-from necp_validate.results import StackError, UsageError
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import load_external
 from necp_validate.stack.protocol import FaultUnavailable

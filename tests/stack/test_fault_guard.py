@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.config import BrokerSettings
 from necp_validate.stack.disks import can_mount
 from necp_validate.stack.local import LocalStack

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack import GatewayHandle
 from necp_validate.stack.gateway import (
     GATEWAY,

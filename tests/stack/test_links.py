@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.stack.config import BrokerSettings
 from necp_validate.stack.delays import Delays
 from necp_validate.stack.docker_links import DockerLinks

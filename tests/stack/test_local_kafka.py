@@ -26,8 +26,8 @@ from confluent_kafka.admin import (
 )
 from running import running
 
+from necp_validate.core import StackError
 from necp_validate.events.topics import TOPICS
-from necp_validate.results import StackError
 from necp_validate.stack.aot import AotCache
 from necp_validate.stack.config import JvmSettings
 from necp_validate.stack.local import LocalStack

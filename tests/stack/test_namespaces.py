@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.results import StackError, UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack import namespaces
 from necp_validate.stack.namespaces import WorkerNetwork, require_namespaces, spawn_in_namespace
 from necp_validate.stack.root import root_shell

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.local_links import host_program
 from necp_validate.stack.packet_filter import PacketFilter, Rule, Shell
 from necp_validate.stack.root import root_shell

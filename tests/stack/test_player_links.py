@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
 from necp_validate.stack.delays import Delays, can_delay
 from necp_validate.stack.docker_service import ManagedContainer
 from necp_validate.stack.links import LinkFaults

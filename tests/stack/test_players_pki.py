@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.pki import Authority, PlayersPki
 from necp_validate.stack.protocol import PlayerTls, PlayerVariant
 

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.ports import free_ports, listening, require_free
 
 

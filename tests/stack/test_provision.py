@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.provision import provision
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack import rotating
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS, Authorities
 from necp_validate.stack.config import BrokerSettings

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack import runtime
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.local import LocalStack
 from necp_validate.stack.process import ManagedProcess, birth_of
 from necp_validate.stack.state import attach, default_state_file, down, save_state, up

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from necp_validate.results import StackError
+from necp_validate.core import StackError
 from necp_validate.stack.waiting import wait_until
 
 

@@ -5,7 +5,7 @@ from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.session import current
 from necp_validate.chaos.timeline import domain_eps
 from necp_validate.events.topics import Domain
-from necp_validate.history.faults import FaultRecord
+from necp_validate.record.faults import FaultRecord
 
 
 @fault(rollback="grant_access")

@@ -11,7 +11,7 @@ from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import Session, current
 from necp_validate.clients.broker_state import disks
 from necp_validate.clients.wire import WireClient
-from necp_validate.history.faults import FaultRecord
+from necp_validate.record.faults import FaultRecord
 from necp_validate.security.provoking import be_denied, fail_logins
 from necp_validate.stack.served import served_at
 

@@ -7,8 +7,8 @@ from necp_validate.chaos.breaker_watch import BreakerWatch, samples_of
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.session import current
 from necp_validate.events.topics import Domain
-from necp_validate.history import HistoryWriter, layout
-from necp_validate.history.faults import FaultRecord
+from necp_validate.record import HistoryWriter, layout
+from necp_validate.record.faults import FaultRecord
 from necp_validate.security.poison import BURST, PoisonProducer
 
 POISON = "poison-breaker"

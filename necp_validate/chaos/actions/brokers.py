@@ -9,8 +9,8 @@ from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import Session, current
 from necp_validate.chaos.timeline import recent_eps
-from necp_validate.history.faults import FaultRecord
-from necp_validate.results import StackError
+from necp_validate.core import StackError
+from necp_validate.record.faults import FaultRecord
 
 
 @fault("kill", rollback="start_brokers")

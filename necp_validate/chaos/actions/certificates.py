@@ -12,9 +12,9 @@ from necp_validate.chaos.admission import admitted
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import Session, current, now_us
-from necp_validate.history.drills import CertificateSwap, append_swaps
-from necp_validate.history.faults import FaultRecord
-from necp_validate.results import StackError
+from necp_validate.core import StackError
+from necp_validate.record.drills import CertificateSwap, append_swaps
+from necp_validate.record.faults import FaultRecord
 from necp_validate.stack.private import write_private
 from necp_validate.stack.served import served_by
 

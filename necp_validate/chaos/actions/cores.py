@@ -4,7 +4,7 @@
 from necp_validate.chaos import cores
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.session import current
-from necp_validate.history.faults import FaultRecord
+from necp_validate.record.faults import FaultRecord
 
 
 @fault(rollback="replace_cores")

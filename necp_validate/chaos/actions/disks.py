@@ -7,7 +7,7 @@ from necp_validate.chaos import brokers
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import Session, current
-from necp_validate.history.faults import FaultRecord
+from necp_validate.record.faults import FaultRecord
 
 
 @fault("disk-full", rollback="free_disks")

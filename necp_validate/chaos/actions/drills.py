@@ -10,10 +10,10 @@ from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import current
 from necp_validate.chaos.timeline import recent_eps
 from necp_validate.clients.reader import read_back
+from necp_validate.core import StackError
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.topics import LEDGER_TOPIC, VERIFIER_PRINCIPAL, Domain
-from necp_validate.history.faults import FaultRecord
-from necp_validate.history.intervals import IntervalSet
-from necp_validate.results import StackError
+from necp_validate.record.faults import FaultRecord
 from necp_validate.stack.served import serial_served
 
 _SHOWN = 5

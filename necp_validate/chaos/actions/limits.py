@@ -4,10 +4,10 @@
 from necp_validate.chaos.flooding import PublisherFlood
 from necp_validate.chaos.registry import fault
 from necp_validate.chaos.session import current
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.history import layout
-from necp_validate.history.faults import FaultRecord
-from necp_validate.results import StackError
+from necp_validate.record import layout
+from necp_validate.record.faults import FaultRecord
 
 FLOOD = "publisher-flood"
 _ALLOWANCE_S = 60.0

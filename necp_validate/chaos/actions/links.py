@@ -5,8 +5,8 @@ from necp_validate.chaos import brokers
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import current
-from necp_validate.history.faults import FaultRecord
-from necp_validate.results import UsageError
+from necp_validate.core import UsageError
+from necp_validate.record.faults import FaultRecord
 from necp_validate.stack.protocol import CLIENTS
 
 

@@ -8,8 +8,8 @@ from chaoslib.exceptions import ActivityFailed
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.rotation import Rotation
 from necp_validate.chaos.session import current, now_us
-from necp_validate.history.drills import append_password_change
-from necp_validate.history.faults import FaultRecord
+from necp_validate.record.drills import append_password_change
+from necp_validate.record.faults import FaultRecord
 
 _MARGIN_S = 2.0
 _LONGEST_SESSION_S = 60.0

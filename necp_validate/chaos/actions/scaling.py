@@ -4,9 +4,9 @@
 from necp_validate.chaos import cores
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.session import current
+from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.history.faults import FaultRecord
-from necp_validate.results import StackError
+from necp_validate.record.faults import FaultRecord
 from necp_validate.stack.protocol import FaultUnavailable
 
 

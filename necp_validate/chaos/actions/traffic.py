@@ -6,7 +6,7 @@ from collections.abc import Callable
 from necp_validate.chaos.registry import fault
 from necp_validate.chaos.session import Session, current
 from necp_validate.chaos.timeline import planned_before_eps, recent_eps
-from necp_validate.history.faults import FaultRecord
+from necp_validate.record.faults import FaultRecord
 
 
 def hold(seconds: float) -> None:

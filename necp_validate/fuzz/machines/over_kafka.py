@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
+from necp_validate.core import SuiteError
 from necp_validate.events.receipts import Outcome, decode_receipt
 from necp_validate.events.topics import (
     AUDIT_TOPIC,
@@ -23,7 +24,6 @@ from necp_validate.events.topics import (
     Domain,
 )
 from necp_validate.fuzz.machines.driver import Crash, Sent, Written
-from necp_validate.results import SuiteError
 from necp_validate.stack import ServiceHandle, Stack
 
 READY_TIMEOUT_S: Final = 60.0

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import seed as seeded
 from hypothesis.stateful import run_state_machine_as_test
 
+from necp_validate.core import SuiteError
 from necp_validate.fuzz.machines.driver import Driver
 from necp_validate.fuzz.machines.machine import DomainMachine
-from necp_validate.results import SuiteError
 
 EXAMPLES: Final = 50
 """Stories of one length in a round; a seed means the same stories only together with these numbers."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from necp_validate.core import UsageError
 from necp_validate.fuzz.avro_schema import AvroSchema
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.json_schema import JsonSchema
@@ -14,7 +15,6 @@ from necp_validate.fuzz.mutations import avro, data, records, values
 from necp_validate.fuzz.mutations.operator import Operator
 from necp_validate.fuzz.registry_schema import registry_schema
 from necp_validate.fuzz.schema import Schema
-from necp_validate.results import UsageError
 
 __all__ = ["OPERATORS", "Operator", "around_bounds", "mutate", "operators_named"]
 

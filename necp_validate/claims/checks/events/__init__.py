@@ -1,0 +1,1 @@
+"""Checks of the events themselves: delivery, order, outcomes, transactions, the books."""

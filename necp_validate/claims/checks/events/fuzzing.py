@@ -1,0 +1,209 @@
+"""Checks of fuzzed events and what they prove of the claims: one outcome each, as an independent oracle has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from necp_validate.claims.checks.registry import FUZZ_CHECKS, NoEvidence, check
+from necp_validate.claims.judge import Evidence, Ruling, judges
+from necp_validate.core import Example, Finding, Verdict
+from necp_validate.record import FuzzFlaw, FuzzGroup, FuzzRecord, History
+from necp_validate.record.fuzz import DEAD_LETTER, EFFECT, MISSING, OUTCOME, SEVERAL, UNACCOUNTED
+
+_EXAMPLES = 10
+
+
+def need_fuzz(history: History) -> FuzzRecord:
+    """The record of the campaign.
+
+    Raises:
+        NoEvidence: there is none, or not a single event was sent.
+    """
+    if history.fuzz is None or not history.fuzz.sent:
+        raise NoEvidence("no fuzzed event was sent")
+    return history.fuzz
+
+
+def _finding(name: str, count: int, *, clean: str, found: str, examples: Iterable[Example] = ()) -> Finding:
+    verdict = Verdict.FAIL if count else Verdict.PASS
+    summary = found if count else clean
+    return Finding(name=name, verdict=verdict, count=count, summary=summary, examples=tuple(examples)[:_EXAMPLES])
+
+
+def _examples(fuzz: FuzzRecord, kind: str) -> list[Example]:
+    return [Example(where=flaw.where, detail=example(flaw)) for flaw in fuzz.flaws if flaw.kind == kind]
+
+
+def example(flaw: FuzzFlaw) -> str:
+    """One flaw in a sentence: which event, what is wrong, the smallest event, and how to see it again."""
+    what = f"{flaw.type_name}{f' after {flaw.operator}' if flaw.operator else ''}: " if flaw.type_name else ""
+    value = flaw.minimal or flaw.value
+    shown = f"; {'minimal example' if flaw.minimal else 'event'}: {value}" if value else ""
+    again = f"; again: --replay {flaw.file}" if flaw.file else ""
+    return f"{what}{flaw.detail}{shown}{again}"
+
+
+@check("fuzz-unaccounted", checks=FUZZ_CHECKS)
+def fuzz_unaccounted(history: History) -> Finding:
+    """Events without exactly one outcome, and outcomes of nothing that was sent."""
+    fuzz = need_fuzz(history)
+    lost = sum(group.count for group in fuzz.groups if group.found in (MISSING, SEVERAL))
+    count = max(lost, fuzz.flaw_counts.get(UNACCOUNTED, 0)) + max(fuzz.asked - fuzz.events, 0)
+    return _finding(
+        "fuzz-unaccounted",
+        count,
+        clean=f"each of {fuzz.events:,} events ended in exactly one way, or was refused before it was written",
+        found=f"{count:,} of {fuzz.asked:,} events are unaccounted for",
+        examples=_examples(fuzz, UNACCOUNTED),
+    )
+
+
+@check("fuzz-outcome", checks=FUZZ_CHECKS)
+def fuzz_outcome(history: History) -> Finding:
+    """Events that ended otherwise than the oracle says."""
+    fuzz = need_fuzz(history)
+    wrong = sum(g.count for g in fuzz.groups if g.found != g.expected and g.found not in (MISSING, SEVERAL))
+    return _finding(
+        "fuzz-outcome",
+        max(wrong, fuzz.flaw_counts.get(OUTCOME, 0)),
+        clean=f"all {fuzz.events:,} events ended as the oracle says: {outcomes(fuzz.groups)}",
+        found=f"{wrong:,} of {fuzz.sent:,} events ended otherwise than the oracle says",
+        examples=_examples(fuzz, OUTCOME),
+    )
+
+
+@check("fuzz-dead-letter", checks=FUZZ_CHECKS)
+def fuzz_dead_letter(history: History) -> Finding:
+    """Invalid events whose dead letter is missing, repeated, without a reason, or not the event byte for byte."""
+    fuzz = need_fuzz(history)
+    count = fuzz.flaw_counts.get(DEAD_LETTER, 0)
+    due = sum(group.count for group in fuzz.groups if group.expected == "dead_lettered")
+    if not due:
+        raise NoEvidence("no invalid event was sent")
+    return _finding(
+        "fuzz-dead-letter",
+        count,
+        clean=f"{due:,} dead letters, each once, with its reason, and with key, value and headers as they were sent",
+        found=f"{count:,} dead letters are missing, repeated, without a reason, or not what was sent",
+        examples=_examples(fuzz, DEAD_LETTER),
+    )
+
+
+@check("fuzz-effect", checks=FUZZ_CHECKS)
+def fuzz_effect(history: History) -> Finding:
+    """Something that an event changed and must not have, or did not change and must have; books that do not balance."""
+    fuzz = need_fuzz(history)
+    if not fuzz.effects:
+        raise NoEvidence("what the events changed was not read")
+    wrong = sum(effect.wrong for effect in fuzz.effects)
+    faults = {
+        "covered twice": sum(book.covered_twice for book in fuzz.ledger),
+        "booked twice": sum(book.repeated for book in fuzz.ledger),
+        "torn": sum(book.torn for book in fuzz.ledger),
+        "unfounded": sum(book.unfounded for book in fuzz.ledger),
+        "not covered by money": sum(book.overdrawn for book in fuzz.ledger),
+    }
+    words = [f"{count:,} {name}" for name, count in faults.items() if count]
+    words += [f"{e.wrong:,} {e.name} ({e.found:,} found, {e.due:,} due)" for e in fuzz.effects if e.wrong]
+    right = ", ".join(f"{effect.found:,} {effect.name}" for effect in fuzz.effects)
+    return _finding(
+        "fuzz-effect",
+        wrong + sum(faults.values()),
+        clean=f"{right}: exactly what the valid events were to change, and nothing else",
+        found=f"wrong: {', '.join(words)}",
+        examples=_examples(fuzz, EFFECT),
+    )
+
+
+@check("fuzz-crash", checks=FUZZ_CHECKS)
+def fuzz_crash(history: History) -> Finding:
+    """Event cores that died, were started again or lost a thread, and consumers that did not come to the end."""
+    fuzz = need_fuzz(history)
+    if not fuzz.consumers:
+        raise NoEvidence("how far the consumers came was not learned")
+    behind = [one for one in fuzz.consumers if one.committed < one.end]
+    shutdown = history.core_shutdown
+    crashes = [*fuzz.crashes]
+    if shutdown is not None and (shutdown.exit_code or not shutdown.healthy_before):
+        crashes.append(f"asked to stop, it ended with exit code {shutdown.exit_code}")
+    examples = [Example(where="event core", detail=crash) for crash in crashes]
+    examples += [
+        Example(where=one.domain, detail=f"{one.end - one.committed:,} of {one.end:,} events not committed")
+        for one in behind
+    ]
+    return _finding(
+        "fuzz-crash",
+        len(examples),
+        clean=f"no crash, and the offsets of all {sum(one.end for one in fuzz.consumers):,} records committed",
+        found=f"{len(crashes)} crashes, {len(behind)} consumers stalled",
+        examples=examples,
+    )
+
+
+def outcomes(groups: Iterable[FuzzGroup]) -> str:
+    """How events ended, in words and figures."""
+    counts: dict[str, int] = {}
+    for group in groups:
+        counts[group.found] = counts.get(group.found, 0) + group.count
+    return ", ".join(f"{count:,} {name.replace('_', '-')}" for name, count in sorted(counts.items()))
+
+
+def fuzzed(evidence: Evidence, domain: str | None = None) -> Ruling | None:
+    """What a campaign proves of one domain, or of all; None if the run was none.
+
+    Raises:
+        NoEvidence: none of these events was sent, or its checks were not run.
+    """
+    history = evidence.history
+    if history.fuzz is None:
+        return None
+    fuzz = need_fuzz(history)
+    groups = fuzz.groups if domain is None else fuzz.of(domain)
+    effects = [effect for effect in fuzz.effects if domain in (None, effect.domain)]
+    count = sum(group.count for group in groups)
+    if not count or not effects:
+        raise NoEvidence(f"no event of {domain or 'any domain'} was sent, or its effects were not read")
+    findings = {name: evidence.finding(name) for name in FUZZ_CHECKS}
+    wrong = sum(g.count for g in groups if g.found != g.expected) + sum(effect.wrong for effect in effects)
+    if domain == "economy":
+        wrong += findings["fuzz-effect"].count
+    flaws = [flaw for flaw in fuzz.flaws if domain is None or flaw.type_name.startswith(f"{domain}.")]
+    if domain is None:
+        wrong += sum(finding.count for finding in findings.values())
+    wrong = max(wrong, len(flaws))
+    unknown = any(finding.verdict is Verdict.UNKNOWN for finding in findings.values())
+    verdict = Verdict.FAIL if wrong else Verdict.UNKNOWN if unknown else Verdict.PASS
+    told = "; ".join(example(flaw) for flaw in flaws[:2]) or "; ".join(
+        f"{effect.found:,} {effect.name}, as the oracle has them" for effect in effects
+    )
+    return Ruling(
+        verdict=verdict,
+        measured=f"{wrong:,} wrong of {count:,} events: {outcomes(groups)}",
+        evidence=f"fuzzed events through Kafka against an independent oracle; {told}",
+    )
+
+
+@judges("EVT-SOCIAL", "membership rules hold; every message once, in the order of its channel")
+def social(evidence: Evidence) -> Ruling:
+    """Guilds and chat, as fuzzed events prove them."""
+    return _of_campaign(evidence, "social")
+
+
+@judges("EVT-SYSTEM", "health and sessions judged right, every audit entry once, topic settings as claimed")
+def system(evidence: Evidence) -> Ruling:
+    """Health, sessions and the audit trail, as fuzzed events prove them; topic settings, as a broker tells them."""
+    ruling = _of_campaign(evidence, "system")
+    settings = need_fuzz(evidence.history).settings
+    if ruling.verdict is Verdict.PASS and not settings:
+        raise NoEvidence(f"the settings of the topics were not learned; {ruling.measured}")
+    wrong = [f"{one.topic}: {name} is {found or 'not set'}" for one in settings for name, found in one.wrong.items()]
+    verdict = Verdict.FAIL if wrong else ruling.verdict
+    told = "; ".join(wrong) or f"settings of {len(settings)} topics as claimed"
+    return Ruling(verdict=verdict, measured=ruling.measured, evidence=f"{ruling.evidence}; {told}")
+
+
+def _of_campaign(evidence: Evidence, domain: str) -> Ruling:
+    ruling = fuzzed(evidence, domain)
+    if ruling is None:
+        raise NoEvidence("no fuzzed event was sent")
+    return ruling

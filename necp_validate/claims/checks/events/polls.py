@@ -1,0 +1,140 @@
+"""Checks of how consumers go through a partition: every record, in order, unless the group was rebalanced.
+
+Named after Jepsen's Kafka checker. What a member of the group did follows from its receipts: an instance that goes
+ahead or back, with no other one reporting of the partition in between, has made a *jump*. A rebalance explains it,
+since members then go on from what was committed; nothing explains a record that nobody ever handled although later
+ones were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from necp_validate.claims.checks.anomalies import Anomalies, need_readback, shown
+from necp_validate.claims.checks.events.handling import need_receipts
+from necp_validate.claims.checks.registry import NoEvidence, check
+from necp_validate.core import Finding
+from necp_validate.record import History, IntervalSet, Jump, ReceiptsRecord
+
+_AROUND_S = 1.0
+_WATCHED_S = 4.5
+_AFTER_FAULT_S = 30.0
+
+
+@check("poll-skip")
+def poll_skip(history: History) -> Finding:
+    """Records that a consumer passed over: handled by nobody, or only after it had gone on."""
+    readback = need_receipts(history)
+    anomalies = Anomalies("poll-skip", history)
+    records = {(part.topic, part.partition): part.offsets for part in readback.partitions}
+    unexplained = _Unexplained(history)
+    checked = 0
+    for receipts in readback.receipts:
+        offsets = records.get((receipts.topic, receipts.partition))
+        highest = receipts.accounted.last
+        if offsets is None or highest is None:
+            continue
+        checked += 1
+        where = f"{receipts.topic}[{receipts.partition}]"
+        passed = offsets.difference(receipts.accounted).intersection(IntervalSet([(0, highest)]))
+        anomalies.add(passed.count, where, f"never handled, though later ones were: {shown(passed)}")
+        ahead = IntervalSet()
+        for jump in unexplained.ahead(receipts):
+            ahead = ahead.union(IntervalSet([(jump.after + 1, jump.first - 1)]))
+        ahead = ahead.difference(receipts.late).intersection(offsets).difference(passed)
+        anomalies.add(ahead.count, where, f"handled only after the consumer had gone on: {shown(ahead)}")
+    if unexplained.cannot_say and not anomalies.count:
+        raise NoEvidence("consumers went ahead, and the groups were not watched to say whether they were rebalanced")
+    return anomalies.finding(
+        clean=f"consumers passed over no record in {checked} partitions",
+        found="{count} records were passed over by a consumer",
+        needs_all_workers=False,
+    )
+
+
+def never_handled(history: History) -> int:
+    """Records of the events' topics that have no outcome: they were lost between broker and consumer.
+
+    Raises:
+        NoEvidence: nothing was read back, or there are no receipts.
+    """
+    readback = need_receipts(history)
+    accounted = {(receipts.topic, receipts.partition): receipts.accounted for receipts in readback.receipts}
+    missing = 0
+    for part in readback.partitions:
+        outcomes = accounted.get((part.topic, part.partition), IntervalSet())
+        missing += part.read - outcomes.count if part.offsets is None else part.offsets.difference(outcomes).count
+    return max(missing, 0)
+
+
+@check("nonmonotonic-poll")
+def nonmonotonic_poll(history: History) -> Finding:
+    """Offsets that did not strictly increase for one reader of a partition: the fresh one, or a member of the group."""
+    readback = need_readback(history)
+    anomalies = Anomalies("nonmonotonic-poll", history)
+    for part in readback.partitions:
+        detail = f"{part.out_of_order_offsets} times, an offset was not above the one before"
+        anomalies.add(part.out_of_order_offsets, f"{part.topic}[{part.partition}]", detail)
+    unexplained = _Unexplained(history)
+    for receipts in readback.receipts:
+        for jump in unexplained.back(receipts):
+            detail = f"{jump.instance} went back from offset {jump.after} to {jump.first}"
+            anomalies.add(1, f"{receipts.topic}[{receipts.partition}]", detail)
+    if unexplained.cannot_say and not anomalies.count:
+        raise NoEvidence("consumers went back, and the groups were not watched to say whether they were rebalanced")
+    return anomalies.finding(
+        clean=f"offsets strictly increase in {len(readback.partitions)} partitions, for every reader",
+        found="{count} times, an offset was not above the one before",
+        needs_all_workers=False,
+    )
+
+
+class _Unexplained:
+    """The jumps that neither a rebalance nor a fault explains."""
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.cannot_say = False
+
+    def ahead(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
+        """Those beyond the next record."""
+        return (jump for jump in receipts.jumps if jump.first > jump.after + 1 and not self._explained(jump))
+
+    def back(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
+        """Those to a record that the instance had handled."""
+        return (jump for jump in receipts.jumps if jump.first <= jump.after and not self._explained(jump))
+
+    def _explained(self, jump: Jump) -> bool:
+        if self._under_fault(jump):
+            return True
+        if not self._history.groups:
+            self.cannot_say = True
+            return True
+        return _rebalanced(self._history, jump.from_us / 1e6 - _AROUND_S, jump.to_us / 1e6 + _AROUND_S)
+
+    def _under_fault(self, jump: Jump) -> bool:
+        """A member that was cut off or stood still joins anew, faster than the group's description shows."""
+        margin_us = _AFTER_FAULT_S * 1e6
+        return any(
+            fault.begin_us <= jump.to_us and (fault.end_us is None or jump.from_us <= fault.end_us + margin_us)
+            for fault in self._history.faults
+            if fault.upsets
+        )
+
+
+def _rebalanced(history: History, begin_s: float, end_s: float) -> bool:
+    """Whether any group was not stable, changed its members, or could not be described at some time in between."""
+    by_group: dict[str, list[tuple[float, str, int]]] = {}
+    for sample in history.groups:
+        if begin_s - _WATCHED_S <= sample.t <= end_s + _WATCHED_S:
+            by_group.setdefault(sample.group, []).append((sample.t, sample.state, sample.members))
+    if not by_group:
+        return True
+    for samples in by_group.values():
+        times = [begin_s - _WATCHED_S, *(t for t, _, _ in samples), end_s + _WATCHED_S]
+        if any(b - a > _WATCHED_S for a, b in pairwise(times)):
+            return True
+        if len({(state, members) for _, state, members in samples}) > 1 or samples[0][1] != "STABLE":
+            return True
+    return False

@@ -1,0 +1,1 @@
+"""Checks of faults: their effect, recovery, rebalances, leadership, drills."""

@@ -1,0 +1,64 @@
+"""Checks of leadership: epochs only grow, and a new leader never takes back what was acknowledged."""
+
+from __future__ import annotations
+
+from necp_validate.claims.checks.anomalies import Anomalies, need_loads, need_readback
+from necp_validate.claims.checks.registry import NoEvidence, check
+from necp_validate.core import Finding
+from necp_validate.record import History, LeaderSample
+
+_STALE_S = 10.0
+
+
+@check("leader-epoch")
+def leader_epoch(history: History) -> Finding:
+    """Leader epochs that decreased: in the log, or in what the brokers said while no fault was on.
+
+    A broker that is cut off may still answer with what it knew; that it does so under a fault proves nothing.
+    """
+    readback = need_readback(history)
+    if readback.epochs is None and not history.leaders:
+        raise NoEvidence("leader epochs were not recorded")
+    anomalies = Anomalies("leader-epoch", history)
+    elections = 0
+    for part in readback.epochs or ():
+        detail = f"{part.decreases} times, a record of an older leader lies behind one of a newer leader"
+        anomalies.add(part.decreases, f"{part.topic}[{part.partition}]", detail)
+    newest: dict[tuple[str, int], int] = {}
+    for sample in sorted(history.leaders, key=lambda sample: sample.t):
+        if sample.epoch is None:
+            continue
+        place = (sample.topic, sample.partition)
+        known = newest.get(place)
+        if known is not None and sample.epoch < known and not _under_fault(history, sample):
+            detail = f"the epoch was {known}, and {sample.epoch} later (leader {sample.leader})"
+            anomalies.add(1, f"{sample.topic}[{sample.partition}]", detail)
+        elections += known is not None and sample.epoch > known
+        newest[place] = max(sample.epoch, known or 0)
+    return anomalies.finding(
+        clean=f"leader epochs never decreased; {elections} elections seen",
+        found="{count} times, a leader epoch decreased",
+        needs_all_workers=False,
+    )
+
+
+def _under_fault(history: History, sample: LeaderSample) -> bool:
+    at_us = sample.t * 1e6
+    return any(
+        fault.upsets and fault.begin_us <= at_us and (fault.end_us is None or at_us <= fault.end_us + _STALE_S * 1e6)
+        for fault in history.faults
+    )
+
+
+@check("acked-below-known")
+def acked_below_known(history: History) -> Finding:
+    """Acks at an offset that was acknowledged before the event was even due: the log had been cut back."""
+    loads = need_loads(history)
+    anomalies = Anomalies("acked-below-known", history)
+    for load in loads:
+        detail = f"{load.acked_below_known} acks at or below an offset known before the event was due"
+        anomalies.add(load.acked_below_known, f"worker {load.worker}", detail)
+    return anomalies.finding(
+        clean="every ack lay above all offsets of its partition known before",
+        found="{count} acks lay at or below an offset of their partition that was known before",
+    )

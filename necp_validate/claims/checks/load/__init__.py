@@ -1,0 +1,1 @@
+"""Checks of the load itself, its rates, and the processes that sent it."""

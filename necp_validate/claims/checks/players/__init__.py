@@ -1,0 +1,1 @@
+"""Checks of the real-time gateway, as players saw it."""

@@ -1,0 +1,1 @@
+"""Checks of who gets in, secrets, limits and the audit trail."""

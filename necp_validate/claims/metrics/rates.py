@@ -1,0 +1,126 @@
+"""Rates in the even part of a phase: what was planned, sent, acked and handled, second by second.
+
+A phase may begin with a ramp; a rate is measured after it, between two rows of the timeline.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from necp_validate.record import History, Phase, TimelineRow
+
+_ROUNDS_OF_SLACK = 2
+_ROW_JITTER_S = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Rates of some domains in the even part of one phase, events per second.
+
+    Args:
+        window_s: length of the stretch that was measured.
+        planned_eps: what the scenario asks for.
+        slack_eps: by how much a stretch of this length may miss the plan by chance: servers send in ticks.
+        sent_eps: handed to the client; those due and not yet handed over are missing here.
+        acked_eps: acknowledged by every in-sync replica.
+        handled_eps: ended by the event core: processed, rejected or dead-lettered; ``None`` if not recorded.
+    """
+
+    window_s: float
+    planned_eps: float
+    slack_eps: float
+    sent_eps: float
+    acked_eps: float
+    handled_eps: float | None
+
+
+def even_part_s(history: History, phase: Phase) -> tuple[float, float]:
+    """Begin and end, in epoch seconds, of a phase without its ramp."""
+    ramp_s = float(_config_of(history, phase).get("ramp_s", 0.0))
+    start_s, end_s = phase.start_us / 1e6, phase.end_us / 1e6
+    return min(start_s + ramp_s, end_s), end_s
+
+
+def planned_eps(history: History, phase: Phase, domain: str) -> float:
+    """Planned rate of a domain after the phase's ramp: load changes by whole game servers."""
+    target = phase.target_eps.get(domain, 0.0)
+    servers = _servers(history, domain)
+    load = float(_config_of(history, phase).get("load", 1.0))
+    if not servers or not load:
+        return target
+    return target / load * round(servers * load) / servers
+
+
+def rates(history: History, phase: Phase, domains: Iterable[str]) -> Rates | None:
+    """Measure the domains' rates together; ``None`` if the timeline does not cover one of them."""
+    domains = tuple(domains)
+    rows = _rows(history, phase)
+    series = [workers for domain in domains for workers in rows.get(domain, {}).values()]
+    if not series or any(domain not in rows for domain in domains):
+        return None
+    begin_s, end_s = min(one[0].t for one in series), max(one[-1].t for one in series)
+    if begin_s == end_s:
+        return None
+    sent = acked = handled = 0.0
+    for one in series:
+        window_s = one[-1].t - one[0].t
+        # A worker that came late or died early did nothing in the rest of the time.
+        if one[0].t > begin_s + _ROW_JITTER_S or one[-1].t < end_s - _ROW_JITTER_S:
+            window_s = end_s - begin_s
+        # The first row counts events from before the stretch; its end is the stretch's begin.
+        for row in one[1:]:
+            sent += row.sent / window_s
+            acked += row.acked / window_s
+            handled += ((row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)) / window_s
+    round_events = sum(_round_events(history, phase, domain) for domain in domains)
+    return Rates(
+        window_s=end_s - begin_s,
+        planned_eps=sum(planned_eps(history, phase, domain) for domain in domains),
+        slack_eps=_ROUNDS_OF_SLACK * round_events / (end_s - begin_s),
+        sent_eps=sent,
+        acked_eps=acked,
+        handled_eps=None if any(row.processed is None for one in series for row in one) else handled,
+    )
+
+
+def _rows(history: History, phase: Phase) -> dict[str, dict[str, list[TimelineRow]]]:
+    """Rows that end in the even part of a phase, by domain and worker, in order of time."""
+    start_s, end_s = even_part_s(history, phase)
+    rows: dict[str, dict[str, list[TimelineRow]]] = defaultdict(lambda: defaultdict(list))
+    for row in history.timeline:
+        if row.phase in (phase.name, None) and start_s <= row.t <= end_s:
+            rows[row.domain][row.worker].append(row)
+    return rows
+
+
+def _config_of(history: History, phase: Phase) -> dict[str, Any]:
+    phases = history.run.config.get("phases") or ()
+    for entry in phases:
+        if isinstance(entry, dict) and entry.get("name") == phase.name:
+            return entry
+    return {}
+
+
+def _traffic(history: History, domain: str) -> dict[str, Any]:
+    traffic = (history.run.config.get("traffic") or {}).get(domain)
+    return traffic if isinstance(traffic, dict) else {}
+
+
+def _servers(history: History, domain: str) -> int:
+    """Game servers that carry a domain's rate at 100%; 0 if the scenario does not say."""
+    traffic = _traffic(history, domain)
+    per_server = float(traffic.get("run_length", 0)) * float(traffic.get("tick_hz", 0))
+    return math.ceil(round(float(traffic.get("rate_eps", 0)) / per_server, 6)) if per_server else 0
+
+
+def _round_events(history: History, phase: Phase, domain: str) -> float:
+    """Events of one tick of all game servers of a domain in this phase."""
+    if domain in (history.run.config.get("topics") or {}):
+        return 1.0  # a topic of the user's own gets its events one by one
+    load = float(_config_of(history, phase).get("load", 1.0))
+    run_length = float(_traffic(history, domain).get("run_length", 0))
+    return run_length * round(_servers(history, domain) * load)

@@ -1,0 +1,114 @@
+"""Metrics of brokers, host and backlog, from the samples of a phase or of the whole run without its warm-ups."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from necp_validate.claims.checks.registry import NoEvidence
+from necp_validate.claims.metrics.measures import Early, Measure, Measurement, Question, Scope, add
+from necp_validate.claims.metrics.units import CPU, EVENTS, HOST_CPU, MEMORY, OPERATIONS, PARTITIONS, Dimension
+from necp_validate.record import BrokerSample
+
+Value = Callable[[Any], float | None]
+
+
+def _within(asked: Question, samples: Iterable[Any]) -> list[Any]:
+    """The samples of the phase; without one, of all phases but warm-ups."""
+    phases = [asked.phase] if asked.phase else [one for one in asked.history.phases if one.kind != "warmup"]
+    spans = [(one.start_us / 1e6, one.end_us / 1e6) for one in phases]
+    return [sample for sample in samples if any(start <= sample.t <= end for start, end in spans)]
+
+
+def _highest(by_who: dict[str, list[float]], how: str, what: str, unit: str) -> Measurement:
+    """Of whoever has the highest."""
+    if not by_who:
+        raise NoEvidence(f"{what} was not recorded there")
+    figures = {who: max(values) if how == "max" else sum(values) / len(values) for who, values in by_who.items()}
+    who = max(figures, key=lambda one: figures[one])
+    samples = sum(map(len, by_who.values()))
+    notes = (f"{'highest' if how == 'max' else 'mean'} of {who}",) if who else ()
+    return Measurement.exact(figures[who], samples, unit, notes=notes)
+
+
+def _broker(value: Value, how: str, what: str, asked: Question) -> Measurement:
+    by_who: dict[str, list[float]] = defaultdict(list)
+    for sample in _within(asked, asked.history.brokers):
+        if (figure := value(sample)) is not None:
+            by_who[f"broker {sample.broker}"].append(figure)
+    return _highest(by_who, how, what, "samples")
+
+
+def _operations(sample: BrokerSample) -> float | None:
+    return None if sample.read_ios is None or sample.write_ios is None else sample.read_ios + sample.write_ios
+
+
+def _broker_iops(asked: Question) -> Measurement:
+    found = _broker(_operations, "max", "disk operations of the brokers", asked)
+    source = str(asked.history.run.stack.get("io_source") or "")
+    # More may be counted than the broker's own: a bound that holds proves, a bound exceeded does not.
+    low = 0.0 if "upper bound" in source else found.high
+    return Measurement(low=low, high=found.high, samples=found.samples, of=found.of, notes=(*found.notes, source))
+
+
+def _host(field: str, how: str, what: str, asked: Question) -> Measurement:
+    samples = _within(asked, asked.history.host)
+    values = [value for sample in samples if (value := getattr(sample, field)) is not None]
+    return _highest({"": values} if values else {}, how, what, "samples")
+
+
+def _lag(how: str, asked: Question) -> Measurement:
+    """Events acknowledged and not yet handled, the domains of one moment together."""
+    if not asked.history.sees_backlog(asked.domains):
+        raise NoEvidence(f"it is not known which consumer group reads each of {', '.join(asked.domains)}")
+    moments: dict[float, float] = defaultdict(float)
+    for sample in _within(asked, asked.history.lag):
+        if sample.domain in asked.domains and sample.lag is not None:
+            moments[round(sample.t)] += sample.lag
+    return _highest({"": list(moments.values())} if moments else {}, how, "consumer lag", "samples")
+
+
+def _isr(field: str, asked: Question) -> Measurement:
+    values = [value for one in _within(asked, asked.history.isr) if (value := getattr(one, field)) is not None]
+    return _highest({"": values} if values else {}, "max", "the state of the replicas", "samples")
+
+
+def _add(name: str, about: str, dimension: Dimension, measure: Callable[[Question], Measurement], **more: Any) -> None:
+    more = {"by_domain": False, "early": Early.WORSENS if name.endswith("_max") else Early.NOTHING, **more}
+    add(Measure(name=name, about=about, dimension=dimension, scope=Scope.EITHER, measure=measure, **more))
+
+
+def _cpu(sample: BrokerSample) -> float | None:
+    return sample.cpu_pct
+
+
+def _memory(sample: BrokerSample) -> float | None:
+    return sample.rss_bytes
+
+
+_add("broker_cpu_mean", "mean CPU of the busiest broker", CPU, partial(_broker, _cpu, "mean", "CPU of the brokers"))
+_add("broker_cpu_max", "highest CPU of any broker", CPU, partial(_broker, _cpu, "max", "CPU of the brokers"))
+_add(
+    "broker_memory_max",
+    "highest resident memory of any broker",
+    MEMORY,
+    partial(_broker, _memory, "max", "memory of the brokers"),
+)
+_add("broker_iops_max", "highest disk reads and writes a second of any broker", OPERATIONS, _broker_iops)
+_add("host_cpu_mean", "mean CPU of the host", HOST_CPU, partial(_host, "cpu_busy_pct", "mean", "CPU of the host"))
+_add("host_steal_mean", "mean CPU that other guests took", HOST_CPU, partial(_host, "cpu_steal_pct", "mean", "steal"))
+_add(
+    "core_cpu_mean", "mean CPU of the event core", CPU, partial(_host, "core_cpu_pct", "mean", "CPU of the event core")
+)
+_add("load_cpu_mean", "mean CPU of the generator", CPU, partial(_host, "load_cpu_pct", "mean", "CPU of the generator"))
+_add("lag_max", "most events acknowledged and not yet handled", EVENTS, partial(_lag, "max"), by_domain=True)
+_add("lag_mean", "mean of events acknowledged and not yet handled", EVENTS, partial(_lag, "mean"), by_domain=True)
+_add(
+    "under_replicated_max",
+    "most partitions below their replication",
+    PARTITIONS,
+    partial(_isr, "under_replicated"),
+)
+_add("offline_max", "most partitions without a leader", PARTITIONS, partial(_isr, "offline"))

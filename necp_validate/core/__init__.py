@@ -1,0 +1,16 @@
+"""The words every layer speaks: verdicts, findings, errors. Standard library only."""
+
+from necp_validate.core.errors import StackError, SuiteError, UsageError, reason_in
+from necp_validate.core.verdict import ClaimResult, Example, Finding, Verdict, worst
+
+__all__ = [
+    "ClaimResult",
+    "Example",
+    "Finding",
+    "StackError",
+    "SuiteError",
+    "UsageError",
+    "Verdict",
+    "reason_in",
+    "worst",
+]

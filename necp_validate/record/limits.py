@@ -1,0 +1,140 @@
+"""Floods of a publisher (``history/limits.jsonl``) and the states of circuit breakers (``history/breakers.jsonl``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from necp_validate.record import layout
+from necp_validate.record.files import read_rows
+from necp_validate.record.writer import JsonLines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloodSecond:
+    """One second of a flood, by when answers came.
+
+    Args:
+        offered: events of the batches that were answered; one that was refused is offered again.
+        accepted: events that the publisher let pass.
+        refused: all others.
+    """
+
+    offered: int = 0
+    accepted: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FloodRecord:
+    """A flood of one topic through one publisher.
+
+    Args:
+        topic: the topic.
+        rate_eps: limit that the publisher was given, events a second.
+        burst: events that it was to let pass at once.
+        begin_us: when the first batch was offered (epoch).
+        end_us: when the last answer had come.
+        offering_s: from the first batch's offer to the last one's.
+        elapsed_s: from the first batch's offer to the last answer.
+        due: events that polite senders had to send in this time; one that is told to wait has them all the same.
+        passable: events that an exact limit would have let pass, given when they were offered.
+        unanswered: events of batches that got no answer.
+        seconds: second by second.
+        waits_s: for each polite sender, how long it was told to wait, in order.
+        hits: events refused by the publisher's own metric; None if it could not be read.
+        streams: ids of the senders' streams.
+    """
+
+    topic: str
+    rate_eps: float
+    burst: float
+    begin_us: int
+    end_us: int
+    offering_s: float
+    elapsed_s: float
+    due: int
+    passable: int
+    unanswered: int
+    seconds: tuple[FloodSecond, ...]
+    waits_s: tuple[tuple[float, ...], ...]
+    streams: tuple[str, ...]
+    hits: int | None = None
+
+    @property
+    def offered(self) -> int:
+        """Events offered, however often."""
+        return sum(one.offered for one in self.seconds)
+
+    @property
+    def accepted(self) -> int:
+        """Events let pass, by the answers."""
+        return sum(one.accepted for one in self.seconds)
+
+    @property
+    def refused(self) -> int:
+        """Events refused, by the answers."""
+        return sum(one.refused for one in self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerSample:
+    """A breaker as an instance of the event core described it.
+
+    Args:
+        t_us: when the answer came (epoch).
+        instance: the instance, e.g. ``core-0``.
+        domain: whose consumer.
+        state: ``closed``, ``open`` or ``half-open``.
+        openings: how often it has opened.
+        trials: how often it has gone half-open.
+        tried_events: events of its latest trial so far.
+        window_events: events in its window.
+        window_failures: failures among them.
+        ratio_at_opening: share of failures at which it opened last.
+        failure_threshold: as configured, like all that follows.
+        recovery_timeout_s: how long it stays open.
+        monitoring_window_s: length of its window.
+    """
+
+    t_us: int
+    instance: str
+    domain: str
+    state: str
+    openings: int
+    trials: int
+    tried_events: int
+    window_events: int
+    window_failures: int
+    ratio_at_opening: float | None
+    failure_threshold: float
+    recovery_timeout_s: float
+    monitoring_window_s: float
+
+
+def append_flood(run_dir: Path, record: FloodRecord) -> None:
+    """Append a flood; it is on disk when this returns.
+
+    Raises:
+        SuiteError: it could not be written.
+    """
+    with JsonLines(run_dir / layout.LIMITS) as lines:
+        lines.write(record)
+
+
+def read_floods(run_dir: Path) -> tuple[FloodRecord, ...]:
+    """The floods of a run in their order; none if it had none.
+
+    Raises:
+        SuiteError: the file is damaged; only its last line may be torn.
+    """
+    return read_rows(run_dir / layout.LIMITS, FloodRecord)
+
+
+def read_breakers(run_dir: Path) -> tuple[BreakerSample, ...]:
+    """What was seen of breakers, in order of time; nothing if nobody looked.
+
+    Raises:
+        SuiteError: the file is damaged; only its last line may be torn.
+    """
+    return tuple(sorted(read_rows(run_dir / layout.BREAKERS, BreakerSample), key=lambda sample: sample.t_us))

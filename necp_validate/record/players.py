@@ -1,0 +1,289 @@
+"""What the players saw of the gateway: ``history/players-<worker>.json``, its timeline and its histograms.
+
+A player's *action* has a number in its session and exactly one end: what the event core made of it, a refusal by the
+gateway, or, if it went by datagram, the loss of that datagram on its way, by the gateway's own list of what it got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from necp_validate.record.model import LoadRecord, StreamRecord
+
+ENDS = (
+    "processed",
+    "rejected",
+    "dead_lettered",
+    "rate_limited",
+    "invalid",
+    "unavailable",
+    "lost_in_transit",
+    "cut_off",
+    "unexplained",
+)
+"""How an action can end. ``cut_off``: its connection broke before the answer, so that nobody could tell."""
+
+PLAYER_LATENCY_KINDS = ("result", "accepted", "late", "age", "login")
+"""From an action's intended time to: its result, its acknowledgement, its sending. From a tick to its arrival; the
+time a login took."""
+
+ActionCounts: TypeAlias = dict[str, dict[str, int]]
+"""Actions by kind and end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSeen:
+    """The state that came in datagrams, over all players.
+
+    Args:
+        datagrams: that held state.
+        bytes: of all datagrams that came, as payload.
+        full_bytes: what the same ticks would have taken as full snapshots of every neighbourhood.
+        changes: changes and removals of entities in them.
+        checks: cells put together whose checksum was compared with the gateway's.
+        divergences: of these, those that were not what the gateway had.
+        missing_base: deltas of the newest tick to a state that the player was never given.
+        stale: the same in overtaken datagrams, which is the network's doing.
+        lost: datagrams that never came, by their numbers.
+        bad: datagrams with a wrong tag, form or number, by reason.
+        largest_batch: most changes and removals in one datagram.
+        examples: the first divergences, in words.
+    """
+
+    datagrams: int = 0
+    bytes: int = 0
+    full_bytes: int = 0
+    changes: int = 0
+    checks: int = 0
+    divergences: int = 0
+    missing_base: int = 0
+    stale: int = 0
+    lost: int = 0
+    bad: dict[str, int] = field(default_factory=dict)
+    largest_batch: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterestSeen:
+    """Views at the same tick, held against where the players knew themselves to be.
+
+    Args:
+        views: views of one player at one tick that were compared.
+        skipped: views that could not be, since datagrams before them were lost or the session was new.
+        expected: players that had to be in those views, summed up.
+        missing: of these, those that were not.
+        different: of these, those whose state was not that of the tick.
+        outside: entities shown where they were not, or in cells beyond the neighbourhood.
+        others: players of the process that were rightly in no such view, summed up.
+        examples: the first violations, in words.
+    """
+
+    views: int = 0
+    skipped: int = 0
+    expected: int = 0
+    missing: int = 0
+    different: int = 0
+    outside: int = 0
+    others: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatSeen:
+    """Chat as it was delivered, over all players.
+
+    Args:
+        messages: delivered.
+        disordered: after a later one of the same channel.
+        repeated: delivered to the same session again.
+        undelivered: processed for a player, and never shown to that player.
+        examples: the first of these, in words.
+    """
+
+    messages: int = 0
+    disordered: int = 0
+    repeated: int = 0
+    undelivered: int = 0
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateProbe:
+    """An attempt to log in with a certificate that must be refused, or with the right one.
+
+    Args:
+        when: ``start`` or ``end`` of the run.
+        certificate: ``none``, ``expired``, ``wrong-ca`` or ``valid``.
+        refused: whether it was refused; ``None`` if the gateway could not be reached at all.
+        how: in words, what came of it.
+    """
+
+    when: str
+    certificate: str
+    refused: bool | None
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GreedySession:
+    """A session that made more requests than it may.
+
+    Args:
+        seconds: how long it went on.
+        requests: made, the login included.
+        answered: not refused for their rate.
+        limited: refused for their rate.
+        until_limited_s: from the first request to the first refusal; ``None`` if there was none.
+        answered_after: of the requests after that, those not refused.
+        most_in_a_minute: most requests not refused within any 60 seconds.
+    """
+
+    seconds: float
+    requests: int
+    answered: int
+    limited: int
+    until_limited_s: float | None = None
+    answered_after: int = 0
+    most_in_a_minute: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interruption:
+    """A player's session that broke, or went silent.
+
+    Args:
+        how: ``broken`` (its connection ended) or ``silent`` (no state for over two seconds).
+        lost_us: when it was noticed to have ended; for a silence, when the last state came.
+        login_us: when the player was logged in again; for a silence, the same as ``converged_us``.
+        converged_us: when it had its own entity in its view again; ``None`` if never.
+        attempts: logins tried until one succeeded.
+        leaving: whether the player was about to leave anyway.
+    """
+
+    how: str
+    lost_us: int
+    login_us: int | None = None
+    converged_us: int | None = None
+    attempts: int = 0
+    leaving: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Bytes of a record as a C struct, by the order of its fields (see ``realtime.state.layout_savings``)."""
+
+    record: str
+    naive: int
+    aligned: int
+    mean: float
+    worst: int
+    packed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayersRecord:
+    """``history/players-<worker>.json``: what one process of players did and saw.
+
+    Args:
+        worker: name of the process, ``p0`` and so on.
+        players: most that were online at once.
+        udp_group: players that shared a socket.
+        sessions: counts: ``logins``, ``refused_logins``, ``failed_logins``, ``broken``, ``closed`` (in order),
+            ``without_state`` (ended in order, longer than two seconds, and got no state).
+        actions: by kind and end.
+        answered_twice: answers to actions that had theirs.
+        transports: by ``udp`` and ``ws``, counts such as ``in``, ``out``, ``bytes_in`` and ``bytes_out``.
+        streams: the events that came of actions, one per session and domain.
+        stakes: what the acknowledged ones deal and move if they are processed, per domain.
+        state: the state seen.
+        interest: whether each saw its neighbourhood and nothing else.
+        chat: the chat seen.
+        certificates: attempts with and without the right certificate.
+        greedy: sessions over the limit.
+        interruptions: sessions that broke or went silent.
+        layouts: bytes of the records in memory.
+        limits: what the gateway was said to have: ``batch``, ``tick_min_hz``, ``tick_max_hz``, ``per_minute``,
+            ``grid``; and ``grid_told``, by the gateway itself.
+        cpu_s: CPU time of the process.
+        errors: what else went wrong, the first few.
+    """
+
+    worker: str
+    players: int
+    udp_group: int = 1
+    sessions: dict[str, int] = field(default_factory=dict)
+    actions: ActionCounts = field(default_factory=dict)
+    answered_twice: int = 0
+    transports: dict[str, dict[str, int]] = field(default_factory=dict)
+    streams: tuple[StreamRecord, ...] = ()
+    stakes: dict[str, dict[str, int]] = field(default_factory=dict)
+    state: StateSeen = field(default_factory=StateSeen)
+    interest: InterestSeen = field(default_factory=InterestSeen)
+    chat: ChatSeen = field(default_factory=ChatSeen)
+    certificates: tuple[CertificateProbe, ...] = ()
+    greedy: tuple[GreedySession, ...] = ()
+    interruptions: tuple[Interruption, ...] = ()
+    layouts: tuple[Layout, ...] = ()
+    limits: dict[str, float] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    errors: tuple[str, ...] = ()
+
+    def as_load(self) -> LoadRecord:
+        """The events that came of the players' actions, as the checks of delivery want to have them."""
+        return LoadRecord(worker=self.worker, streams=self.streams, stakes=self.stakes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayersRow:
+    """A row of ``history/players-timeline-<worker>.csv``: what a process of players saw since the row before.
+
+    Args:
+        t: end of the time that the row covers, epoch seconds.
+        online: players with state.
+        tick_hz: ticks of the gateway per second, by the numbers in the state that came.
+        bytes_in: payload of the datagrams that came.
+        full_bytes: what full snapshots would have taken.
+        changes: changes of entities in them.
+        actions: sent.
+        ended: of all actions, those whose result came.
+        refused: of all actions and pings, those that were refused.
+        result_p50_ms: from intended time to result, of those that came.
+        result_p99_ms: likewise.
+        age_p99_ms: from a tick to the arrival of its state.
+        late_p99_ms: how late actions and moves left, against their intended time.
+    """
+
+    t: float
+    worker: str = ""
+    phase: str = ""
+    online: int = 0
+    tick_hz: float | None = None
+    datagrams: int = 0
+    bytes_in: int = 0
+    full_bytes: int = 0
+    changes: int = 0
+    checks: int = 0
+    divergences: int = 0
+    actions: int = 0
+    ended: int = 0
+    refused: int = 0
+    logins: int = 0
+    broken: int = 0
+    result_p50_ms: float | None = None
+    result_p99_ms: float | None = None
+    age_p99_ms: float | None = None
+    late_p99_ms: float | None = None
+
+
+def merged_actions(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> ActionCounts:
+    """Sum up actions by kind and end."""
+    total: ActionCounts = {}
+    for one in counts:
+        for kind, ends in one.items():
+            into = total.setdefault(kind, {})
+            for end, count in ends.items():
+                into[end] = into.get(end, 0) + count
+    return total

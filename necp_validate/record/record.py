@@ -1,0 +1,174 @@
+"""A whole run in memory, as the checks see it: several load workers merged, missing parts empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from necp_validate.core.histogram import HdrHistogram
+from necp_validate.record.alerts import AlertTransition, MonitoringRecord
+from necp_validate.record.audit import AuditRecord, CollectorRecord
+from necp_validate.record.drills import Drills
+from necp_validate.record.experiments import ExperimentOutcome
+from necp_validate.record.faults import FaultRecord
+from necp_validate.record.fuzz import FuzzRecord
+from necp_validate.record.gateway import GatewayRecord
+from necp_validate.record.limits import BreakerSample, FloodRecord
+from necp_validate.record.model import (
+    BrokerSample,
+    CoreShutdown,
+    Drain,
+    GatewaySample,
+    GroupSample,
+    HostSample,
+    IsrSample,
+    LagSample,
+    LeaderSample,
+    LoadRecord,
+    Phase,
+    PhaseCounts,
+    RunInfo,
+    ServiceShutdown,
+    TimelineRow,
+)
+from necp_validate.record.players import PlayersRecord, PlayersRow
+from necp_validate.record.readback import Readback
+from necp_validate.record.security import SecurityRound
+from necp_validate.record.workers import WorkerRecord
+
+LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
+"""Histograms by phase name, domain and kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The record of one run. Only ``run`` is always there; every other part may be missing.
+
+    Args:
+        workers: who the load workers were; empty where one process did it all.
+        loads: one record per load worker; of one that was lost, what it may have sent.
+        latency: histograms of all workers, merged.
+        timeline: rows of all workers, in order of time; a second and domain may occur once per worker.
+        players: one record per process of players.
+        players_latency: their histograms by phase, kind of action (or of happening) and kind of latency.
+        players_timeline: rows of all processes of players, in order of time.
+        drill_loads: what drills have sent on their own account.
+        floods: floods of publishers.
+        breakers: what was seen of circuit breakers, in order of time.
+    """
+
+    run: RunInfo
+    run_dir: Path | None = None
+    phases: tuple[Phase, ...] = ()
+    workers: tuple[WorkerRecord, ...] = ()
+    loads: tuple[LoadRecord, ...] = ()
+    latency: LatencyMap = field(default_factory=dict)
+    timeline: tuple[TimelineRow, ...] = ()
+    players: tuple[PlayersRecord, ...] = ()
+    players_latency: LatencyMap = field(default_factory=dict)
+    players_timeline: tuple[PlayersRow, ...] = ()
+    drain: Drain | None = None
+    readback: Readback | None = None
+    core_shutdown: CoreShutdown | None = None
+    gateway_shutdown: ServiceShutdown | None = None
+    faults: tuple[FaultRecord, ...] = ()
+    experiments: tuple[ExperimentOutcome, ...] = ()
+    security: tuple[SecurityRound, ...] = ()
+    alerts: tuple[AlertTransition, ...] = ()
+    monitoring: MonitoringRecord | None = None
+    drill_loads: tuple[LoadRecord, ...] = ()
+    floods: tuple[FloodRecord, ...] = ()
+    breakers: tuple[BreakerSample, ...] = ()
+    drills: Drills = field(default_factory=Drills)
+    host: tuple[HostSample, ...] = ()
+    brokers: tuple[BrokerSample, ...] = ()
+    lag: tuple[LagSample, ...] = ()
+    isr: tuple[IsrSample, ...] = ()
+    groups: tuple[GroupSample, ...] = ()
+    leaders: tuple[LeaderSample, ...] = ()
+    gateway: tuple[GatewaySample, ...] = ()
+    gateway_record: GatewayRecord | None = None
+    collector_record: CollectorRecord | None = None
+    audit: AuditRecord | None = None
+    fuzz: FuzzRecord | None = None
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains that were loaded or scheduled, sorted."""
+        names = {stream.domain for load in self.loads for stream in load.streams}
+        names.update(domain for phase in self.phases for domain in phase.target_eps)
+        return tuple(sorted(names))
+
+    @property
+    def own_topics(self) -> bool:
+        """Whether topics of the user's own were loaded, in place of the game's."""
+        return bool(self.run.config.get("topics"))
+
+    def sees_ends(self, domains: Iterable[str]) -> bool:
+        """Whether the end of processing can be seen: always in the game, else where the target answers."""
+        return self._named("outputs", domains)
+
+    def sees_backlog(self, domains: Iterable[str]) -> bool:
+        """Whether the lag of all of them can be seen: always in the game, else where consumer groups are named."""
+        return self._named("groups", domains)
+
+    def _named(self, what: str, domains: Iterable[str]) -> bool:
+        named = self.run.stack.get(what)
+        return not self.own_topics or (isinstance(named, dict) and all(domain in named for domain in domains))
+
+    @property
+    def domain_of_topic(self) -> dict[str, str]:
+        """Which domain's events a topic holds, as its senders saw it."""
+        return {stream.topic: stream.domain for sender in self.senders for stream in sender.streams}
+
+    @property
+    def senders(self) -> tuple[LoadRecord, ...]:
+        """Everybody whose events are in the log: load workers, drills, players through the gateway, and services."""
+        services = [one.as_load() for one in (self.gateway_record, self.collector_record) if one is not None]
+        return (*self.loads, *self.drill_loads, *(one.as_load() for one in self.players), *services)
+
+    def player_histogram(
+        self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None
+    ) -> HdrHistogram:
+        """Latencies of the players' actions, merged over some phases and kinds of action or all; empty if none."""
+        merged = HdrHistogram()
+        for (phase, action, of_kind), histogram in self.players_latency.items():
+            fits = (phases is None or phase in phases) and (actions is None or action in actions)
+            if of_kind == kind and fits:
+                merged.merge(histogram)
+        return merged
+
+    def phases_of(self, *kinds: str) -> tuple[Phase, ...]:
+        """The phases of these kinds, in order."""
+        return tuple(phase for phase in self.phases if phase.kind in kinds)
+
+    def counts(self, phase: str, domains: Iterable[str] | None = None) -> PhaseCounts:
+        """Events of a phase over all workers; of some domains, or of all."""
+        wanted = None if domains is None else set(domains)
+        total = PhaseCounts()
+        for load in self.loads:
+            for domain, counts in load.phases.get(phase, {}).items():
+                if wanted is None or domain in wanted:
+                    total = total + counts
+        return total
+
+    def planted(self, kind: str, domain: str) -> int:
+        """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers and drills."""
+        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drill_loads))
+
+    def histogram(self, phase: str, kind: str, domains: Iterable[str] | None = None) -> HdrHistogram:
+        """Latencies of a phase, merged over some domains or all; empty if nothing was recorded."""
+        wanted = None if domains is None else set(domains)
+        merged = HdrHistogram()
+        for (name, domain, of_kind), histogram in self.latency.items():
+            if name == phase and of_kind == kind and (wanted is None or domain in wanted):
+                merged.merge(histogram)
+        return merged
+
+    def threshold(self, name: str, default: float) -> float:
+        """A limit from ``config.thresholds`` of the run, or its default."""
+        thresholds = self.run.config.get("thresholds") or {}
+        value: Any = thresholds.get(name, default) if isinstance(thresholds, dict) else default
+        return float(value)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from histories import (
+    DEAD_LETTERED,
+    REJECTED,
+    STREAM,
+    ack,
+    failing,
+    found,
+    handled,
+    history_of,
+    info,
+    read,
+    run_info,
+    unknown,
+)
+
+from necp_validate.core import Verdict
+from necp_validate.record import History, IntervalSet, StreamRead
+
+
+def with_readback(history: History, **changes: Any) -> History:
+    assert history.readback is not None
+    return replace(history, readback=replace(history.readback, **changes))
+
+
+@pytest.mark.parametrize(
+    ("field", "check"),
+    [("bad_key", "key-mismatch"), ("bad_value", "value-mismatch"), ("unknown_records", "unknown-record")],
+)
+def test_what_the_reader_found_wrong_fails_exactly_its_check(field: str, check: str) -> None:
+    history = with_readback(history_of(ack(0), ack(1), read(0), read(1)), **{field: 1})
+    assert {check} == failing(history)
+    assert found(history, check).count == 1
+
+
+def test_a_stream_that_nobody_sent_is_unknown_records() -> None:
+    history = history_of(ack(0), read(0))
+    assert history.readback is not None
+    strange = StreamRead(read=IntervalSet([(0, 2)]), duplicates=1)
+    streams = {**history.readback.streams, "deadbeef": strange}
+    assert found(with_readback(history, streams=streams), "unknown-record").count == 4
+
+
+def test_numbers_beyond_what_a_stream_sent_are_unknown_records() -> None:
+    history = history_of(ack(0), ack(1), read(0), read(1), read(2))
+    assert "unknown-record" in failing(history)
+    assert found(history, "unknown-record").count == 1
+
+
+def test_a_strange_stream_may_be_that_of_a_worker_without_a_record() -> None:
+    history = history_of(ack(0), read(0), run=run_info(config={"load": {"processes": 2}}))
+    assert history.readback is not None
+    streams = {STREAM: history.readback.streams[STREAM], "deadbeef": StreamRead(read=IntervalSet([(0, 2)]))}
+    finding = found(with_readback(history, streams=streams), "unknown-record")
+    assert finding.verdict is Verdict.UNKNOWN
+
+
+def test_conservation_needs_an_outcome_for_every_record() -> None:
+    history = history_of(ack(0), ack(1), ack(2), read(0), read(1), read(2), handled(0), handled(1))
+    assert {"conservation"} == failing(history)
+    finding = found(history, "conservation")
+    assert finding.count == 1
+    assert finding.examples[0].detail == "records without an outcome at offsets 2"
+
+
+def test_conservation_fails_on_an_outcome_without_a_record() -> None:
+    history = history_of(ack(0), read(0), handled(0), handled(5))
+    assert {"conservation"} == failing(history)
+
+
+def test_conservation_counts_where_the_reader_kept_no_offsets() -> None:
+    history = history_of(ack(0), ack(1), read(0), read(1), handled(0))
+    assert history.readback is not None
+    parts = (replace(history.readback.partitions[0], offsets=None),)
+    finding = found(with_readback(history, partitions=parts), "conservation")
+    assert finding.examples[0].detail == "2 records read, 1 have an outcome"
+
+
+def test_a_partition_without_any_receipt_fails_conservation() -> None:
+    history = history_of(ack(0), ack(1), read(0), read(1))
+    assert history.readback is not None
+    (receipt,) = history.readback.receipts
+    elsewhere = replace(receipt, partition=7, accounted=IntervalSet(), processed=0)
+    assert found(with_readback(history, receipts=(elsewhere,)), "conservation").count == 2
+
+
+def test_outcomes_must_add_up() -> None:
+    history = history_of(ack(0), read(0))
+    assert history.readback is not None
+    receipts = (replace(history.readback.receipts[0], processed=3),)
+    assert {"conservation"} == failing(with_readback(history, receipts=receipts))
+
+
+def test_planted_cheats_and_poison_end_as_they_must() -> None:
+    ops = (ack(0), ack(1), ack(2), read(0), read(1), read(2))
+    ends = (handled(0), handled(1, REJECTED), handled(2, DEAD_LETTERED))
+    assert set() == failing(history_of(*ops, *ends, planted={"cheat": 1, "poison": 1}))
+
+
+def test_a_cheat_that_was_processed_fails_conservation() -> None:
+    history = history_of(ack(0), ack(1), read(0), read(1), planted={"cheat": 1})
+    assert {"conservation"} == failing(history)
+    (example,) = found(history, "conservation").examples
+    assert example.detail == "1 cheat events planted, but 0 events rejected"
+
+
+def test_a_good_event_that_was_dead_lettered_fails_conservation() -> None:
+    history = history_of(ack(0), ack(1), read(0), read(1), handled(0), handled(1, DEAD_LETTERED))
+    assert {"conservation"} == failing(history)
+
+
+def test_a_planted_event_that_was_not_acked_may_be_missing() -> None:
+    history = history_of(ack(0), info(1), read(0), planted={"cheat": 1})
+    assert "conservation" not in failing(history)
+
+
+def test_a_dead_letter_must_be_in_its_topic() -> None:
+    ops = (ack(0), ack(1), read(0), read(1), handled(0), handled(1, DEAD_LETTERED))
+    history = with_readback(history_of(*ops, planted={"poison": 1}), dead_letters={})
+    assert {"conservation"} == failing(history)
+
+
+def test_handled_twice_is_allowed_where_at_least_once_is_documented() -> None:
+    finding = found(history_of(ack(0), read(0), handled(0), handled(0)), "handled-twice")
+    assert (finding.verdict, finding.count) == (Verdict.PASS, 1)
+    assert finding.allowed is not None
+
+
+def test_handled_twice_fails_economy() -> None:
+    """Economy is handled exactly once, in transactions."""
+    history = history_of(ack(0), read(0), handled(0), handled(0), domain="economy")
+    assert {"handled-twice"} == failing(history)
+
+
+def test_without_receipts_nothing_is_known_of_handling() -> None:
+    history = with_readback(history_of(ack(0), read(0)), receipts=())
+    assert {"conservation", "handled-twice", "poll-skip"} == unknown(history)
