@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from necp_validate.selftest.simulated.scenario import finished_run
 
 from benchmarks.distributed import measure_judging, measure_master
 from benchmarks.figures import say, target
@@ -22,9 +24,9 @@ from necp_validate.clients.reader import end_offsets
 from necp_validate.events.envelope import event_id, head, seal
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
-from necp_validate.record.model import RunInfo
-from necp_validate.record.reader import read_history
-from necp_validate.record.writer import HistoryWriter
+from necp_validate.record import Readback, parts
+from necp_validate.record.codec import from_json
+from necp_validate.record.reader import read_record
 from necp_validate.report.capacity import Capacity, Probe, find_capacity
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan, run_load
@@ -98,7 +100,7 @@ def reader() -> bool:
         for number, duration_s in enumerate((20.0, 180.0)):
             run_dir = Path(folder, f"read-{number}")
             _generate(stack, run_dir, duration_s=duration_s)
-            for load in read_history(run_dir).loads:
+            for load in read_record(run_dir).loads:
                 known |= {stream.stream: (stream.topic, stream.key) for stream in load.streams}
             task = ReadTask(
                 client=stack.client_config(VERIFIER_PRINCIPAL),
@@ -109,10 +111,10 @@ def reader() -> bool:
                 out=str(run_dir / "readback.json"),
             )
             read_back(task, run_dir, lambda _: None)
-            result = json.loads(Path(task.out).read_text(encoding="utf-8"))
-            read, rate = result["events_read"], result["events_read"] / result["cpu_s"]
-            rss.append(result["max_rss_bytes"] / 2**20)
-            say("reader", events=read, events_per_cpu_s=rate, events_per_s=result["events_per_s"], rss_mib=rss[-1])
+            result = from_json(Readback, Path(task.out).read_bytes())
+            read, rate = result.events_read, result.events_read / (result.cpu_s or math.nan)
+            rss.append((result.max_rss_bytes or math.nan) / 2**20)
+            say("reader", events=read, events_per_cpu_s=rate, events_per_s=result.events_per_s, rss_mib=rss[-1])
     return all(
         [
             target("reader, events per CPU second", rate, 300_000, at_most=False),
@@ -147,7 +149,7 @@ def latency() -> bool:
                 out=Path(folder),
             )
             for domain in Domain:
-                parts = time_by_part(read_history(whole), read_history(leader_only), domain)
+                parts = time_by_part(read_record(whole), read_record(leader_only), domain)
                 say(f"median, ms, {domain}", **parts)
     return all(held)
 
@@ -200,11 +202,11 @@ def _generate(stack: Stack, run_dir: Path, *, duration_s: float) -> float:
             "phases.recovery.duration_s=0.1", "phases.recovery.ramp_s=0",
         ],
     )  # fmt: skip
-    HistoryWriter(run_dir).save_run(RunInfo(id=run_dir.name, scenario=scenario.name, scale=1.0, seed=scenario.seed))
+    parts.RUN.write(run_dir, finished_run(run_dir.name, scenario.name, {}))
     run_load(load_plan(scenario, stack, run_dir, receipts=False), scenario)
-    loads = read_history(run_dir).loads
+    loads = read_record(run_dir).loads
     acked = sum(stream.acked.count for load in loads for stream in load.streams)
-    return 1e6 * sum(load.cpu_s for load in loads) / acked
+    return 1e6 * sum(load.cpu_s or 0.0 for load in loads) / acked
 
 
 def _payloads(count: int) -> list[bytes]:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from necp_validate.selftest.simulated.scenario import finished_run
 
 from benchmarks.figures import say, target
-from necp_validate.claims import run_checks
+from necp_validate.claims import judge_record
 from necp_validate.events.topics import Domain
 from necp_validate.record import (
     ClockEstimate,
@@ -26,16 +27,14 @@ from necp_validate.record import (
     PhaseCounts,
     Readback,
     ReceiptsRecord,
-    RunInfo,
     StreamRead,
     StreamRecord,
     TimelineRow,
     WorkerRecord,
-    layout,
+    parts,
     write_json,
 )
-from necp_validate.record.reader import read_history, read_workers
-from necp_validate.record.writer import HistoryWriter
+from necp_validate.record.reader import read_record
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.stack import Stack
@@ -114,16 +113,16 @@ def _send(stack: Stack, run_dir: Path, workers: int, scale: float) -> _Cost:
             "phases.recovery.duration_s=0.1", "phases.recovery.ramp_s=0",
         ],
     )  # fmt: skip
-    HistoryWriter(run_dir).save_run(RunInfo(id=run_dir.name, scenario=scenario.name, scale=scale, seed=scenario.seed))
+    parts.RUN.write(run_dir, finished_run(run_dir.name, scenario.name, {}))
     with _MasterWatch() as watch:
         run_load(load_plan(scenario, stack, run_dir, receipts=False), scenario)
-    history = read_history(run_dir)
+    history = read_record(run_dir)
     return _Cost(
         events=history.counts("steady").acked,
         master_cpu_share=watch.cpu_share,
         master_mib=watch.rss_bytes / 2**20,
-        received_bytes=sum(worker.received_bytes for worker in read_workers(run_dir)),
-        worker_cpu_s=sum(load.cpu_s for load in history.loads),
+        received_bytes=sum(worker.received_bytes or 0 for worker in history.workers),
+        worker_cpu_s=sum(load.cpu_s or 0.0 for load in history.loads),
     )
 
 
@@ -166,9 +165,9 @@ class _MasterWatch:
 
 
 def _judge(run_dir: Path) -> tuple[float, float]:
-    """Read a history and run every check; returns CPU seconds and the process's largest memory, MiB."""
+    """Read a record and judge it; returns CPU seconds and the process's largest memory, MiB."""
     begun = time.process_time()
-    run_checks(read_history(run_dir))
+    judge_record(read_record(run_dir))
     return time.process_time() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -180,19 +179,24 @@ def write_simulated(run_dir: Path, events: int, workers: int) -> None:
     """
     total = sum(_RATES.values())
     seconds = max(events // total, 1)
-    writer = HistoryWriter(run_dir)
-    writer.save_run(RunInfo(id=run_dir.name, scenario="simulated", scale=1.0, seed=1, status="finished",
-                            config={"load": {"processes": workers}}))  # fmt: skip
+    parts.RUN.write(run_dir, finished_run(run_dir.name, "simulated", {"load": {"processes": workers}}))
     end_us = _START_US + seconds * 1_000_000
     target_eps = {name: float(rate) for name, rate in _RATES.items()}
-    writer.save_phases([Phase(name="steady", kind="steady", start_us=_START_US, end_us=end_us, target_eps=target_eps)])
+    phase = Phase(name="steady", kind="steady", start_us=_START_US, end_us=end_us, target_eps=target_eps)
+    parts.PHASES.write(run_dir, [phase])
     streams = list(_streams(events))
     for worker in range(workers):
-        _write_worker(writer, f"w{worker}", streams[worker::workers], seconds, workers)
+        _write_worker(run_dir, f"w{worker}", streams[worker::workers], seconds, workers)
     clock = ClockEstimate(at_us=_START_US, offset_us=10.0, uncertainty_us=200.0, samples=24)
-    records = [WorkerRecord(worker=f"w{n}", host="h", state="finished", clocks=(clock,)) for n in range(workers)]
-    write_json(run_dir / layout.WORKERS, records if workers > 1 else [])
-    write_json(run_dir / layout.READBACK, _readback(streams))
+    records = [
+        WorkerRecord(
+            worker=f"w{n}", host="h", namespace="", pid=n, cpus=1, state="finished", heard_us=end_us, silences=0,
+            clocks=(clock,), received_bytes=0,
+        )
+        for n in range(workers)
+    ]  # fmt: skip
+    write_json(parts.WORKERS.file(run_dir), records if workers > 1 else [])
+    write_json(parts.READBACK.file(run_dir), _readback(streams))
 
 
 def _streams(events: int) -> Iterator[StreamRecord]:
@@ -210,38 +214,57 @@ def _streams(events: int) -> Iterator[StreamRecord]:
                 sent=sent,
                 acked=IntervalSet([(0, sent - 1)]).difference(failed),
                 failed=failed,
+                unknown=IntervalSet(),
+                digest=0,
+                max_acked_offset=-1,
+                unplaced=0,
             )
 
 
-def _write_worker(writer: HistoryWriter, name: str, streams: list[StreamRecord], seconds: int, workers: int) -> None:
+def _write_worker(run_dir: Path, name: str, streams: list[StreamRecord], seconds: int, workers: int) -> None:
     counts = {}
     for domain in _RATES:
         mine = [stream for stream in streams if stream.domain == domain]
         sent, acked = sum(stream.sent for stream in mine), sum(stream.acked.count for stream in mine)
-        counts[domain] = PhaseCounts(scheduled=sent, sent=sent, acked=acked, failed=sent - acked)
-    writer.save_load(
+        counts[domain] = PhaseCounts(
+            scheduled=sent, sent=sent, acked=acked, failed=sent - acked, unknown=0, refused=0, unplaced=0
+        )
+    parts.LOADS.write(
+        run_dir,
         LoadRecord(
             worker=name,
             streams=tuple(streams),
             guarantees=dict.fromkeys(_RATES, _GUARANTEES),
+            planted={domain: {} for domain in _RATES},
+            expected_totals={domain: {} for domain in _RATES},
             phases={"steady": counts},
+            inconsistent_offsets=0,
+            offset_not_monotonic=0,
+            send_errors=(),
+            unmatched_receipts=0,
+            max_gap_ms={"steady": dict.fromkeys(_RATES, 0.0)},
             gaps=(),
-        )
+            outcome_gaps=(),
+            acked_below_known=0,
+            outcomes_seen=(),
+            precommitted_reads=0,
+            ends_from_future=0,
+        ),
     )
     histogram = HdrHistogram()
     for value_us in range(2_000, 60_000, 250):
         histogram.record(value_us, 1_000)
     kinds = ("e2e", "ack", "late")
-    writer.save_latency(name, {("steady", domain, kind): histogram for domain in _RATES for kind in kinds})
-    with writer.timeline(name) as timeline:
+    parts.LATENCY.write(run_dir, name, {("steady", domain, kind): histogram for domain in _RATES for kind in kinds})
+    with parts.TIMELINE.open(run_dir, name) as timeline:
         for second in range(1, seconds + 1):
             timeline.write(
                 *(
                     TimelineRow(
                         t=_START_US / 1e6 + second, domain=domain, phase="steady", scheduled=rate // workers,
-                        sent=rate // workers, acked=rate // workers, processed=rate // workers, rejected=0,
-                        dead_lettered=0, e2e_p50_ms=12.0, e2e_p99_ms=40.0, ack_p50_ms=5.0, ack_p99_ms=20.0,
-                        late_p99_ms=1.0, late_max_ms=2.0,
+                        sent=rate // workers, acked=rate // workers, failed=0, unknown=0, refused=0,
+                        processed=rate // workers, rejected=0, dead_lettered=0, e2e_p50_ms=12.0, e2e_p99_ms=40.0,
+                        ack_p50_ms=5.0, ack_p99_ms=20.0, late_p99_ms=1.0, late_max_ms=2.0,
                     )
                     for domain, rate in _RATES.items()
                 )
@@ -256,11 +279,33 @@ def _readback(streams: list[StreamRecord]) -> Readback:
             read = acked // _PARTITIONS + (partition < acked % _PARTITIONS)
             offsets = IntervalSet([(0, read - 1)]) if read else IntervalSet()
             place = {"topic": Domain(domain).topic, "partition": partition}
-            partitions.append(PartitionRead(**place, low=0, high=read, read=read, offsets=offsets))
-            receipts.append(ReceiptsRecord(**place, accounted=offsets, processed=read))
+            partitions.append(
+                PartitionRead(
+                    **place, low=0, high=read, read=read, position=read, gaps=0, out_of_order_offsets=0, offsets=offsets
+                )
+            )
+            receipts.append(
+                ReceiptsRecord(
+                    **place, accounted=offsets, processed=read, rejected=0, dead_lettered=0, duplicate_outcomes=0,
+                    jumps=(), jumps_left_out=0, late=IntervalSet(),
+                )
+            )  # fmt: skip
     return Readback(
         events_read=sum(part.read for part in partitions),
         partitions=tuple(partitions),
-        streams={stream.stream: StreamRead(read=stream.acked) for stream in streams},
+        streams={
+            stream.stream: StreamRead(read=stream.acked, duplicates=0, out_of_order=0, digest=0, partitions=(0,))
+            for stream in streams
+        },
+        bad_value=0,
+        bad_key=0,
+        unknown_records=0,
+        others=0,
+        examples=(),
+        epochs=(),
+        outputs=(),
         receipts=tuple(receipts),
+        dead_letters={Domain(domain).dead_letter_topic: 0 for domain in _RATES},
+        totals={domain: {} for domain in _RATES},
+        ledger=None,
     )

@@ -23,14 +23,14 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourceType,
 )
+from necp_validate.selftest.simulated.scenario import finished_run
 
 from benchmarks.figures import say
 from benchmarks.kafka_tools import TOOLS, java_properties, payload_file
 from benchmarks.measured import Sent, measure
 from necp_validate.core import SuiteError
 from necp_validate.events.topics import Domain
-from necp_validate.record.model import RunInfo
-from necp_validate.record.writer import HistoryWriter
+from necp_validate.record import parts
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan
 from necp_validate.stack import Stack
@@ -119,7 +119,7 @@ def this_suite(job: Job) -> Sent:
     scenario_file.write_text(_SCENARIO.format(rate=RATE_EPS, seconds=job.seconds), encoding="utf-8")
     scenario = load_scenario(scenario_file)
     run_dir = job.folder / f"suite-{job.seconds}"
-    HistoryWriter(run_dir).save_run(RunInfo(id=run_dir.name, scenario=scenario.name, scale=1.0, seed=scenario.seed))
+    parts.RUN.write(run_dir, finished_run(run_dir.name, scenario.name, {}))
     plan_file = run_dir / "load-plan.json"
     write_private(plan_file, msgspec.json.encode(load_plan(scenario, job.stack, run_dir, receipts=False)))
     return measure([sys.executable, "-m", "necp_validate.load", str(plan_file)], job.stack, _TOPIC)[0]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from necp_validate.core import SuiteError
-from necp_validate.record import History
+from necp_validate.record import Record
 
 _STEADY = "steady"
 
 
-def time_by_part(whole: History, leader_only: History, domain: str) -> dict[str, float]:
+def time_by_part(whole: Record, leader_only: Record, domain: str) -> dict[str, float]:
     """Split the median end-to-end latency of the steady phase.
 
     Medians of parts do not add up exactly to the median of the whole. A part below 0 is below what can be told apart.
@@ -26,7 +26,7 @@ def time_by_part(whole: History, leader_only: History, domain: str) -> dict[str,
         SuiteError: a run has no client statistics of the domain.
     """
 
-    def median_ms(history: History, kind: str) -> float:
+    def median_ms(history: Record, kind: str) -> float:
         return history.histogram(_STEADY, kind, [domain]).percentile(50) / 1000
 
     late, ack = median_ms(whole, "late"), median_ms(whole, "ack")
@@ -42,8 +42,8 @@ def time_by_part(whole: History, leader_only: History, domain: str) -> dict[str,
     }
 
 
-def _round_trip_ms(history: History, domain: str) -> float:
-    trips = [t for load in history.loads if (t := load.trips.get(_STEADY, {}).get(domain))]
+def _round_trip_ms(history: Record, domain: str) -> float:
+    trips = [t for load in history.loads if (t := (load.trips or {}).get(_STEADY, {}).get(domain))]
     requests = sum(trip["requests"] for trip in trips)
     if not requests:
         raise SuiteError(f"no client statistics of {domain} in the run")

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from necp_validate.events.topics import Domain
-from necp_validate.record import BreakerSample, JsonLines, layout
+from necp_validate.record import Appender, BreakerSample, parts
+from necp_validate.record.self_watch import WatchedThread, noting
 from necp_validate.stack import ServiceHandle
 from necp_validate.stack.fleet import CoreFleet
 
@@ -31,19 +32,18 @@ class BreakerWatch:
         self._ended = threading.Event()
         self._lock = threading.Lock()
         self._latest: dict[tuple[str, str], BreakerSample] = {}
-        self._thread = threading.Thread(target=self._run, name="necp-breakers", daemon=True)
+        failed = noting(run_dir, "watch over circuit breakers", parts.BREAKERS)
+        self._thread = WatchedThread(self._run, name="necp-breakers", asked=self._ended, on_failure=failed)
 
     def start(self) -> None:
         """Look once, and from now on."""
-        with JsonLines(self._run_dir / layout.BREAKERS) as rows:
+        with parts.BREAKERS.open(self._run_dir) as rows:
             self._look(rows, {})
         self._thread.start()
 
     def stop(self) -> None:
         """Look once more, and then no more; may be called more than once."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
 
     def of(self, domain: Domain) -> list[BreakerSample]:
         """The latest sample of each instance that serves a domain."""
@@ -52,12 +52,12 @@ class BreakerWatch:
 
     def _run(self) -> None:
         written_s: dict[tuple[str, str], float] = {}
-        with JsonLines(self._run_dir / layout.BREAKERS) as rows:
+        with parts.BREAKERS.open(self._run_dir) as rows:
             while not self._ended.wait(_EVERY_S):
                 self._look(rows, written_s)
             self._look(rows, {})
 
-    def _look(self, rows: JsonLines, written_s: dict[tuple[str, str], float]) -> None:
+    def _look(self, rows: Appender[BreakerSample], written_s: dict[tuple[str, str], float]) -> None:
         for sample in (sample for core in self._fleet.running() for sample in samples_of(core)):
             place = (sample.instance, sample.domain)
             before, now_s = self._latest.get(place), time.monotonic()

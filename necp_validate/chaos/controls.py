@@ -104,11 +104,9 @@ class _Run:
                 experiments=[self.experiment],
                 during=self._during,
             )
-        except KeyboardInterrupt:
-            if not self._cancelled.is_set():
-                raise
         except BaseException as error:  # noqa: BLE001  # told to the main thread, which raises it
-            self._error = error
+            if not (isinstance(error, KeyboardInterrupt) and self._cancelled.is_set()):
+                self._error = error
 
     def _during(self, session: Session) -> None:
         self.session = session
@@ -189,7 +187,8 @@ def after_experiment_control(
     if journal.get("status") == "interrupted":
         run.cancel()
     if run.run_dir is not None and state is not None:
-        keep(run.run_dir, run.experiment.name, journal)
+        faults = run.session.injected(run.experiment.name) if run.session is not None else ()
+        keep(run.run_dir, run.experiment.name, journal, faults)
     try:
         run_dir = run.end()
     except SuiteError as error:

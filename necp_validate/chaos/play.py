@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from chaoslib.types import Strategy
 
 from necp_validate.chaos.experiment import Experiment, slug_of
 from necp_validate.chaos.session import Session, opened
-from necp_validate.record.experiments import ExperimentOutcome, append_outcome
+from necp_validate.record import parts
+from necp_validate.record.experiments import ExperimentOutcome
 
 _SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 
@@ -53,15 +55,22 @@ def play(experiment: Experiment, session: Session) -> ExperimentOutcome:
     document = deepcopy(dict(experiment.document))
     with opened(session), _logged(log), _AnyThread(Strategy.DEFAULT) as runner:
         journal = runner.run(document, deepcopy(_SETTINGS))
-    return keep(session.run_dir, experiment.name, journal)
+    return keep(session.run_dir, experiment.name, journal, session.injected(experiment.name))
 
 
-def keep(run_dir: Path, name: str, journal: Mapping[str, Any]) -> ExperimentOutcome:
-    """Write a journal into the run directory (``journal-NAME.json``), and its outcome into the history."""
+def keep(run_dir: Path, name: str, journal: Mapping[str, Any], faults: Sequence[str]) -> ExperimentOutcome:
+    """Write a journal into the run directory (``journal-NAME.json``), and its outcome into the record.
+
+    Args:
+        run_dir: of the run.
+        name: of the experiment.
+        journal: as Chaos Toolkit made it.
+        faults: ids of the faults that it has injected.
+    """
     text = json.dumps(journal, indent=1, ensure_ascii=False, default=str)
     (run_dir / f"journal-{slug_of(name)}.json").write_text(text + "\n", encoding="utf-8")
-    outcome = outcome_of(name, journal)
-    append_outcome(run_dir, outcome)
+    outcome = replace(outcome_of(name, journal), faults=tuple(faults))
+    parts.EXPERIMENTS.append(run_dir, outcome)
     return outcome
 
 

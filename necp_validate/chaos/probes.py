@@ -10,7 +10,7 @@ from necp_validate.chaos import gateways
 from necp_validate.chaos.session import current
 from necp_validate.chaos.timeline import recent_eps
 from necp_validate.events.topics import Domain
-from necp_validate.record import UNTRIED, AccessProbe, ListenerProbe, append_round
+from necp_validate.record import UNTRIED, AccessProbe, ListenerProbe, parts
 from necp_validate.security.policy import load_policy
 from necp_validate.security.probing import try_everything
 
@@ -209,7 +209,7 @@ def wrong_attempts(when: str = "fault") -> int:
     """
     session = current()
     one = try_everything(session.stack, load_policy(), when)
-    append_round(session.run_dir, one)
+    parts.SECURITY.append(session.run_dir, one)
     probes: list[ListenerProbe | AccessProbe] = [*one.listeners, *one.access]
     wrong = sum(probe.outcome not in (probe.expected, UNTRIED) for probe in probes)
     session.tell(f"{len(probes):,} attempts to get in or do something, {wrong:,} ended otherwise than they must")

@@ -7,8 +7,8 @@ from dataclasses import replace
 from necp_validate.chaos.logins import let_in
 from necp_validate.chaos.session import Session, now_us
 from necp_validate.events.topics import CORE_PRINCIPAL, Domain
-from necp_validate.record import layout
-from necp_validate.record.drills import PasswordChange, read_taken
+from necp_validate.record import parts
+from necp_validate.record.drills import PasswordChange
 
 
 class Rotation:
@@ -31,6 +31,11 @@ class Rotation:
             asked_us=now_us(),
             refused_us=None,
             accepted_us=None,
+            taken_us={},
+            session_ms=0,
+            watched_us=None,
+            tried_later=None,
+            let_in_later=None,
         )
 
     def do(self) -> None:
@@ -84,9 +89,9 @@ class Rotation:
         found: dict[str, int | None] = {}
         run_dir = self._session.run_dir
         if any(self._principal == domain.service for domain in Domain):
-            for path in sorted(run_dir.glob(layout.TIMELINE.format(worker="*"))):
-                worker = path.stem.removeprefix("timeline-")
-                times = [one.taken_us for one in read_taken(run_dir, worker) if one.principal == self._principal]
+            for worker in parts.TIMELINE.files(run_dir):
+                taken = parts.PASSWORDS_TAKEN.read_of(run_dir, worker)
+                times = [one.taken_us for one in taken if one.principal == self._principal]
                 found[f"load {worker}"] = next((at for at in times if at >= since_us), None)
         if self._principal == CORE_PRINCIPAL:
             for core in self._session.fleet.running():

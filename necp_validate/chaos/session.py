@@ -19,7 +19,8 @@ from necp_validate.chaos.cluster import Cluster
 from necp_validate.chaos.experiment import slug_of
 from necp_validate.core import StackError, SuiteError
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.record.faults import FaultRecord, append_fault
+from necp_validate.record import parts
+from necp_validate.record.faults import FaultRecord
 from necp_validate.stack import Stack
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet
 from necp_validate.stack.protocol import FaultUnavailable
@@ -105,6 +106,7 @@ class Session:
         self.monitoring: MonitoringRun | None = None
         """Who watches the alerts of this run, where somebody does."""
         self.rotations: list[Rotation] = []
+        self._injected: dict[str, list[str]] = {}
         self._open: list[OpenFault] = []
         self._excused: set[int] = set()
         self._numbers: Counter[str] = Counter()
@@ -114,6 +116,10 @@ class Session:
     def enter(self, experiment: str, claims: Iterable[str]) -> None:
         """Begin an experiment: the faults that follow are its own."""
         self.experiment, self.claims, self.needs, self.last_broker = experiment, tuple(claims), "", None
+
+    def injected(self, experiment: str) -> tuple[str, ...]:
+        """Ids of the faults that an experiment has injected, or tried to."""
+        return tuple(self._injected.get(experiment, ()))
 
     @property
     def in_force(self) -> tuple[OpenFault, ...]:
@@ -157,12 +163,13 @@ class Session:
         )
         with self._lock:
             self._open.append(fault)
+            self._injected.setdefault(self.experiment, []).append(fault.id)
         try:
             do()
         except FaultUnavailable as error:
             self._forget(fault)
             self.needs = error.message
-            append_fault(self.run_dir, fault.record(None, needs=error.message))
+            parts.FAULTS.append(self.run_dir, fault.record(None, needs=error.message))
             self.tell(f"{kind} of {target}: {error.message}")
             raise
         said = self.until(seen, within_s)
@@ -189,7 +196,7 @@ class Session:
                     problems.append(f"{fault.kind} of {fault.target}: {error}")
                     continue
                 self._forget(fault)
-                append_fault(self.run_dir, fault.record(now_us()))
+                parts.FAULTS.append(self.run_dir, fault.record(now_us()))
                 self.tell(f"{fault.kind} of {fault.target} undone")
         if problems:
             raise StackError("a fault could not be undone", detail="\n".join(problems))
@@ -210,7 +217,7 @@ class Session:
             self.undo()
         finally:
             for fault in self._open:
-                append_fault(self.run_dir, fault.record(None))
+                parts.FAULTS.append(self.run_dir, fault.record(None))
             self._open.clear()
             if self._numbers:
                 self.stack.undo_faults()

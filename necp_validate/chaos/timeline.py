@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
-from necp_validate.record import layout
+from necp_validate.record import parts
 
 _TAIL_BYTES = 64 * 1024
 _SETTLED_S = 0.5  # rows of one second come from several processes, a moment apart
@@ -39,7 +39,7 @@ def domain_eps(run_dir: Path, window_s: int, *, only: str | None = None, but: st
     """
     newest = round(time.time() - _SETTLED_S)
     sums: dict[str, float] = defaultdict(float)
-    for path in run_dir.glob(layout.TIMELINE.format(worker="*")):
+    for path in parts.TIMELINE.files(run_dir).values():
         for line in _tail(path):
             row = json.loads(line)
             if row["domain"] == but or (only is not None and row["domain"] != only):
@@ -52,7 +52,7 @@ def domain_eps(run_dir: Path, window_s: int, *, only: str | None = None, but: st
 
 def planned_before_eps(run_dir: Path) -> float:
     """Events per second that were planned for the phase before the one that is going on, all domains together."""
-    phases = json.loads((run_dir / layout.PHASES).read_text(encoding="utf-8"))
+    phases = json.loads(parts.PHASES.file(run_dir).read_text(encoding="utf-8"))
     over = [phase for phase in phases if phase["end_us"] <= time.time_ns() // 1000]
     return float(sum(over[-1]["target_eps"].values())) if over else 0.0
 

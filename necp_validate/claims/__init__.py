@@ -1,17 +1,6 @@
-"""Judging a stored run: pure functions over its history, one per anomaly and one per claim."""
+"""Claims: what is claimed of a system, held against the record of a run by checks and metrics."""
 
-from necp_validate.claims.checks.registry import CHECKS, NoEvidence, check, run_checks
-from necp_validate.claims.judge import judge_claims, judged_ids, not_judged
-from necp_validate.claims.run import verify_history, verify_run
+from necp_validate.claims.checks.registry import CHECKS
+from necp_validate.claims.run import Judgement, judge_record
 
-__all__ = [
-    "CHECKS",
-    "NoEvidence",
-    "check",
-    "judge_claims",
-    "judged_ids",
-    "not_judged",
-    "run_checks",
-    "verify_history",
-    "verify_run",
-]
+__all__ = ["CHECKS", "Judgement", "judge_record"]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from necp_validate.claims.judge import Judge, Trial, threshold_of
 from necp_validate.claims.metrics.measures import MEASURES, Early
-from necp_validate.claims.model import OwnClaim
-from necp_validate.claims.own import trials_of
+from necp_validate.claims.model import Claim, Condition
 from necp_validate.core import Verdict
-from necp_validate.record import History, Phase
+from necp_validate.record import Phase, Record
 
 SETTLED_S = 3.0
 """Rows of the timeline may come so much later than what they tell of."""
@@ -25,14 +25,14 @@ _WORSE = {True: (">", ">="), False: ("<", "<=")}
 class Lost:
     """A claim that cannot be met any more, and what it failed by."""
 
-    claim: OwnClaim
+    claim: Claim
     why: str
 
     def __str__(self) -> str:
-        return f"{self.claim.id} ({self.claim}): {self.why}"
+        return f"{self.claim.id} ({threshold_of(self.claim)}): {self.why}"
 
 
-def lost_by_now(history: History, claims: Iterable[OwnClaim], now_s: float) -> list[Lost]:
+def lost_by_now(history: Record, claims: Iterable[Claim], now_s: float) -> list[Lost]:
     """Claims that fail, whatever the rest of the run is like.
 
     Args:
@@ -46,20 +46,25 @@ def lost_by_now(history: History, claims: Iterable[OwnClaim], now_s: float) -> l
     over = replace(history, phases=tuple(phase for phase in history.phases if phase.end_us / 1e6 <= cut_s))
     found = []
     for claim in claims:
-        measure = MEASURES[claim.metric]
-        if claim.repeats is not None or claim.comparison not in _WORSE[measure.higher_is_better]:
-            continue
-        if claim.window_s is not None or measure.early is Early.WORSENS:
-            seen = so_far
-        elif measure.early is Early.PHASE_OVER:
-            seen = over
-        else:
-            continue
-        for trial in trials_of(claim, seen):
-            if trial.verdict is Verdict.FAIL:
-                found.append(Lost(claim=claim, why=f"{trial.measured} in {trial.place}, {trial.text}"))
-                break
+        if claim.repeats is None:
+            failed = [trial for one in claim.conditions for trial in _failed(claim, one, so_far, over)]
+            found += [Lost(claim=claim, why=f"{one.measured} in {one.place}, {one.text}") for one in failed[:1]]
     return found
+
+
+def _failed(claim: Claim, one: Condition, so_far: Record, over: Record) -> list[Trial]:
+    """Where a condition fails already, whatever is still to come."""
+    measure = MEASURES[one.metric]
+    if one.comparison not in _WORSE[measure.higher_is_better]:
+        return []
+    if one.window_s is not None or measure.early is Early.WORSENS:
+        seen = so_far
+    elif measure.early is Early.PHASE_OVER:
+        seen = over
+    else:
+        return []
+    trials = Judge(seen, going_on=True).trials(replace(claim, conditions=(one,)))
+    return [trial for trial in trials if trial.verdict is Verdict.FAIL]
 
 
 def _so_far(phases: Iterable[Phase], cut_s: float) -> Iterable[Phase]:

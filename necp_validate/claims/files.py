@@ -12,10 +12,14 @@ from typing import Any
 from necp_validate.claims.catalogue import CLAIMS
 from necp_validate.claims.metrics.measures import MEASURES, Measure, Scope
 from necp_validate.claims.metrics.units import BadQuantity
-from necp_validate.claims.model import COMPARISONS, OwnClaim, Repeats
-from necp_validate.claims.own import SOURCE
+from necp_validate.claims.model import COMPARISONS, Claim, Condition, Repeats
 from necp_validate.core.errors import UsageError
 from necp_validate.core.toml_errors import Key, Source, invalid_choice, invalid_value, syntax_error, unknown_key
+
+SOURCE = "claims.toml"
+"""Name of the file in a run directory."""
+
+AREA = "Your own claims"
 
 KEYS = (
     "id", "description", "metric", "phase", "domain", "topic", "comparison", "threshold",
@@ -43,7 +47,7 @@ class Places:
 ANYWHERE = Places()
 
 
-def load_claims(path: Path, places: Places = ANYWHERE) -> tuple[OwnClaim, ...]:
+def load_claims(path: Path, places: Places = ANYWHERE) -> tuple[Claim, ...]:
     """Read a claims file and check all of it.
 
     Args:
@@ -71,7 +75,7 @@ def places_in(config: Mapping[str, Any]) -> Places:
     )
 
 
-def stored_claims(run_dir: Path) -> tuple[OwnClaim, ...]:
+def stored_claims(run_dir: Path) -> tuple[Claim, ...]:
     """The claims that a run is judged by: those that lie in its directory, or none.
 
     Raises:
@@ -99,7 +103,7 @@ def store_claims(run_dir: Path, path: Path, places: Places = ANYWHERE) -> None:
     partial.replace(kept)
 
 
-def parse_claims(source: Source, places: Places = ANYWHERE) -> tuple[OwnClaim, ...]:
+def parse_claims(source: Source, places: Places = ANYWHERE) -> tuple[Claim, ...]:
     """Check the text of a claims file; ``places`` as for `load_claims`.
 
     Raises:
@@ -115,7 +119,7 @@ def parse_claims(source: Source, places: Places = ANYWHERE) -> tuple[OwnClaim, .
     given = data.get("claims", [])
     if not isinstance(given, list) or not given:
         raise invalid_value(source, ("claims",), "there is no claim", "write one [[claims]] table for each claim")
-    claims: list[OwnClaim] = []
+    claims: list[Claim] = []
     for index, table in enumerate(given):
         claim = _Reader(source, ("claims", index), table, places).claim()
         if claim.id in {one.id for one in claims}:
@@ -157,22 +161,29 @@ class _Reader:
             raise invalid_choice(self.source, (*self.path, key), value, valid)
         return value
 
-    def claim(self) -> OwnClaim:
+    def claim(self) -> Claim:
         """The claim, checked."""
         measure = MEASURES[self.choice("metric", tuple(MEASURES))]
         id_ = self._id()
-        return OwnClaim(
+        phase = self._phase(measure)
+        return Claim(
             id=id_,
-            description=self.text("description") if "description" in self.table else measure.about,
-            metric=measure.name,
-            comparison=self.choice("comparison", tuple(COMPARISONS)),
-            threshold=self._threshold(measure),
-            shown=str(self.table["threshold"]),
-            phase=self._phase(measure),
-            domain=self._domain(measure),
-            min_samples=self._min_samples(),
-            window_s=self._window(measure),
+            title=self.text("description") if "description" in self.table else measure.about,
+            area=AREA,
+            conditions=(
+                Condition(
+                    metric=measure.name,
+                    comparison=self.choice("comparison", tuple(COMPARISONS)),
+                    threshold=self._threshold(measure),
+                    shown=str(self.table["threshold"]),
+                    phases=() if phase is None else (phase,),
+                    domain=self._domain(measure),
+                    min_samples=self._min_samples(),
+                    window_s=self._window(measure),
+                ),
+            ),
             repeats=self._repeats(),
+            source=SOURCE,
         )
 
     def _id(self) -> str:

@@ -1,61 +1,84 @@
-"""From a run directory to findings, claim results and one verdict."""
+"""From a record to findings, claim results and one verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-# Importing these registers the checks and the judges that they hold.
+# Importing these registers the checks and the metrics that they hold.
 from necp_validate.claims.checks.events import (  # noqa: F401
     delivery,
-    durability,
     economy,
     fuzzing,
     handling,
     isolation,
+    planted,
     polls,
     records,
+    sends,
 )
-from necp_validate.claims.checks.faults import availability, drills, failover, faults, leadership, scaling  # noqa: F401
-from necp_validate.claims.checks.load import flow, latency, resources, throughput, workers  # noqa: F401
+from necp_validate.claims.checks.faults import drills, effect, experiments, leadership, scaling  # noqa: F401
+from necp_validate.claims.checks.load import flow, run_end, workers  # noqa: F401
 from necp_validate.claims.checks.monitoring import alerts, metrics  # noqa: F401
 from necp_validate.claims.checks.players import gateway, players, sessions  # noqa: F401
-from necp_validate.claims.checks.registry import run_checks
-from necp_validate.claims.checks.security import audit, breakers, limits, secrets, security  # noqa: F401
-from necp_validate.claims.judge import judge_claims
-from necp_validate.claims.model import OwnClaim
-from necp_validate.claims.own import judge_own
+from necp_validate.claims.checks.registry import CHECKS, reconciled, run_checks
+from necp_validate.claims.checks.security import attempts, audit, breakers, limits, secrets  # noqa: F401
+from necp_validate.claims.judge import judge_claims, judged
+from necp_validate.claims.metrics import incidents, resources, traffic, whole_run  # noqa: F401
+from necp_validate.claims.metrics.measures import MEASURES
+from necp_validate.claims.model import Claim
 from necp_validate.core import ClaimResult, Finding, Verdict, worst
-from necp_validate.record import History, read_history
+from necp_validate.evidence.inventory import Holding, inventory
+from necp_validate.record import Record
 
 
-def verify_run(
-    run_dir: Path | str, own: Sequence[OwnClaim] = (), *, repeats: Sequence[Path] = ()
-) -> tuple[list[Finding], list[ClaimResult], Verdict]:
-    """Run every check over a stored run and judge the claims that its scenario names, and the user's own.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a run proved.
 
     Args:
-        run_dir: the run directory.
+        findings: of every check, those of what is not in the scenario included.
+        claims: results of the judged claims.
+        evidence: what was due and found, of every kind that a check or a claim of this run rests on.
+    """
+
+    findings: tuple[Finding, ...]
+    claims: tuple[ClaimResult, ...]
+    evidence: tuple[Holding, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of all; a run in which no claim was judged proves nothing."""
+        verdicts = [found.verdict for found in self.findings] + [claim.verdict for claim in self.claims]
+        return worst(verdicts if self.claims else [*verdicts, Verdict.UNKNOWN])
+
+
+def judge_record(record: Record, own: Sequence[Claim] = (), *, repeats: Sequence[Record] = ()) -> Judgement:
+    """Run every check over a record and judge the claims that its scenario names, and the user's own.
+
+    Args:
+        record: of the run.
         own: claims of the user's own.
         repeats: earlier runs of the same, for those that must hold in N of M.
 
-    Returns:
-        The findings, the results of the judged claims, and the worst of both. What the scenario leaves out is
-        listed by :func:`necp_validate.claims.not_judged`.
-
     Raises:
-        UsageError: this is not a run directory, or it judges a claim that does not exist.
-        SuiteError: a file in it is damaged.
+        UsageError: it judges a claim that does not exist.
     """
-    earlier = [read_history(one) for one in repeats]
-    return verify_history(read_history(run_dir), own, repeats=sorted(earlier, key=lambda one: one.run.started_us))
+    claims = (*judged(record), *own)
+    comparisons, doubts = reconciled(record)
+    findings = [*comparisons, *run_checks(record, doubts)]
+    earlier = sorted(repeats, key=lambda one: one.run.started_us)
+    results = judge_claims(record, findings, claims, doubts=doubts, repeats=earlier)
+    return Judgement(findings=tuple(findings), claims=tuple(results), evidence=_evidence(record, claims))
 
 
-def verify_history(
-    history: History, own: Sequence[OwnClaim] = (), *, repeats: Sequence[History] = ()
-) -> tuple[list[Finding], list[ClaimResult], Verdict]:
-    """The same for a history in memory."""
-    findings = run_checks(history)
-    claims = [*judge_claims(history, findings), *judge_own(history, own, repeats=repeats)]
-    verdict = worst([finding.verdict for finding in findings] + [claim.verdict for claim in claims])
-    return findings, claims, verdict
+def _evidence(record: Record, claims: Sequence[Claim]) -> tuple[Holding, ...]:
+    kinds = [kind for one in CHECKS.values() if one.subject.there(record) for kind in one.evidence]
+    kinds += [
+        kind
+        for claim in claims
+        for one in (*claim.requires, *claim.conditions)
+        if one.metric
+        for kind in MEASURES[one.metric].evidence
+    ]
+    return tuple(inventory(record, kinds))

@@ -101,30 +101,30 @@ def report(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption
     from necp_validate.report.runs import find_run
 
     run_dir = find_run(run)
-    if claims or repeats:
-        judge(run_dir, claims=claims, repeats=[find_run(one) for one in repeats or ()])
-    reports = write_reports(run_dir)
+    again = [find_run(one) for one in repeats or ()]
+    verdict = judge(run_dir, claims=claims, repeats=again) if claims or repeats else None
+    reports = write_reports(run_dir, verdict)
     for path in (reports.html, reports.markdown, reports.junit):
-        if path is not None:
-            typer.echo(path)
+        typer.echo(path)
 
 
 @app.command(epilog="Example:  necp-validate gate last || exit $?")
 @guarded
 def gate(run: RunArgument, claims: ClaimsOption = None, repeats: RepeatsOption = None) -> None:
-    """End with the exit code of a stored verdict: 0 pass, 1 fail, 3 unknown; with claims, judge by them first."""
-    from necp_validate.report.gate import gate as stored_exit_code
-    from necp_validate.report.pipeline import judge
+    """Judge a stored run again, and end with the exit code of its verdict: 0 pass, 1 fail, 3 unknown."""
+    from necp_validate.report.gate import gate as judged_again
     from necp_validate.report.runs import find_run
-    from necp_validate.report.verdict import read_verdict, sentence
+    from necp_validate.report.verdict import sentence
 
     run_dir = find_run(run)
     if claims or repeats:
-        judge(run_dir, claims=claims, repeats=[find_run(one) for one in repeats or ()])
-    code = stored_exit_code(run_dir)
-    verdict = read_verdict(run_dir)
+        from necp_validate.report.pipeline import judge
+
+        verdict = judge(run_dir, claims=claims, repeats=[find_run(one) for one in repeats or ()])
+    else:
+        verdict = judged_again(run_dir)
     typer.echo(f"{verdict.verdict}: {sentence(verdict)}")
-    raise typer.Exit(code)
+    raise typer.Exit(verdict.verdict.exit_code)
 
 
 @app.command(
@@ -254,13 +254,16 @@ def doctor(
 @app.command(epilog="Example:  necp-validate selftest")
 @guarded
 def selftest() -> None:
-    """Seed every known defect into a sound run, offline, and show which check catches it."""
+    """Seed every known defect into a sound run, offline, and show which check catches it.
+
+    Then take each kind of evidence away: what rests on it must not pass any more.
+    """
     from necp_validate.cli.tables import selftest_table, show
-    from necp_validate.selftest import exit_code, run_selftest
+    from necp_validate.selftest import run_selftest
 
     results = run_selftest()
     show(selftest_table(results))
-    raise typer.Exit(exit_code(results))
+    raise typer.Exit(results.exit_code)
 
 
 app.command(

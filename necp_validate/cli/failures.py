@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from necp_validate.core.errors import SuiteError
+from necp_validate.core.errors import SuiteError, in_one_line
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,8 +60,7 @@ def _unexpected(error: Exception) -> SuiteError:
         "w", prefix="necp-validate-", suffix=".traceback.txt", delete=False, encoding="utf-8"
     ) as file:
         file.write("".join(traceback.format_exception(error)))
-    said = str(error).strip().splitlines()
     return SuiteError(
-        f"necp-validate itself failed: {type(error).__name__}{': ' + said[0] if said else ''}",
+        f"necp-validate itself failed: {in_one_line(error)}",
         hint=f"this is a defect; the traceback is in {file.name}",
     )

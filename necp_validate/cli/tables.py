@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from necp_validate.report.compare import Comparison
     from necp_validate.report.verdict import RunVerdict
     from necp_validate.scenario.doctor import Diagnosis
-    from necp_validate.selftest import Caught
+    from necp_validate.selftest import Results
     from necp_validate.stack import Stack
 
 _STYLES = {
@@ -44,33 +44,50 @@ def grid(*heads: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def verdict_table(verdict: RunVerdict, sentence: str) -> RenderableType:
-    """The verdict, why, every claim, and those checks that did not pass."""
+    """The verdict, why, every claim, and those checks that did not pass; the rest is in the reports."""
+    from necp_validate.report.text import brief, clauses
+    from necp_validate.report.verdict import first_clause, open_checks
+
     style = _STYLES[verdict.verdict]
     head = Text(f"{_SYMBOLS[verdict.verdict]} {verdict.verdict.upper()}", style=f"bold {style}")
     parts: list[RenderableType] = [Panel(Group(head, Text(sentence)), border_style=style, expand=False)]
     if verdict.claims:
         claims = grid("verdict", "claim", "claimed", "measured")
         for claim in verdict.claims:
-            claims.add_row(badge(claim.verdict), claim.id, claim.threshold, _measured(claim))
+            claims.add_row(badge(claim.verdict), claim.id, "\n".join(clauses(claim.threshold)), _measured(claim))
         parts += [claims, Text()]
-    open_ones = [check for check in verdict.checks if check.verdict is not Verdict.PASS]
+    open_ones = open_checks(verdict)
     if open_ones:
         checks = grid("verdict", "check", "found", "what it rests on", numbers=["found"])
-        for check in open_ones:
-            checks.add_row(badge(check.verdict), check.name, f"{check.count:,}", check.summary)
+        for check, *others in open_ones:
+            names = ", ".join(named.name for named in (check, *others))
+            found = "" if others else f"{check.count:,}"
+            why = first_clause(check.summary) if others else brief(check.summary)
+            checks.add_row(badge(check.verdict), names, found, why)
         parts += [checks, Text()]
-    passed = len(verdict.checks) - len(open_ones)
-    parts.append(Text(f"{passed} of {len(verdict.checks)} checks passed", style="dim"))
+    short = [one for one in verdict.evidence if not one.complete]
+    if short:
+        evidence = grid("evidence", "due", "found", "file", numbers=["due", "found"])
+        for one in short:
+            evidence.add_row(one.what, f"{one.due:,.0f}", f"{one.found:,.0f}", one.file)
+        parts += [evidence, Text()]
+    passed = sum(check.verdict is Verdict.PASS for check in verdict.applicable)
+    words = f"{passed} of {len(verdict.applicable)} checks passed"
+    if verdict.not_applicable:
+        words += f", {len(verdict.not_applicable)} are about what this run does not have"
+    parts.append(Text(words, style="dim"))
     return Group(*parts)
 
 
 def _measured(claim: ClaimResult) -> Text:
-    """What was measured; where that is no pass, also how, or what was missing."""
+    """What was measured, and what would have been seen; where that is no pass, how, or what was missing."""
+    from necp_validate.report.text import brief
+
     if claim.verdict is Verdict.PASS:
-        return Text(claim.measured)
-    if not claim.measured:
-        return Text(claim.evidence)
-    return Text.assemble(claim.measured, (f"\n{claim.evidence}", "dim"))
+        rest = f"would have seen: {brief(claim.sees, 1)}" if claim.sees else ""
+    else:
+        rest = brief(claim.evidence)
+    return Text.assemble(claim.measured, "\n" if claim.measured and rest else "", (rest, "dim"))
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
@@ -177,14 +194,16 @@ def doctor_table(diagnosis: Diagnosis) -> RenderableType:
     return Group(probes, Text(), stacks, Text(), scenarios)
 
 
-def selftest_table(results: Sequence[Caught]) -> RenderableType:
-    """Every seeded defect, what must catch it, and whether it did."""
-    table = grid("", "seeded defect", "caught by", "which says")
-    for result in results:
-        says = result.summary if result.caught else result.problem
-        table.add_row(badge("ok" if result.caught else "fail"), result.defect.name, result.defect.caught_by, says)
-    caught = sum(result.caught for result in results)
-    return Group(table, Text(), Text(f"{caught} of {len(results)} defects caught", style="bold"))
+def selftest_table(results: Results) -> RenderableType:
+    """Every seeded defect and what caught it; whatever was taken away, and what passes without it."""
+    seeded = grid("", "seeded defect", "caught by", "which says")
+    for one in results.caught:
+        says = one.summary if one.caught else one.problem
+        seeded.add_row(badge("ok" if one.caught else "fail"), one.name, one.caught_by, says)
+    taken = grid("", "taken away", "rest on it", "pass without it", numbers=("rest on it",))
+    for gone in results.missed:
+        taken.add_row(badge("fail" if gone.passing else "ok"), gone.removal, f"{len(gone.resting)}", gone.words)
+    return Group(seeded, Text(), taken, Text(), *(Text(words, style="bold") for words in results.words))
 
 
 def campaign_table(trials: Sequence[Trial]) -> RenderableType:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.economy import OPENING_BALANCE, OPENING_STOCK, TREASURY
 from necp_validate.events.ledger import CURRENCY, LedgerRecord, Posting
+from necp_validate.record.readback import LedgerRead
 
 
 @dataclass(slots=True)
@@ -84,23 +84,23 @@ class LedgerAccounting:
             changes[shard, debit, asset] = left = changes.get((shard, debit, asset), 0) - amount
             book.overdrawn += left < -opening and debit != TREASURY
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """The ``ledger`` of ``readback.json``."""
-        return [
-            {
-                "partition": partition,
-                "covered": book.covered.to_list(),
-                "covered_twice": book.covered_twice,
-                "entries": book.entries,
-                "trades": book.trades,
-                "repeated": book.repeated,
-                "torn": book.torn,
-                "unfounded": book.unfounded,
-                "overdrawn": book.overdrawn,
-                "moved": book.moved,
-            }
+    def records(self) -> tuple[LedgerRead, ...]:
+        """What the ledger says, by partition of the events."""
+        return tuple(
+            LedgerRead(
+                partition=partition,
+                covered=book.covered,
+                covered_twice=book.covered_twice,
+                entries=book.entries,
+                trades=book.trades,
+                repeated=book.repeated,
+                torn=book.torn,
+                unfounded=book.unfounded,
+                overdrawn=book.overdrawn,
+                moved=book.moved,
+            )
             for partition, book in sorted(self._books.items())
-        ]
+        )
 
 
 def _reader_of(record: LedgerRecord) -> Callable[[str], bool]:

@@ -11,7 +11,8 @@ import numpy as np
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.clients.rdkafka import BatchProducer, ClientEvents
 from necp_validate.ledger.latency import Recorder
-from necp_validate.ledger.producer_account import TAGS, AckBook, Stream
+from necp_validate.ledger.producer_account import TAGS, ProducerAccount
+from necp_validate.ledger.stream_account import StreamAccount
 
 _REST_S = 0.5  # between two clients of which the second fails like the first
 
@@ -35,17 +36,17 @@ class EventProducer:
 
     def __init__(self, domain: str, topic: str, config: Mapping[str, str], recorder: Recorder) -> None:
         self.config = dict(config)
-        self.book = AckBook(domain, topic, recorder)
+        self.book = ProducerAccount(domain, topic, recorder)
         self.events = ClientEvents(errors=[])
         self._client = BatchProducer(config, topic)
         self._recorder = recorder
         self._lane = np.full(TAGS, -1, dtype=np.int64)  # by tag, the partition that a flush was counted under
         self._in_flight: dict[int, int] = {}
-        self._held: dict[int, deque[tuple[Stream, FlushTemplate, int]]] = {}
+        self._held: dict[int, deque[tuple[StreamAccount, FlushTemplate, int]]] = {}
         self._held_events = 0
         self._rests_until = 0.0
 
-    def send(self, stream: Stream, flush: FlushTemplate, intended_us: int) -> None:
+    def send(self, stream: StreamAccount, flush: FlushTemplate, intended_us: int) -> None:
         """Send one flush, counting latency from ``intended_us`` (epoch, microseconds)."""
         recorder, phase = self._recorder, self._recorder.phase_of(intended_us)
         recorder.count(self.book.domain, phase, "scheduled", flush.count)
@@ -56,11 +57,11 @@ class EventProducer:
         else:
             self._hand_over(stream, flush, intended_us)
 
-    def _hand_over(self, stream: Stream, flush: FlushTemplate, intended_us: int) -> None:
+    def _hand_over(self, stream: StreamAccount, flush: FlushTemplate, intended_us: int) -> None:
         tag, first = self.book.begin(stream, flush.count, intended_us)
         messages = flush.stamp(intended_us, first, tag)
         taken = self._client.produce(messages)
-        self.book.taken(tag, messages["err"], taken)
+        self.book.handed_over(tag, messages["err"], taken)
         self._lane[tag] = lane = stream.partition
         if lane >= 0:
             self._in_flight[lane] = self._in_flight.get(lane, 0) + taken
@@ -114,4 +115,4 @@ class EventProducer:
     def close(self) -> None:
         """Free the client, and close the account."""
         self._client.close()
-        self.book.close()
+        self.book.close(time.time_ns() // 1000)

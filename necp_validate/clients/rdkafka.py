@@ -41,6 +41,7 @@ _DENIED = 29
 _PURGE_QUEUED = 0x1
 _EVENT_DELIVERY, _EVENT_ERROR, _EVENT_STATS = 0x1, 0x8, 0x40
 _PRODUCER, _CONSUMER = 0, 1
+_NOT_PERSISTED = 0
 
 
 class _AddressSpace:
@@ -145,6 +146,7 @@ def library() -> ctypes.CDLL:
         "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, [pointer, ctypes.c_int, pointer, size]),
         "rd_kafka_message_destroy": (None, [pointer]),
         "rd_kafka_message_leader_epoch": (ctypes.c_int32, [pointer]),
+        "rd_kafka_message_status": (ctypes.c_int, [pointer]),
         "rd_kafka_poll_set_consumer": (ctypes.c_int, [pointer]),
     }
     for function, (result, arguments) in signatures.items():
@@ -176,12 +178,17 @@ def _new_handle(kind: int, config: Mapping[str, str], events: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Delivery reports by column, each of shape (n,): error code, partition, offset, and what was sent along."""
+    """Delivery reports by column, each of shape (n,): error code, partition, offset, and what was sent along.
+
+    ``maybe_written``, if there is any error among them, says of which the client holds it possible that one of its
+    attempts was written.
+    """
 
     err: npt.NDArray[np.int32]
     partition: Int64Array
     offset: Int64Array
     opaque: Int64Array
+    maybe_written: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(slots=True)
@@ -265,7 +272,15 @@ class BatchProducer:
             partition=rows["partition"].astype(np.int64),
             offset=rows["offset"],
             opaque=rows["private"].astype(np.int64),
+            maybe_written=self._maybe_written(rows["err"], got) if rows["err"].any() else None,
         )
+
+    def _maybe_written(self, err: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.bool_]:
+        status = self._lib.rd_kafka_message_status
+        found = np.zeros(count, dtype=np.bool_)
+        for at in np.flatnonzero(err).tolist():
+            found[at] = status(int(self._pointers[at])) != _NOT_PERSISTED
+        return found
 
     def set_password(self, user: str, password: str) -> None:
         """Log in with another password from now on; connections that are open stay.

@@ -10,12 +10,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from necp_validate.clients.reader import read_back, read_events, read_outcomes
 from necp_validate.core import SuiteError
+from necp_validate.record.readback import OutcomesRead, Readback
 from necp_validate.record.writer import write_json
 
 
@@ -63,7 +64,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _read(task: ReadTask, told: Callable[[int, int, float], None]) -> dict[str, Any]:
+def _read(task: ReadTask, told: Callable[[int, int, float], None]) -> Readback | OutcomesRead:
     if task.part == "events":
         return read_events(
             task.client,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from necp_validate.ledger.leader_epochs import EpochAccounting
 from necp_validate.ledger.outcomes import ReceiptAccounting
 from necp_validate.ledger.readback import ReadAccounting
 from necp_validate.ledger.shared_reading import share_of_partitions
+from necp_validate.record.readback import OutcomesRead, PartitionRead, Readback
 
 #: Bounded queues: the reader's memory must not follow the size of the topics.
 READER_CONFIG: Mapping[str, str] = {
@@ -41,6 +43,8 @@ READER_CONFIG: Mapping[str, str] = {
     "queued.min.messages": "20000",
     "fetch.message.max.bytes": "1048576",
     "fetch.max.bytes": "8388608",
+    # A queue that was full is filled again at once; librdkafka's default is to leave it alone for a second.
+    "fetch.queue.backoff.ms": "5",
 }
 _POLL_MS = 200
 _ANSWER_S = 15.0
@@ -130,7 +134,7 @@ def read_back(
     ledger_topic: str | None = None,
     timeout_s: float = 600.0,
     progress: Callable[[int, int, float], None] = _untold,
-) -> dict[str, Any]:
+) -> Readback:
     """Read every event topic and the receipts from where the run began to the watermarks of now.
 
     Args:
@@ -158,7 +162,19 @@ def read_back(
         ledger_topic=ledger_topic,
         timeout_s=deadline - time.monotonic(),
     )
-    return {**events, **rest, "max_rss_bytes": _max_rss_bytes()}
+    return replace(with_outcomes(events, rest), max_rss_bytes=_max_rss_bytes())
+
+
+def with_outcomes(events: Readback, outcomes: OutcomesRead) -> Readback:
+    """What was read back of events and of what became of them, together."""
+    return replace(
+        events,
+        outputs=outcomes.outputs,
+        receipts=outcomes.receipts,
+        dead_letters=outcomes.dead_letters,
+        totals=outcomes.totals,
+        ledger=outcomes.ledger,
+    )
 
 
 def read_events(
@@ -169,7 +185,7 @@ def read_events(
     timeout_s: float = 600.0,
     progress: Callable[[int, int, float], None] = _untold,
     share: tuple[int, int] = (0, 1),
-) -> dict[str, Any]:
+) -> Readback:
     """Read the event topics, or one reader's share of their partitions.
 
     Args:
@@ -195,16 +211,16 @@ def read_events(
     def take_events(topic: str, rows: Rows) -> None:
         accounting.add(topic, rows)
 
-    _read_to_end(config, marks, take_events, started + timeout_s, told, epochs)
+    positions = _read_to_end(config, marks, take_events, started + timeout_s, told, epochs)
     elapsed_s = time.monotonic() - started
-    return {
-        **accounting.to_json(marks),
-        "epochs": epochs.to_json(),
-        "elapsed_s": elapsed_s,
-        "cpu_s": _cpu_s() - cpu_before,
-        "events_per_s": accounting.events_read / elapsed_s if elapsed_s else 0.0,
-        "max_rss_bytes": _max_rss_bytes(),
-    }
+    return replace(
+        accounting.record(marks, positions),
+        epochs=epochs.records(),
+        elapsed_s=elapsed_s,
+        cpu_s=_cpu_s() - cpu_before,
+        events_per_s=accounting.events_read / elapsed_s if elapsed_s else 0.0,
+        max_rss_bytes=_max_rss_bytes(),
+    )
 
 
 def read_outcomes(
@@ -214,7 +230,7 @@ def read_outcomes(
     dead_letter_topics: Iterable[str] = (),
     ledger_topic: str | None = None,
     timeout_s: float = 600.0,
-) -> dict[str, Any]:
+) -> OutcomesRead:
     """Read what became of the events: receipts, dead letters and the ledger; arguments as in ``read_back``.
 
     Returns:
@@ -225,8 +241,11 @@ def read_outcomes(
     """
     receipts, ledger = ReceiptAccounting(), LedgerAccounting()
     dead_letters = dict.fromkeys(dead_letter_topics, 0)
+    read: Counter[tuple[str, int]] = Counter()
 
     def take(topic: str, rows: Rows) -> None:
+        numbers, counts = np.unique(rows["partition"], return_counts=True)
+        read.update({(topic, int(number)): int(count) for number, count in zip(numbers, counts, strict=True)})
         if topic == RECEIPTS_TOPIC:
             receipts.add(map(decode_receipt, _values(rows)))
         elif topic == ledger_topic:
@@ -235,13 +254,25 @@ def read_outcomes(
             dead_letters[topic] += len(rows)
 
     topics = [RECEIPTS_TOPIC, *dead_letters, *([ledger_topic] if ledger_topic else [])]
-    _read_to_end(config, _since(watermarks(config, topics), begin), take, time.monotonic() + timeout_s, _untold)
-    return {
-        "receipts": receipts.to_json(),
-        "totals": receipts.totals,
-        "ledger": ledger.to_json() if ledger_topic else None,
-        "dead_letters": dead_letters,
-    }
+    marks = _since(watermarks(config, topics), begin)
+    positions = _read_to_end(config, marks, take, time.monotonic() + timeout_s, _untold)
+    return OutcomesRead(
+        outputs=tuple(
+            PartitionRead(
+                topic=topic,
+                partition=number,
+                low=low,
+                high=high,
+                read=read[topic, number],
+                position=positions.get((topic, number)),
+            )
+            for (topic, number), (low, high) in sorted(marks.items())
+        ),
+        receipts=receipts.records(),
+        totals=receipts.totals,
+        ledger=ledger.records() if ledger_topic else None,
+        dead_letters=dead_letters,
+    )
 
 
 def _values(rows: Rows) -> Iterator[bytes]:
@@ -257,12 +288,17 @@ def _read_to_end(
     deadline: float,
     progress: Callable[[int, int], None],
     epochs: EpochAccounting | None = None,
-) -> None:
-    """Read partitions from their beginning until each has reported its end at or beyond its high watermark."""
-    left = {where for where, (low, high) in marks.items() if high > low}
+) -> dict[tuple[str, int], int]:
+    """Read partitions from their beginning until each has reported its end at or beyond its high watermark.
+
+    Returns:
+        The position at which each partition ended; of one with nothing to read, where that would have begun.
+    """
+    positions = {where: low for where, (low, high) in marks.items() if high <= low}
+    left = marks.keys() - positions.keys()
     total = sum(high - low for low, high in marks.values())
     if not left:
-        return
+        return positions
     assignment = [(topic, partition, marks[topic, partition][0]) for topic, partition in sorted(left)]
     consumer = BatchConsumer({**config, **READER_CONFIG}, assignment)
     read, next_told = 0, 0.0
@@ -273,7 +309,7 @@ def _read_to_end(
                 names = ", ".join(f"{topic}-{partition}" for topic, partition in sorted(left)[:5])
                 raise SuiteError(
                     f"the reader did not reach the end of {len(left)} partitions in time: {names}",
-                    hint="is a partition offline, or a transaction left open? raise thresholds.readback_timeout_s",
+                    hint="is a partition offline, or a transaction left open? raise readback_timeout_s of the scenario",
                 )
             if now > next_told:
                 progress(read, total)
@@ -284,8 +320,9 @@ def _read_to_end(
             with batch:
                 if epochs is not None:
                     epochs.add(batch)
-                read += _take(consumer, batch, marks, left, take)
+                read += _take(consumer, batch, marks, left, positions, take)
         progress(read, total)
+        return positions
     finally:
         consumer.close()
 
@@ -295,6 +332,7 @@ def _take(
     batch: MessageBatch,
     marks: Mapping[tuple[str, int], tuple[int, int]],
     left: set[tuple[str, int]],
+    positions: dict[tuple[str, int], int],
     take: Callable[[str, Rows], None],
 ) -> int:
     rows = batch.rows
@@ -306,6 +344,7 @@ def _take(
                 raise SuiteError(f"{where[0]}-{where[1]} cannot be read: {error_name(int(row['err']))}")
         elif int(row["offset"]) >= marks[where][1]:
             left.discard(where)
+            positions[where] = int(row["offset"])
     rows = rows[rows["err"] == 0]
     for handle in np.unique(rows["rkt"]):
         take(consumer.topic_name(int(handle)), rows[rows["rkt"] == handle])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -58,13 +58,13 @@ class RoundTrips:
             total.queued += queue.cnt
             total.queued_p50_us += queue.cnt * queue.p50
 
-    def to_json(self) -> dict[str, dict[str, Any]]:
+    def by_phase(self) -> dict[str, dict[str, dict[str, float]]]:
         """By phase and domain: ``requests``, and in milliseconds ``rtt_p50``, ``rtt_p99`` and ``queue_p50``.
 
         ``rtt``: from a request's sending to its answer. ``queue``: from handing an event to the client to the
         request's making. Each is the mean over windows and brokers of the window's percentile.
         """
-        found: dict[str, dict[str, Any]] = {}
+        found: dict[str, dict[str, dict[str, float]]] = {}
         for (phase, domain), s in self._sums.items():
             if s.requests and s.queued:
                 found.setdefault(phase, {})[domain] = {

@@ -1,6 +1,6 @@
 """The words every layer speaks: verdicts, findings, errors. Standard library only."""
 
-from necp_validate.core.errors import StackError, SuiteError, UsageError, reason_in
+from necp_validate.core.errors import StackError, SuiteError, UsageError, in_one_line, reason_in
 from necp_validate.core.verdict import ClaimResult, Example, Finding, Verdict, worst
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SuiteError",
     "UsageError",
     "Verdict",
+    "in_one_line",
     "reason_in",
     "worst",
 ]

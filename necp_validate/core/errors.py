@@ -8,6 +8,12 @@ def reason_in(told: str) -> str:
     return next((line for line in reversed(told.splitlines()) if not line.startswith("hint: ")), told)
 
 
+def in_one_line(error: BaseException) -> str:
+    """An exception in one line: its type, and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 class SuiteError(Exception):
     """The suite itself could not do its work (exit code 4).
 

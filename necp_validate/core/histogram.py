@@ -144,10 +144,12 @@ class HdrHistogram:
         """Build a histogram from stored counts.
 
         Raises:
-            ValueError: the array does not have ``BUCKETS`` int64 counts.
+            ValueError: the array does not have ``BUCKETS`` int64 counts, or one of them is negative.
         """
         if counts.shape != (BUCKETS,) or not np.issubdtype(counts.dtype, np.integer):
             raise ValueError(f"an HDR histogram has {BUCKETS} integers, not {counts.dtype}{counts.shape}")
+        if negative < 0 or int(counts.min()) < 0:
+            raise ValueError(f"a count of an HDR histogram is negative: {min(negative, int(counts.min()))}")
         result = cls()
         result.counts += counts
         result.negative = int(negative)

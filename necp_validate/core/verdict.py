@@ -1,4 +1,4 @@
-"""Three-valued verdicts and what carries them."""
+"""Verdicts and what carries them: pass, fail, unknown; and not applicable where there was nothing to judge."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ class Verdict(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not applicable"
 
     @property
     def exit_code(self) -> int:
         """Exit code of a command that ends with this verdict: 0 pass, 1 fail, 3 unknown."""
-        return {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.UNKNOWN: 3}[self]
+        return {Verdict.PASS: 0, Verdict.FAIL: 1}.get(self, 3)
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:
-    """Combine verdicts: any fail fails; else any unknown is unknown; nothing at all is unknown."""
-    seen = set(verdicts)
+    """Combine verdicts: any fail fails; else any unknown is unknown; nothing that was judged at all is unknown.
+
+    What is not applicable counts neither way.
+    """
+    seen = set(verdicts) - {Verdict.NOT_APPLICABLE}
     if Verdict.FAIL in seen:
         return Verdict.FAIL
     if Verdict.UNKNOWN in seen or not seen:
@@ -44,11 +48,14 @@ class Finding:
 
     Args:
         name: the check's name as the field knows it, e.g. ``lost-write``.
-        verdict: pass, fail or unknown.
+        verdict: pass, fail, unknown, or not applicable where its subject is not in the scenario.
         count: number of anomalies found (0 for a pass).
         summary: one sentence with the figures that the verdict rests on.
         examples: the worst few.
         allowed: why anomalies that were found are allowed, if they are.
+        measured: the figure behind it, for a claim that it decides; empty if the summary says it all.
+        sees: the smallest thing that this run would have caught; only of a pass.
+        phase: the phase the figures come from, if one.
     """
 
     name: str
@@ -57,6 +64,9 @@ class Finding:
     summary: str
     examples: tuple[Example, ...] = field(default=())
     allowed: str | None = None
+    measured: str = ""
+    sees: str = ""
+    phase: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +82,7 @@ class ClaimResult:
         evidence: one sentence on how it was measured, or what is missing.
         phase: the phase the figures come from, if one.
         source: the file that makes the claim, where it is the user's own.
+        sees: the smallest thing that this run would have caught; only of a pass.
     """
 
     id: str
@@ -82,3 +93,4 @@ class ClaimResult:
     evidence: str
     phase: str | None = None
     source: str | None = None
+    sees: str = ""

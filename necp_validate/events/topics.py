@@ -112,6 +112,17 @@ TOPICS: Final[dict[str, TopicSpec]] = {
     )
 }
 
+COMMITTED_WITHIN_S: Final[dict[Domain, float]] = {
+    Domain.COMBAT: 0.6,
+    Domain.ECONOMY: 0.5,
+    Domain.SOCIAL: 0.75,
+    Domain.SYSTEM: 1.0,
+}
+"""How long after an event was handled its offset may be uncommitted: a consumer's outputs and commits have a pace.
+
+A consumer whose lag stands for more than that is slower than its receipts say.
+"""
+
 CORE_PRINCIPAL: Final = "event-core"
 GATEWAY_PRINCIPAL: Final = "gateway"
 VERIFIER_PRINCIPAL: Final = "necp-verifier"

@@ -1,16 +1,44 @@
-"""The host as a witness: was it the target that was slow, or the machine that everything ran on?"""
+"""Host saturation: was it the target that was slow, or the machine that everything ran on?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from necp_validate.evidence.load_workers import gone_workers
-from necp_validate.record import History, Phase
+from necp_validate.record import Phase, Record
 
-HOST_BUSY_PCT = 95.0
-HOST_STEAL_PCT = 5.0
-LATE_P99_MS = 10.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaturationLimits:
+    """From where on the host may be to blame.
+
+    Args:
+        busy_pct: CPU of the host.
+        steal_pct: CPU that other guests take.
+        late_p99_ms: lateness of the generator.
+    """
+
+    busy_pct: float
+    steal_pct: float
+    late_p99_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One way in which the host may be to blame for a slow result.
+
+    Args:
+        reason: in words.
+        explains_ms: how much of a latency it explains; infinite where that is not known.
+    """
+
+    reason: str
+    explains_ms: float = math.inf
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +55,17 @@ class HostSaturation:
     busy_pct: float | None
     steal_pct: float | None
     late_p99_ms: float | None
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
 
     @property
     def saturated(self) -> bool:
         """Whether a missed latency may be the host's doing."""
         return bool(self.reasons)
+
+    @property
+    def words(self) -> str:
+        """The reasons for a sentence."""
+        return "; ".join(map(str, self.reasons))
 
     def __str__(self) -> str:
         parts = []
@@ -45,29 +78,30 @@ class HostSaturation:
         return ", ".join(parts) or "no host metrics"
 
 
-def host_saturation(history: History, phase: Phase, domains: Iterable[str] | None = None) -> HostSaturation:
-    """Ask the host about a phase; generator lateness counts for some domains, or all."""
+def host_saturation(
+    history: Record, phase: Phase, limits: SaturationLimits, domains: Iterable[str] | None = None
+) -> HostSaturation:
+    """Look at the host during a phase; generator lateness counts for some domains, or all.
+
+    A generator that is late explains as much of a latency as it was late, and no more.
+    """
     start_s, end_s = phase.start_us / 1e6, phase.end_us / 1e6
     samples = [sample for sample in history.host if start_s <= sample.t <= end_s]
     busy = _mean(sample.cpu_busy_pct for sample in samples)
     steal = _mean(sample.cpu_steal_pct for sample in samples)
     late = history.histogram(phase.name, "late", domains)
-    late_p99_ms = late.percentile(99) / 1000 if late.total else None
-    # Name of the threshold, its default, what was measured, and the reason it gives.
-    limits = (
-        ("host_busy_pct", HOST_BUSY_PCT, busy, "the host was {value:.0f}% busy"),
-        ("host_steal_pct", HOST_STEAL_PCT, steal, "other guests took {value:.1f}% CPU"),
-        ("late_p99_ms", LATE_P99_MS, late_p99_ms, "the generator was {value:.1f} ms late"),
-    )
+    late_ms = late.percentile(99) / 1000 if late.total else None
     reasons = []
-    for name, default, value, words in limits:
-        limit = history.threshold(name, default)
-        at_limit = value is not None and (value >= limit if name == "host_busy_pct" else value > limit)
-        if at_limit:
-            reasons.append(f"{words.format(value=value)} (limit {limit:g})")
+    if busy is not None and busy >= limits.busy_pct:
+        reasons.append(Reason(reason=f"the host was {busy:.1f}% busy (limit {limits.busy_pct:g})"))
+    if steal is not None and steal > limits.steal_pct:
+        reasons.append(Reason(reason=f"other guests took {steal:.1f}% CPU (limit {limits.steal_pct:g})"))
+    if late_ms is not None and late_ms > limits.late_p99_ms:
+        words = f"the generator was {late_ms:.1f} ms late (limit {limits.late_p99_ms:g})"
+        reasons.append(Reason(reason=words, explains_ms=late_ms))
     if gone := gone_workers(history, phase.end_us):
-        reasons.append(f"load worker {', '.join(gone)} did not play to the end")
-    return HostSaturation(busy_pct=busy, steal_pct=steal, late_p99_ms=late_p99_ms, reasons=tuple(reasons))
+        reasons.append(Reason(reason=f"load worker {', '.join(gone)} did not play to the end"))
+    return HostSaturation(busy_pct=busy, steal_pct=steal, late_p99_ms=late_ms, reasons=tuple(reasons))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

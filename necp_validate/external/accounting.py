@@ -8,7 +8,7 @@ from typing import Final
 
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.external.identity import crc, read_identity
-from necp_validate.ledger.readback import digest_of
+from necp_validate.ledger.stream_account import digest_of
 from necp_validate.record.readback import PartitionRead, Readback, Sighting, StreamRead
 
 _MASK: Final = 2**64 - 1
@@ -90,17 +90,25 @@ class RecordAccounting:
             topic, partition = place
             self._examples.append(Sighting(check=check, detail=detail, topic=topic, partition=partition, offset=offset))
 
-    def readback(self, marks: Mapping[Place, tuple[int, int]], *, elapsed_s: float, cpu_s: float) -> Readback:
+    def readback(
+        self,
+        marks: Mapping[Place, tuple[int, int]],
+        positions: Mapping[Place, int],
+        *,
+        elapsed_s: float,
+        cpu_s: float,
+    ) -> Readback:
         """All that was found.
 
         Args:
-            marks: where reading began and ended, by partition.
+            marks: where reading was to begin and to end, by partition.
+            positions: how far it went.
             elapsed_s: how long it took.
             cpu_s: CPU time of it.
         """
         return Readback(
             events_read=self.events,
-            partitions=tuple(self._partition(place, *marks[place]) for place in sorted(marks)),
+            partitions=tuple(self._partition(place, *marks[place], positions.get(place)) for place in sorted(marks)),
             streams={
                 name: StreamRead(
                     read=one.read,
@@ -119,9 +127,10 @@ class RecordAccounting:
             unknown_records=self.unknown,
             others=self.others,
             examples=tuple(self._examples),
+            receipts=(),
         )
 
-    def _partition(self, place: Place, low: int, high: int) -> PartitionRead:
+    def _partition(self, place: Place, low: int, high: int, position: int | None) -> PartitionRead:
         found = self._partitions.get(place, _Partition())
         return PartitionRead(
             topic=place[0],
@@ -129,6 +138,7 @@ class RecordAccounting:
             low=low,
             high=high,
             read=found.read,
+            position=position,
             gaps=found.gaps,
             out_of_order_offsets=found.out_of_order,
         )

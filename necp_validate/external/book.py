@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import KafkaError, Message
@@ -11,27 +11,13 @@ from confluent_kafka import KafkaError, Message
 from necp_validate.core.histogram import HdrHistogram
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.external.plan import PlannedPhase, TopicPlan
+from necp_validate.ledger.client_errors import Fate, SendErrors, fate_of
 from necp_validate.ledger.delivery_reports import place_of
-from necp_validate.ledger.readback import digest_of
-from necp_validate.record.model import PhaseCounts, StreamRecord, TimelineRow
+from necp_validate.ledger.latency import Counters
+from necp_validate.ledger.stream_account import StreamAccount
+from necp_validate.ledger.unavailability import OutcomeWatch
+from necp_validate.record.model import LoadRecord, PhaseCounts, TimelineRow
 
-REFUSED: Final = frozenset(
-    {
-        KafkaError._PURGE_QUEUE,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError.INVALID_MSG,
-        KafkaError.INVALID_MSG_SIZE,
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.POLICY_VIOLATION,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.INVALID_RECORD,
-    }
-)
-"""Errors after which nothing was written for certain; after any other it may have been."""
-
-_MASK: Final = 2**64 - 1
 _EXAMPLES: Final = 10
 
 
@@ -47,34 +33,35 @@ class TopicBook:
     def __init__(self, plan: TopicPlan, phases: Sequence[PlannedPhase], start_us: int) -> None:
         self.plan = plan
         self.start_us = start_us
-        self.acked, self.failed = IntervalSet(), IntervalSet()
-        self.sent = self.digest = self.not_monotonic = self.acked_twice = 0
-        self.highest = -1
+        self.account = StreamAccount(plan.stream, domain=plan.topic, topic=plan.topic, key=plan.key)
+        self.errors = SendErrors(plan.topic)
+        self.outcomes = OutcomeWatch(plan.topic)
+        self.not_monotonic = self.acked_twice = 0
         self.examples: list[str] = []
-        count = len(phases)
-        self.scheduled_in, self.sent_in, self.acked_in, self.failed_in = ([0] * count for _ in range(4))
+        self._counts = [Counters() for _ in phases]
         self.ack = [HdrHistogram() for _ in phases]
         self.late = [HdrHistogram() for _ in phases]
         self.end = [HdrHistogram() for _ in phases]
         self.answered = IntervalSet()
         self.last_ended_us: dict[int, int] = {}
-        self.max_gap_us = [0] * count
+        self.max_gap_us = [0] * len(phases)
         self._last_ack_us: int | None = None
         self._last: dict[int, tuple[int, int]] = {}  # by partition: offset and number of the latest ack
         self._row = _Row()
 
-    def handed_over(self, phase: int, intended_us: int, now_us: int) -> None:
-        """An event was given to the client."""
-        self.sent += 1
-        self.sent_in[phase] += 1
+    def handed_over(self, phase: int, intended_us: int, now_us: int) -> int:
+        """Number an event that is given to the client now."""
+        seq = self.account.begin()
+        self._counts[phase].sent += 1
+        self._row.counts.sent += 1
         self.late[phase].record(now_us - intended_us)
-        self._row.sent += 1
         self._row.late.record(now_us - intended_us)
+        return seq
 
     def due(self, phase: int) -> None:
         """An event has become due."""
-        self.scheduled_in[phase] += 1
-        self._row.scheduled += 1
+        self._counts[phase].scheduled += 1
+        self._row.counts.scheduled += 1
 
     def delivered(
         self,
@@ -89,21 +76,22 @@ class TopicBook:
         """The client says what became of an event; now, if not told otherwise."""
         now_us = time.time_ns() // 1000 if now_us is None else now_us
         if error is not None:
-            self._lost(seq, phase, error)
+            self._lost(seq, phase, error.name(), fate_of(error.name()), error.str(), now_us)
             return
         partition, offset = place_of(message)
-        self.acked.add(seq, seq)
-        self.acked_in[phase] += 1
-        self._row.acked += 1
+        self.account.ack(seq, 1, partition, offset)
+        self._counts[phase].acked += 1
+        self._row.counts.acked += 1
         self.ack[phase].record(now_us - intended_us)
         self._row.ack.record(now_us - intended_us)
         if self._last_ack_us is not None:
             self.max_gap_us[phase] = max(self.max_gap_us[phase], now_us - self._last_ack_us)
         self._last_ack_us = now_us
+        if seq not in self.answered:
+            self.outcomes.waiting(1, now_us)
         if offset < 0:
+            self._counts[phase].unplaced += 1
             return
-        self.digest = (self.digest + digest_of(seq, offset, partition, 1)) & _MASK
-        self.highest = max(self.highest, offset)
         before_offset, before_seq = self._last.get(partition, (-1, -1))
         self.acked_twice += offset == before_offset
         self.not_monotonic += offset < before_offset or seq < before_seq
@@ -113,31 +101,44 @@ class TopicBook:
         """The target's answer to an event has been seen; a second one counts for nothing."""
         if self.answered.add(seq, seq):
             return
+        if seq in self.account.acked:
+            self.outcomes.ended(1, now_us)
         self.end[phase].record(now_us - intended_us)
         self._row.end.record(now_us - intended_us)
         self._row.ended += 1
         self.last_ended_us[phase] = max(self.last_ended_us.get(phase, 0), now_us)
 
+    def close(self, now_us: int) -> None:
+        """Nothing more will be heard: what was not answered for may be there or not."""
+        self.outcomes.close(now_us)
+        for of in self._counts:
+            unheard = of.sent - of.acked - of.failed - of.unknown
+            of.unknown += unheard
+            self._row.counts.unknown += unheard
+
     @property
     def unanswered(self) -> int:
         """Acknowledged events without an answer."""
-        return self.acked.difference(self.answered).count
+        return self.account.acked.difference(self.answered).count
 
-    def _lost(self, seq: int, phase: int, error: KafkaError) -> None:
-        if error.code() in REFUSED:
-            self.failed.add(seq, seq)
-            self.failed_in[phase] += 1
-            self._row.failed += 1
-        if len(self.examples) < _EXAMPLES:
-            self.examples.append(f"{self.plan.topic} event {seq}: {error.str()}")
-
-    def refused(self, seq: int, phase: int, why: str) -> None:
-        """The client itself did not take an event."""
-        self.failed.add(seq, seq)
-        self.failed_in[phase] += 1
-        self._row.failed += 1
+    def _lost(self, seq: int, phase: int, name: str, fate: Fate, why: str, now_us: int) -> None:
+        of, row = self._counts[phase], self._row.counts
+        if fate is Fate.FAILED:
+            self.account.fail(seq)
+            of.failed += 1
+            row.failed += 1
+        else:
+            of.unknown += 1
+            row.unknown += 1
+        self.errors.add(name, fate, 1, now_us)
         if len(self.examples) < _EXAMPLES:
             self.examples.append(f"{self.plan.topic} event {seq}: {why}")
+
+    def refused(self, seq: int, phase: int, name: str, why: str) -> None:
+        """The client itself did not take an event."""
+        self._counts[phase].refused += 1
+        self._row.counts.refused += 1
+        self._lost(seq, phase, name, Fate.FAILED, why, time.time_ns() // 1000)
 
     def row(self, t: float, phase: str) -> TimelineRow:
         """What happened since the row before."""
@@ -146,10 +147,12 @@ class TopicBook:
             t=t,
             domain=self.plan.topic,
             phase=phase,
-            scheduled=row.scheduled,
-            sent=row.sent,
-            acked=row.acked,
-            failed=row.failed,
+            scheduled=row.counts.scheduled,
+            sent=row.counts.sent,
+            acked=row.counts.acked,
+            failed=row.counts.failed,
+            unknown=row.counts.unknown,
+            refused=row.counts.refused,
             processed=row.ended if self.plan.output else None,
             e2e_p50_ms=_ms(row.end, 50),
             e2e_p99_ms=_ms(row.end, 99),
@@ -161,37 +164,51 @@ class TopicBook:
 
     def counts(self, phase: int) -> PhaseCounts:
         """The events of a phase, by their intended time."""
-        return PhaseCounts(
-            scheduled=self.scheduled_in[phase],
-            sent=self.sent_in[phase],
-            acked=self.acked_in[phase],
-            failed=self.failed_in[phase],
-        )
+        return self._counts[phase].counts()
 
-    def record(self) -> StreamRecord:
-        """Everything, as the history has it."""
-        given = IntervalSet([(0, self.sent - 1)]) if self.sent else IntervalSet()
-        return StreamRecord(
-            stream=self.plan.stream,
-            domain=self.plan.topic,
-            topic=self.plan.topic,
-            key=self.plan.key,
-            sent=self.sent,
-            acked=self.acked,
-            failed=self.failed,
-            unknown=given.difference(self.acked).difference(self.failed),
-            digest=self.digest,
-            max_acked_offset=self.highest,
-        )
+
+def topics_record(
+    worker: str, books: Sequence[TopicBook], phases: Sequence[str], settings: Mapping[str, str]
+) -> LoadRecord:
+    """What a sender knows of its events, once its books are closed.
+
+    Args:
+        worker: its name.
+        books: one for each topic.
+        phases: their names.
+        settings: of its client.
+    """
+    watched = [book for book in books if book.plan.output]
+    ended = {
+        name: [book.last_ended_us[place] for book in books if place in book.last_ended_us]
+        for place, name in enumerate(phases)
+    }
+    return LoadRecord(
+        worker=worker,
+        streams=tuple(book.account.record() for book in books),
+        guarantees={book.plan.topic: dict(settings) for book in books},
+        planted={},
+        phases={n: {book.plan.topic: book.counts(place) for book in books} for place, n in enumerate(phases)},
+        inconsistent_offsets=sum(book.acked_twice for book in books),
+        offset_not_monotonic=sum(book.not_monotonic for book in books),
+        send_errors=tuple(error for book in books for error in book.errors.records()),
+        max_gap_ms={
+            n: {book.plan.topic: book.max_gap_us[place] / 1000 for book in books} for place, n in enumerate(phases)
+        },
+        outcome_gaps=tuple(gap for book in watched for gap in book.outcomes.gaps) if watched else None,
+        unmatched_receipts=sum(book.unanswered for book in watched) if watched else None,
+        last_ended_us={name: max(times) for name, times in ended.items() if times},
+        examples=tuple(text for book in books for text in book.examples),
+    )
 
 
 class _Row:
     """What happened in the second that is running."""
 
-    __slots__ = ("ack", "acked", "end", "ended", "failed", "late", "scheduled", "sent")
+    __slots__ = ("ack", "counts", "end", "ended", "late")
 
     def __init__(self) -> None:
-        self.scheduled = self.sent = self.acked = self.failed = self.ended = 0
+        self.counts, self.ended = Counters(), 0
         self.ack, self.late, self.end = HdrHistogram(), HdrHistogram(), HdrHistogram()
 
 

@@ -57,7 +57,7 @@ def read(task: ReadTask) -> None:
     consumer = Consumer({**task.client, **_READER}, logger=SILENT)
     try:
         marks = _marks(consumer, task.begin)
-        _consume(consumer, marks, accounting, begun + task.timeout_s)
+        positions = _consume(consumer, marks, accounting, begun + task.timeout_s)
     except KafkaException as error:
         raise SuiteError(f"the topics could not be read: {error.args[0].str()}") from error
     finally:
@@ -65,7 +65,7 @@ def read(task: ReadTask) -> None:
     times = psutil.Process().cpu_times()
     write_json(
         Path(task.out),
-        accounting.readback(marks, elapsed_s=time.monotonic() - begun, cpu_s=times.user + times.system),
+        accounting.readback(marks, positions, elapsed_s=time.monotonic() - begun, cpu_s=times.user + times.system),
     )
 
 
@@ -88,8 +88,10 @@ def _marks(consumer: Consumer, begin: Mapping[str, list[int]]) -> dict[Place, tu
 
 def _consume(
     consumer: Consumer, marks: Mapping[Place, tuple[int, int]], accounting: RecordAccounting, deadline: float
-) -> None:
-    left = {place for place, (first, end) in marks.items() if first < end}
+) -> dict[Place, int]:
+    """Read to the end of every partition; returns the position that each was read to."""
+    positions = {place: first for place, (first, end) in marks.items() if first >= end}
+    left = marks.keys() - positions.keys()
     total, read, next_told = sum(end - first for first, end in marks.values()), 0, 0.0
     begun = time.monotonic()
     consumer.assign([TopicPartition(*place, marks[place][0]) for place in sorted(left)])
@@ -98,7 +100,7 @@ def _consume(
         if now > deadline:
             names = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(left))
             raise SuiteError(
-                f"{names} could not be read to the end in time", hint="raise thresholds.readback_timeout_s"
+                f"{names} could not be read to the end in time", hint="raise readback_timeout_s of the scenario"
             )
         if now >= next_told:
             next_told = now + _TOLD_S
@@ -110,11 +112,14 @@ def _consume(
             if error is not None:
                 if error.code() != KafkaError._PARTITION_EOF:
                     raise KafkaException(error)
+                positions[place] = int(message.offset() or 0)
                 left.discard(place)
                 continue
             offset = int(message.offset() or 0)
             if offset < marks[place][1]:
                 read += 1
                 accounting.add(place, offset, message.key(), message.value(), message.headers())
+            positions[place] = offset + 1
             if offset + 1 >= marks[place][1]:
                 left.discard(place)
+    return positions

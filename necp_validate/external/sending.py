@@ -7,6 +7,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,11 +17,11 @@ from confluent_kafka import KafkaException, Producer
 
 from necp_validate.core import SuiteError
 from necp_validate.external.answers import Answers
-from necp_validate.external.book import TopicBook
+from necp_validate.external.book import TopicBook, topics_record
 from necp_validate.external.identity import HEADER, Identity, crc
 from necp_validate.external.plan import Course, SendPlan, TopicPlan
-from necp_validate.record.model import LoadRecord, Phase
-from necp_validate.record.writer import HistoryWriter, JsonLines
+from necp_validate.record import Appender, TimelineRow, parts
+from necp_validate.record.model import Phase
 from necp_validate.stack.provision import SILENT
 
 WORKER: Final = "0"
@@ -37,11 +38,10 @@ class _Topic:
         self.plan, self.book, self.course = plan, book, course
         self._rng = random.Random(f"{seed}/{plan.topic}")
         self._crcs = [crc(value) for value in plan.values]
-        self._number = 0
 
     def answered(self, seq: int, now_us: int) -> None:
         """The target's answer to an event has been seen."""
-        if seq < self._number:
+        if seq < self.book.account.sent:
             due_s = self.course.due_s(seq)
             intended_us = self.book.start_us + round(due_s * 1e6)
             self.book.ended(seq, self.course.phase_at(due_s), intended_us, now_us)
@@ -49,15 +49,14 @@ class _Topic:
     @property
     def next_due_s(self) -> float:
         """When the next event is due."""
-        return self.course.due_s(self._number)
+        return self.course.due_s(self.book.account.sent)
 
-    def next(self) -> tuple[int, float, bytes | None, bytes, bytes]:
-        """The next event: number, when it is due, key, value, identity."""
-        seq, self._number = self._number, self._number + 1
+    def event(self, seq: int) -> tuple[bytes | None, bytes, bytes]:
+        """An event, each made once and in their order: key, value, identity."""
         place = self._rng.randrange(len(self.plan.values))
         key = self._key(seq, place)
         identity = Identity(stream=self.plan.stream, seq=seq, value_crc=self._crcs[place], key_crc=crc(key))
-        return seq, self.course.due_s(seq), key, self.plan.values[place], identity.encode()
+        return key, self.plan.values[place], identity.encode()
 
     def _key(self, seq: int, place: int) -> bytes | None:
         if self.plan.keys:
@@ -75,7 +74,7 @@ def send(plan: SendPlan) -> None:
     Raises:
         SuiteError: the client cannot go on.
     """
-    writer = HistoryWriter(Path(plan.run_dir))
+    run_dir = Path(plan.run_dir)
     producer = Producer(plan.client, logger=SILENT)
     for one in plan.topics:
         try:
@@ -83,10 +82,10 @@ def send(plan: SendPlan) -> None:
         except KafkaException as error:
             raise SuiteError(f"{one.topic}: the cluster did not answer: {error.args[0].str()}") from error
     outputs = {one.output for one in plan.topics if one.output}
-    with writer.timeline(WORKER) as rows, Answers(plan.reader, outputs) as answers:
+    with parts.TIMELINE.open(run_dir, WORKER) as rows, Answers(plan.reader, outputs) as answers:
         start_s = time.time() + _LEAD_S
         start_us = round(start_s * 1e6)
-        writer.save_phases(_phases(plan, start_us))
+        parts.PHASES.write(run_dir, _phases(plan, start_us))
         topics = [
             _Topic(one, plan.seed, TopicBook(one, plan.phases, start_us), Course(one.rate_eps, plan.phases))
             for one in plan.topics
@@ -104,8 +103,10 @@ def send(plan: SendPlan) -> None:
             producer.purge()
             producer.poll(0)
         _await_answers(plan, answered.values(), look)
+        for topic in topics:
+            topic.book.close(time.time_ns() // 1000)
         _write_rows(plan, topics, rows, start_s, time.time())
-    _save(plan, writer, topics)
+    _save(plan, topics)
 
 
 def _phases(plan: SendPlan, start_us: int) -> Iterator[Phase]:
@@ -128,7 +129,7 @@ def _run(
     plan: SendPlan,
     producer: Producer,
     topics: list[_Topic],
-    rows: JsonLines,
+    rows: Appender[TimelineRow],
     start_s: float,
     look: Callable[[], None],
 ) -> None:
@@ -154,29 +155,32 @@ def _run(
 
 
 def _send_next(producer: Producer, topic: _Topic, start_s: float) -> None:
-    seq, due_s, key, value, identity = topic.next()
-    book = topic.book
+    due_s, book = topic.next_due_s, topic.book
     phase, intended_us = topic.course.phase_at(due_s), round((start_s + due_s) * 1e6)
     book.due(phase)
-    book.handed_over(phase, intended_us, time.time_ns() // 1000)
+    seq = book.handed_over(phase, intended_us, time.time_ns() // 1000)
+    key, value, identity = topic.event(seq)
     told = partial(book.delivered, seq, phase, intended_us)
     try:
         producer.produce(topic.plan.topic, value, key, headers=[(HEADER, identity)], on_delivery=told)
-    except (BufferError, KafkaException) as error:
-        book.refused(seq, phase, str(error))
+    except BufferError as error:
+        book.refused(seq, phase, "_QUEUE_FULL", str(error))
+    except KafkaException as error:
+        book.refused(seq, phase, error.args[0].name(), str(error))
 
 
-def _write_rows(plan: SendPlan, topics: list[_Topic], rows: JsonLines, start_s: float, t: float) -> None:
+def _write_rows(plan: SendPlan, topics: list[_Topic], rows: Appender[TimelineRow], start_s: float, t: float) -> None:
     place = topics[0].course.phase_at(max(t - start_s - _ROW_S / 2, 0.0))
     rows.write(*(topic.book.row(round(t, 3), plan.phases[place].name) for topic in topics))
 
 
-def _save(plan: SendPlan, writer: HistoryWriter, topics: list[_Topic]) -> None:
-    books = [topic.book for topic in topics]
+def _save(plan: SendPlan, topics: list[_Topic]) -> None:
+    run_dir, books = Path(plan.run_dir), [topic.book for topic in topics]
     settings = {name: value for name, value in plan.client.items() if name in ("acks", "enable.idempotence")}
     names = [phase.name for phase in plan.phases]
     times = psutil.Process().cpu_times()
-    writer.save_latency(
+    parts.LATENCY.write(
+        run_dir,
         WORKER,
         {
             (name, book.plan.topic, kind): histograms[place]
@@ -186,24 +190,5 @@ def _save(plan: SendPlan, writer: HistoryWriter, topics: list[_Topic]) -> None:
             if histograms[place].total
         },
     )
-    writer.save_load(
-        LoadRecord(
-            worker=WORKER,
-            streams=tuple(book.record() for book in books),
-            guarantees={book.plan.topic: settings for book in books},
-            phases={n: {book.plan.topic: book.counts(place) for book in books} for place, n in enumerate(names)},
-            inconsistent_offsets=sum(book.acked_twice for book in books),
-            offset_not_monotonic=sum(book.not_monotonic for book in books),
-            max_gap_ms={
-                n: {book.plan.topic: book.max_gap_us[place] / 1000 for book in books} for place, n in enumerate(names)
-            },
-            unmatched_receipts=sum(book.unanswered for book in books if book.plan.output),
-            last_ended_us={
-                n: max(book.last_ended_us[place] for book in books if place in book.last_ended_us)
-                for place, n in enumerate(names)
-                if any(place in book.last_ended_us for book in books)
-            },
-            cpu_s=times.user + times.system,
-            examples=tuple(text for book in books for text in book.examples),
-        )
-    )
+    record = topics_record(WORKER, books, names, settings)
+    parts.LOADS.write(run_dir, replace(record, cpu_s=times.user + times.system))

@@ -12,9 +12,10 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from necp_validate.record import layout
+from necp_validate.monitoring.host import cpu_percentages
+from necp_validate.record import parts
 from necp_validate.record.model import HostSample, IsrSample, LagSample
-from necp_validate.record.writer import HistoryWriter
+from necp_validate.record.self_watch import WatchedThread, noting
 from necp_validate.stack.provision import SILENT
 
 _HOST_S: Final = 1.0
@@ -72,17 +73,18 @@ class Watch:
         self.load_pid: int | None = None
         self.host_busy_pct: float | None = None
         self.lag: dict[str, int] = {}
-        writer = HistoryWriter(run_dir)
-        self._host = writer.metrics(layout.HOST_METRICS, HostSample)
-        self._lag = writer.metrics(layout.LAG_METRICS, LagSample)
-        self._isr = writer.metrics(layout.ISR_METRICS, IsrSample)
+        self._host = parts.HOST.open(run_dir)
+        self._lag = parts.LAG.open(run_dir)
+        self._isr = parts.ISR.open(run_dir)
         self._topics = topics
         self._admin = AdminClient({"log_level": "2", **config}, logger=SILENT)
         self._readers = {topic: LagReader(config, topic, group) for topic, group in groups.items()}
         self._stopped = threading.Event()
+        of_host = noting(run_dir, "watch over the host", parts.HOST)
+        of_cluster = noting(run_dir, "watch over the cluster", parts.LAG, parts.ISR, parts.DRAIN)
         self._threads = [
-            threading.Thread(target=self._watch_host, name="necp-watch-host", daemon=True),
-            threading.Thread(target=self._watch_cluster, name="necp-watch-cluster", daemon=True),
+            WatchedThread(self._watch_host, name="necp-watch-host", asked=self._stopped, on_failure=of_host),
+            WatchedThread(self._watch_cluster, name="necp-watch-cluster", asked=self._stopped, on_failure=of_cluster),
         ]
 
     def start(self) -> None:
@@ -96,8 +98,7 @@ class Watch:
             return
         self._stopped.set()
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join(4 * _TIMEOUT_S)
+            thread.stop(4 * _TIMEOUT_S)
         for reader in self._readers.values():
             reader.close()
         for file in (self._host, self._lag, self._isr):
@@ -107,15 +108,12 @@ class Watch:
         before_t, before, load_before = time.time(), psutil.cpu_times(), self._load_cpu_s()
         while not self._stopped.wait(_HOST_S):
             now_t, now, load = time.time(), psutil.cpu_times(), self._load_cpu_s()
-            # Guest time is part of user time; the rest adds up to all the time that there was.
-            total = sum(now[:8]) - sum(before[:8]) or 1.0
-            idle = (now.idle + now.iowait) - (before.idle + before.iowait)
-            self.host_busy_pct = round(100 * (1 - idle / total), 1)
+            self.host_busy_pct, steal_pct = cpu_percentages(before, now)
             self._host.write(
                 HostSample(
                     t=round(now_t, 3),
                     cpu_busy_pct=self.host_busy_pct,
-                    cpu_steal_pct=round(100 * (now.steal - before.steal) / total, 1),
+                    cpu_steal_pct=steal_pct,
                     mem_used_bytes=psutil.virtual_memory().used,
                     load_cpu_pct=round(100 * max(load - load_before, 0.0) / (now_t - before_t), 1),
                 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hypothesis import find, settings
+from hypothesis import Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
 from necp_validate.core import UsageError, Verdict, worst
@@ -26,6 +28,10 @@ BATCH: Final = 200
 _ATTEMPTS: Final = 12
 """How many records are sent one by one to find a smaller example; each takes seconds."""
 Told = Callable[[str], None]
+
+
+class _Spent(BaseException):
+    """No attempt is left. No `Exception`: Hypothesis would take that for one more failure, and go on."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,22 +189,25 @@ def _shrink(report: LiveReport, schema: Schema, live: LiveTopic, limits: Limits)
         case = found.failures[0].case if found.failures else None
         if case is None or limits.over:
             continue
-        tried: dict[str, list[Failure]] = {}
+        tried: dict[str, tuple[Case, list[Failure]]] = {}
 
-        def fails(case: Case, check: str = check, tried: dict[str, list[Failure]] = tried) -> bool:
+        def fails(case: Case, check: str = check, tried: dict[str, tuple[Case, list[Failure]]] = tried) -> bool:
             if case.id not in tried:
                 if len(tried) >= _ATTEMPTS or limits.over:
-                    return False
+                    raise _Spent
                 checks = judge(try_cases(live, [case]), live, schema.name)
-                tried[case.id] = [failure for one in checks if one.check == check for failure in one.failures]
-            return bool(tried[case.id])
+                tried[case.id] = case, [failure for one in checks if one.check == check for failure in one.failures]
+            return bool(tried[case.id][1])
 
         mutated = bool(case.operator)
         strategy = from_schema(
             schema, kind="mutated" if mutated else "valid", operators=[case.operator] if mutated else None
         )
-        try:
-            smallest = find(strategy, fails, settings=settings(max_examples=_ATTEMPTS, deadline=None, database=None))
-        except NoSuchExample:
-            continue
-        report.checks[check] = replace(found, failures=(tried[smallest.id][0], *found.failures))
+        quick = settings(max_examples=_ATTEMPTS, deadline=None, database=None, phases=[Phase.generate, Phase.shrink])
+        with suppress(NoSuchExample, _Spent):
+            find(strategy, fails, settings=quick, random=random.Random(limits.seed))
+        failed = [(one, failures) for one, failures in tried.values() if failures]
+        if failed:
+            # Of equal length the one that Hypothesis came to last: it takes that for simpler.
+            _, failures = min(reversed(failed), key=lambda one: len(one[0].value or b""))
+            report.checks[check] = replace(found, failures=(failures[0], *found.failures))

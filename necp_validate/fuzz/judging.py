@@ -59,21 +59,20 @@ class Flaw:
     def plain(self, *, minimal: str = "", file: str = "") -> FuzzFlaw:
         """As the history keeps it."""
         sent = self.sent
-        if sent is None:
-            return FuzzFlaw(kind=self.kind, type_name="", operator="", detail=self.detail)
+        headers = sent.case.headers if sent else ()
         return FuzzFlaw(
             kind=self.kind,
-            type_name=sent.case.type_name,
-            operator=sent.case.operator,
-            topic=sent.topic,
-            partition=sent.partition,
-            offset=sent.offset,
+            type_name=sent.case.type_name if sent else "",
+            operator=sent.case.operator if sent else "",
+            topic=sent.topic if sent else "",
+            partition=sent.partition if sent else -1,
+            offset=sent.offset if sent else -1,
             expected=self.expected,
             found=self.found,
             detail=self.detail,
-            key=readable(sent.case.key),
-            value=readable(sent.case.value),
-            headers=", ".join(f"{name}={readable(content, 100)}" for name, content in sent.case.headers)[:1_000],
+            key=readable(sent.case.key) if sent else "",
+            value=readable(sent.case.value) if sent else "",
+            headers=", ".join(f"{name}={readable(content, 100)}" for name, content in headers)[:1_000],
             minimal=minimal,
             file=file,
         )

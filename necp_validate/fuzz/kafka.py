@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +14,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from necp_validate.clients.reader import end_offsets
-from necp_validate.core import StackError
+from necp_validate.core import StackError, SuiteError
 from necp_validate.events.topics import (
     AUDIT_TOPIC,
     CHAT_TOPIC,
@@ -25,7 +26,9 @@ from necp_validate.events.topics import (
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.judging import Sent
 from necp_validate.fuzz.observed import Observed
+from necp_validate.ledger.client_errors import Fate, fate_of
 from necp_validate.ledger.delivery_reports import place_of
+from necp_validate.record.self_watch import WatchedThread
 from necp_validate.stack import Stack
 
 OUTPUTS: Final = (
@@ -55,12 +58,13 @@ _LOG: Final = logging.getLogger("necp_validate.fuzz.kafka")
 """What the clients say of their connections; a broker that goes away at the end is no news for a person."""
 _LOG.addHandler(logging.NullHandler())
 _LOG.propagate = False
-_TOO_LARGE: Final = frozenset({KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE})
 _FLUSH_S: Final = 60.0
 
 
 class CaseSender:
     """Sends cases as the domains' own services would, and keeps where each of them lies.
+
+    ``refused`` are those that were certainly not written; those that are ``lost``, with the error, may have been.
 
     Args:
         stack: whose brokers take them.
@@ -71,7 +75,8 @@ class CaseSender:
         self._producers: dict[Domain, Producer] = {}
         self.sent: list[Sent] = []
         self.refused: list[Case] = []
-        self.failed: list[tuple[Case, str]] = []
+        self.lost: list[tuple[Case, str]] = []
+        self.not_acked: Counter[tuple[str, str]] = Counter()  # by topic: failed, unknown, refused
 
     def send(self, domain: Domain, cases: Iterable[Case]) -> None:
         """Queue cases, in their order; waits while the queue is full."""
@@ -85,7 +90,8 @@ class CaseSender:
                 except BufferError:
                     producer.poll(0.1)
                 except KafkaException as error:
-                    self._not_sent(case, error.args[0])
+                    self.not_acked[domain.topic, "refused"] += 1
+                    self._not_acked(case, domain.topic, error.args[0], Fate.FAILED)
                     break
                 else:
                     break
@@ -118,16 +124,17 @@ class CaseSender:
 
     def _reported(self, case: Case, topic: str, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._not_sent(case, error)
+            self._not_acked(case, topic, error, fate_of(error.name()))
             return
         partition, offset = place_of(message)
         self.sent.append(Sent(case=case, topic=topic, partition=partition, offset=offset))
 
-    def _not_sent(self, case: Case, error: KafkaError) -> None:
-        if error.code() in _TOO_LARGE:
+    def _not_acked(self, case: Case, topic: str, error: KafkaError, fate: Fate) -> None:
+        self.not_acked[topic, fate.value] += 1
+        if fate is Fate.FAILED:
             self.refused.append(case)
         else:
-            self.failed.append((case, error.str()))
+            self.lost.append((case, error.str()))
 
 
 class OutputReader:
@@ -140,7 +147,6 @@ class OutputReader:
 
     def __init__(self, stack: Stack, topics: Iterable[str] = OUTPUTS) -> None:
         self.observed = Observed()
-        self.failure: Exception | None = None
         self._topics = tuple(topics)
         self._config: dict[str, str] = dict(stack.client_config(VERIFIER_PRINCIPAL))
         begin = end_offsets(self._config, self._topics)
@@ -151,8 +157,17 @@ class OutputReader:
         )
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="necp-fuzz-outputs", daemon=True)
+        self._thread = WatchedThread(self._run, name="necp-fuzz-outputs", asked=self._stop)
         self._thread.start()
+
+    def check(self) -> None:
+        """Do nothing while the outputs are being read.
+
+        Raises:
+            SuiteError: they are not any more: what is missing of them is this reader's failure, not the event core's.
+        """
+        if self._thread.problem:
+            raise SuiteError("the event core's outputs cannot be read any more", detail=self._thread.problem)
 
     def fresh(self) -> Observed:
         """Put a new `observed` in the place of the one so far, which is returned."""
@@ -167,17 +182,27 @@ class OutputReader:
             yield self.observed
 
     def wait(self, done: Callable[[Observed], bool], timeout_s: float) -> bool:
-        """Wait until a condition on what was read holds; False if it does not in time."""
+        """Wait until a condition on what was read holds; False if it does not in time.
+
+        Raises:
+            SuiteError: nothing more is read.
+        """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
+            self.check()
             with self._lock:
                 if done(self.observed):
                     return True
             time.sleep(0.05)
+        self.check()
         return False
 
     def read_to_end(self, timeout_s: float) -> bool:
-        """Wait until everything that is in the topics now was read; False if it was not in time."""
+        """Wait until everything that is in the topics now was read; False if it was not in time.
+
+        Raises:
+            SuiteError: nothing more is read.
+        """
         ends = {
             (topic, number): end
             for topic, numbers in end_offsets(self._config, self._topics).items()
@@ -187,17 +212,13 @@ class OutputReader:
 
     def close(self) -> None:
         """End the thread and let go of the connection; may be called more than once."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(10)
+        self._thread.stop(10)
 
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
                 for message in self._consumer.consume(1_000, 0.2):
                     self._take(message)
-        except Exception as error:  # noqa: BLE001 (told by whoever waits for what is not read any more)
-            self.failure = error
         finally:
             self._consumer.close()
 

@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from necp_validate.core import SuiteError, UsageError
 from necp_validate.fuzz.cases import Case, Headers
+from necp_validate.ledger.client_errors import Fate, fate_of
 from necp_validate.ledger.delivery_reports import place_of
 from necp_validate.stack.external_config import ExternalSettings, FuzzTarget
 from necp_validate.stack.provision import SILENT
@@ -42,6 +43,7 @@ class Sent:
         partition: where it was written; -1 if it was not.
         offset: likewise.
         refused: why it was not written; "" if it was.
+        lost: why it may have been written or not.
     """
 
     case: Case
@@ -49,6 +51,7 @@ class Sent:
     partition: int = -1
     offset: int = -1
     refused: str = ""
+    lost: str = ""
 
     @property
     def headers(self) -> Headers:
@@ -150,6 +153,8 @@ class LiveTopic:
         left = self._producer.flush(60.0)
         if left:
             raise SuiteError(f"{left} records were neither written nor refused within 60 s", hint="is the cluster up?")
+        if lost := [one.lost for one in sent if one.lost]:
+            raise SuiteError(f"{len(lost)} records may be written or not: {lost[0]}", hint="is the cluster up?")
         return sent
 
     def read_back(self, sent: Sequence[Sent]) -> dict[str, Found]:
@@ -227,7 +232,9 @@ def config_of(settings: ExternalSettings) -> dict[str, Any]:
 
 
 def _delivered(one: Sent, error: KafkaError | None, message: Message) -> None:
-    if error is not None:
+    if error is not None and fate_of(error.name()) is Fate.UNKNOWN:
+        one.lost = error.str()
+    elif error is not None:
         one.refused = error.str()
     else:
         one.partition, one.offset = place_of(message)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.database import DirectoryBasedExampleDatabase
@@ -80,6 +80,7 @@ def search(name: str, strategy: st.SearchStrategy[T], holds: Callable[[T], None]
         deadline=None,
         database=database,
         report_multiple_bugs=False,
+        phases=[Phase.reuse, Phase.generate, Phase.shrink],
         suppress_health_check=list(HealthCheck),
     )
     run = seeded(limits.seed)(configured(given(strategy)(check)))

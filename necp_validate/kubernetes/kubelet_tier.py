@@ -99,7 +99,7 @@ class _Killing:
     stack: PodStack
     experiments: Experiments
     played: Played | None = None
-    error: SuiteError | None = None
+    error: BaseException | None = None
 
     def during(self, session: Session) -> None:
         """Kill the pod, wait until it is back; called when the fault phase begins."""
@@ -120,13 +120,14 @@ class _Killing:
         if self.error is not None:
             raise self.error
         if self.played is not None:
-            keep(session.run_dir, f"k8s/{_EXPERIMENT}", self.played.journal)
+            faults = session.injected(session.experiment)
+            keep(session.run_dir, f"k8s/{_EXPERIMENT}", self.played.journal, faults)
 
     def _play(self) -> None:
         pod = pod_name(_KILLED)
         try:
             self.played = self.experiments.play(_EXPERIMENT, "necp-chaos", {"BROKER_POD": pod}, killed={pod})
-        except SuiteError as error:
+        except BaseException as error:  # noqa: BLE001  # raised by who waits for it
             self.error = error
 
 

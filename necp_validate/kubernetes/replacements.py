@@ -11,7 +11,9 @@ from typing import Any
 from kubernetes import client, watch
 from urllib3.exceptions import HTTPError
 
+from necp_validate.core import SuiteError
 from necp_validate.kubernetes.nodes import is_ready
+from necp_validate.record.self_watch import WatchedThread
 
 _WATCH_S = 2
 
@@ -134,18 +136,23 @@ class PodWatch:
         self._where = {"namespace": namespace, "label_selector": selector}
         self._seen: list[PodSeen] = []
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True, name="necp-pods")
+        self._thread = WatchedThread(self._follow, name="necp-pods", asked=self._ended)
 
     def __enter__(self) -> PodWatch:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join(2.0 * _WATCH_S)
+        self._thread.stop(2.0 * _WATCH_S)
 
     def seen(self, since_s: float = 0.0) -> list[PodSeen]:
-        """Return what was seen, from a time on."""
+        """Return what was seen, from a time on.
+
+        Raises:
+            SuiteError: the watch ended early: what was not seen may have happened all the same.
+        """
+        if self._thread.problem:
+            raise SuiteError(f"the watch over pods ended early: {self._thread.problem}")
         return [row for row in list(self._seen) if row.at_s >= since_s]
 
     def _follow(self) -> None:

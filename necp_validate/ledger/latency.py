@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from necp_validate.core.histogram import HdrHistogram
+from necp_validate.record.model import PhaseCounts, TimelineRow
 
 KINDS = ("e2e", "ack", "late")
 OUTCOMES = ("processed", "rejected", "dead_lettered")
@@ -21,22 +22,28 @@ class Counters:
     sent: int = 0
     acked: int = 0
     failed: int = 0
+    unknown: int = 0
+    refused: int = 0
+    unplaced: int = 0
 
-    def to_json(self) -> dict[str, int]:
-        """Plain data for the history."""
-        return {
-            "scheduled": self.scheduled,
-            "sent": self.sent,
-            "acked": self.acked,
-            "failed": self.failed,
-        }
+    def counts(self) -> PhaseCounts:
+        """The same as the record keeps it."""
+        return PhaseCounts(
+            scheduled=self.scheduled,
+            sent=self.sent,
+            acked=self.acked,
+            failed=self.failed,
+            unknown=self.unknown,
+            refused=self.refused,
+            unplaced=self.unplaced,
+        )
 
 
 @dataclass(slots=True)
 class _Window:
     """Counters of one domain since the last timeline row."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     histograms: dict[str, HdrHistogram] = field(default_factory=lambda: {kind: HdrHistogram() for kind in KINDS})
 
 
@@ -67,18 +74,27 @@ class Recorder:
         return max(bisect_right(self._starts, ts_us) - 1, 0)
 
     def count(self, domain: str, phase: int, name: str, events: int) -> None:
-        """Count events under ``scheduled``, ``sent``, ``acked`` or ``failed``."""
+        """Count events under ``scheduled``, ``sent``, ``acked``, ``failed``, ``unknown`` or ``refused``."""
         counters = self.counters[phase, domain]
         setattr(counters, name, getattr(counters, name) + events)
         self._count_window(domain, name, events)
+
+    def unplaced(self, domain: str, phase: int, events: int) -> None:
+        """Count acknowledged events whose ack did not say where they lie."""
+        self.counters[phase, domain].unplaced += events
+
+    def close(self, domain: str) -> None:
+        """Count the events that were sent and of which nothing was heard as unknown, each in its phase."""
+        for phase in range(len(self.phase_names)):
+            of = self.counters[phase, domain]
+            self.count(domain, phase, "unknown", of.sent - of.acked - of.failed - of.unknown)
 
     def count_outcome(self, domain: str, outcome: int, events: int) -> None:
         """Count events that ended; ``outcome`` is an index of ``OUTCOMES``."""
         self._count_window(domain, OUTCOMES[outcome], events)
 
     def _count_window(self, domain: str, name: str, events: int) -> None:
-        counts = self._windows[domain].counts
-        counts[name] = counts.get(name, 0) + events
+        self._windows[domain].counts[name] += events
 
     def latency(self, domain: str, kind: str, phase: int, value_us: int, events: int) -> None:
         """Record one latency, in microseconds, that ``events`` events share."""
@@ -99,21 +115,53 @@ class Recorder:
             where = (self.phase_of(now_us), domain)
             self.max_gap_us[where] = max(self.max_gap_us.get(where, 0), now_us - last)
 
-    def row(self, domain: str, now_us: int) -> dict[str, Any]:
+    def row(self, domain: str, now_us: int) -> TimelineRow:
         """The timeline row of the time since the row before; ``None`` where there were no samples."""
         window, self._windows[domain] = self._windows[domain], _Window()
-        row: dict[str, Any] = {
-            "t": round(now_us / 1e6, 3),
-            "phase": self.phase_names[self.phase_of(now_us)],
-            "domain": domain,
+        counts, late = window.counts, window.histograms["late"]
+        return TimelineRow(
+            t=round(now_us / 1e6, 3),
+            phase=self.phase_names[self.phase_of(now_us)],
+            domain=domain,
+            scheduled=counts["scheduled"],
+            sent=counts["sent"],
+            acked=counts["acked"],
+            failed=counts["failed"],
+            unknown=counts["unknown"],
+            refused=counts["refused"],
+            processed=counts["processed"],
+            rejected=counts["rejected"],
+            dead_lettered=counts["dead_lettered"],
+            e2e_p50_ms=_ms(window.histograms["e2e"], 50),
+            e2e_p99_ms=_ms(window.histograms["e2e"], 99),
+            ack_p50_ms=_ms(window.histograms["ack"], 50),
+            ack_p99_ms=_ms(window.histograms["ack"], 99),
+            late_p99_ms=_ms(late, 99),
+            late_max_ms=late.max / 1000 if late.total else None,
+        )
+
+    def counts_by_phase(self) -> dict[str, dict[str, PhaseCounts]]:
+        """Events by the name of their phase and by domain."""
+        return {
+            name: {domain: self.counters[p, domain].counts() for domain in self.domains}
+            for p, name in enumerate(self.phase_names)
         }
-        for name in ("scheduled", "sent", "acked", "failed", *OUTCOMES):
-            row[name] = window.counts.get(name, 0)
-        for kind in KINDS:
-            histogram = window.histograms[kind]
-            some = histogram.total > 0
-            for q in (50, 99):
-                row[f"{kind}_p{q}_ms"] = histogram.percentile(q) / 1000 if some else None
-        late = window.histograms["late"]
-        row["late_max_ms"] = late.max / 1000 if late.total else None
-        return row
+
+    def histograms_by_phase(self) -> dict[tuple[str, str, str], HdrHistogram]:
+        """Latencies by the name of their phase, by domain and kind."""
+        return {(self.phase_names[p], domain, kind): h for (p, domain, kind), h in self.histograms.items()}
+
+    def gaps_ms_by_phase(self) -> dict[str, dict[str, float]]:
+        """The longest time without a successful ack, by the name of the phase and by domain."""
+        found: dict[str, dict[str, float]] = {name: {} for name in self.phase_names}
+        for (p, domain), gap_us in self.max_gap_us.items():
+            found[self.phase_names[p]][domain] = gap_us / 1000
+        return found
+
+    def ended_us_by_phase(self) -> dict[str, int]:
+        """When the last event of a phase had ended, by its name."""
+        return {self.phase_names[p]: ended_us for p, ended_us in self.last_ended_us.items()}
+
+
+def _ms(histogram: HdrHistogram, q: float) -> float | None:
+    return histogram.percentile(q) / 1000 if histogram.total else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from necp_validate.clients.rdkafka import MessageBatch
+from necp_validate.record.readback import EpochRead
 
 
 @dataclass(slots=True)
@@ -45,9 +45,9 @@ class EpochAccounting:
         at.decreases += epoch < at.highest
         at.highest = max(at.highest, epoch)
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """The ``epochs`` of ``readback.json``."""
-        return [
-            {"topic": topic, "partition": partition, "highest": at.highest, "decreases": at.decreases}
+    def records(self) -> tuple[EpochRead, ...]:
+        """What was seen, by partition."""
+        return tuple(
+            EpochRead(topic=topic, partition=partition, highest=at.highest, decreases=at.decreases)
             for (topic, partition), at in sorted(self._partitions.items())
-        ]
+        )

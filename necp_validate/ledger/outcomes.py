@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.receipts import Receipt
+from necp_validate.record.readback import Jump, ReceiptsRecord
 
 _MAX_JUMPS = 100
 
@@ -21,7 +21,7 @@ class _Accounted:
     last_offset: int = -1
     highest: int = -1
     done_us: int = 0
-    jumps: list[dict[str, Any]] = field(default_factory=list)
+    jumps: list[Jump] = field(default_factory=list)
     jumps_left_out: int = 0
     late: IntervalSet = field(default_factory=IntervalSet)
 
@@ -59,27 +59,27 @@ class ReceiptAccounting:
             if isinstance(value, int):
                 totals[name] = totals.get(name, 0) + value
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """The ``receipts`` of ``readback.json``."""
-        return [
-            {
-                "topic": topic,
-                "partition": partition,
-                "accounted": seen.offsets.to_list(),
-                "processed": seen.counts[0],
-                "rejected": seen.counts[1],
-                "dead_lettered": seen.counts[2],
-                "duplicate_outcomes": seen.duplicate_outcomes,
-                "jumps": seen.jumps,
-                "jumps_left_out": seen.jumps_left_out,
-                "late": seen.late.to_list(),
-            }
+    def records(self) -> tuple[ReceiptsRecord, ...]:
+        """What the receipts say, by partition."""
+        return tuple(
+            ReceiptsRecord(
+                topic=topic,
+                partition=partition,
+                accounted=seen.offsets,
+                processed=seen.counts[0],
+                rejected=seen.counts[1],
+                dead_lettered=seen.counts[2],
+                duplicate_outcomes=seen.duplicate_outcomes,
+                jumps=tuple(seen.jumps),
+                jumps_left_out=seen.jumps_left_out,
+                late=seen.late,
+            )
             for (topic, partition), seen in sorted(self._partitions.items())
-        ]
+        )
 
     @property
     def totals(self) -> dict[str, dict[str, int]]:
-        """The ``totals`` of ``readback.json``."""
+        """What they say was dealt and moved, by domain and kind."""
         return self._totals
 
 
@@ -90,9 +90,7 @@ def _follow(seen: _Accounted, instance: str, first: int, last: int, done_us: int
     elif first <= seen.last_offset or first > seen.highest + 1:
         after = seen.last_offset if first <= seen.last_offset else seen.highest
         if len(seen.jumps) < _MAX_JUMPS:
-            seen.jumps.append(
-                {"instance": instance, "after": after, "first": first, "from_us": seen.done_us, "to_us": done_us}
-            )
+            seen.jumps.append(Jump(instance=instance, after=after, first=first, from_us=seen.done_us, to_us=done_us))
         else:
             seen.jumps_left_out += 1
     seen.instance, seen.last_offset, seen.done_us = instance, last, done_us

@@ -15,12 +15,18 @@ class PendingOffsets:
     def __init__(self) -> None:
         self._runs: deque[tuple[int, int, int]] = deque()  # (first offset, last offset, intended time)
         self.highest = -1
+        self._latest = (-1, -1)  # the offsets that were put last
 
     def put(self, first: int, count: int, intended_us: int) -> None:
         """Remember the intended time of ``count`` consecutive offsets from ``first``."""
         last = first + count - 1
         self._runs.append((first, last, intended_us))
+        self._latest = (first, last)
         self.highest = max(self.highest, last)
+
+    def overlaps_latest(self, first: int, count: int) -> bool:
+        """Whether any of these offsets is among those that were put last."""
+        return first <= self._latest[1] and self._latest[0] <= first + count - 1
 
     def take(self, first: int, last: int) -> list[tuple[int, int]]:
         """Take the offsets ``first`` to ``last``; returns (events, intended time) of those that were waiting."""

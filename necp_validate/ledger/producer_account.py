@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -9,53 +11,19 @@ import numpy as np
 
 from necp_validate.clients.flush import MAX_FLUSH
 from necp_validate.clients.rdkafka import Deliveries, error_name
-from necp_validate.core.intervals import IntervalSet
+from necp_validate.ledger.client_errors import Fate, SendErrors, fate_of
 from necp_validate.ledger.latency import Recorder
 from necp_validate.ledger.pending import PendingOffsets
-from necp_validate.ledger.readback import digest_of
-from necp_validate.ledger.unavailability import PartitionWatch
+from necp_validate.ledger.stream_account import StreamAccount
+from necp_validate.ledger.unavailability import OutcomeWatch, PartitionWatch
+from necp_validate.record.model import LoadRecord
 
 #: Flushes that can be under way at once, and so the number of tags; far above what delivery.timeout.ms allows.
 TAGS = 1 << 18
 _MAX_EXAMPLES = 20
-_OUTCOME_UNKNOWN = frozenset({"_MSG_TIMED_OUT", "_TIMED_OUT", "REQUEST_TIMED_OUT", "_PURGE_INFLIGHT"})
 
 
-class Stream:
-    """One game server's events: one key, sequence numbers without holes, and what became of them.
-
-    ``partition`` is where the last of them was acknowledged, -1 before the first was.
-    """
-
-    __slots__ = (
-        "acked",
-        "digest",
-        "failed",
-        "id",
-        "index",
-        "key",
-        "max_acked_offset",
-        "next_seq",
-        "partition",
-        "unknown",
-        "unplaced",
-    )
-
-    def __init__(self, index: int, stream_id: str, key: str) -> None:
-        self.index = index
-        self.id = stream_id
-        self.key = key
-        self.next_seq = 0
-        self.partition = -1
-        self.acked = IntervalSet()
-        self.failed = IntervalSet()
-        self.unknown = IntervalSet()
-        self.digest = 0
-        self.max_acked_offset = -1
-        self.unplaced = 0
-
-
-class AckBook:
+class ProducerAccount:
     """The account of one domain's events; a *tag* stands for one flush of them.
 
     An event's ``private`` is ``tag * MAX_FLUSH + i``, i being its place in the flush (`FlushTemplate.stamp`).
@@ -64,32 +32,34 @@ class AckBook:
         domain: the domain's name.
         topic: where its events go.
         recorder: takes counters and latencies.
-
-    ``placed`` is the number of acknowledged events of which it is known where they lie.
     """
 
     def __init__(self, domain: str, topic: str, recorder: Recorder) -> None:
         self.domain = domain
         self.topic = topic
-        self.streams: list[Stream] = []
+        self.streams: list[StreamAccount] = []
         self.pending: dict[int, PendingOffsets] = {}
         self.watch = PartitionWatch(domain)
-        self.placed = 0
+        self.outcomes = OutcomeWatch(domain)
+        self.errors = SendErrors(domain)
         self.not_monotonic = 0
+        self.inconsistent = 0
         self.examples: list[str] = []
         self._recorder = recorder
         self._flush_stream = np.zeros(TAGS, dtype=np.int64)
         self._flush_first = np.zeros(TAGS, dtype=np.int64)
         self._flush_intended = np.zeros(TAGS, dtype=np.int64)
         self._next_flush = 0
+        self._index: dict[str, int] = {}
 
-    def open_stream(self, stream_id: str, key: str) -> Stream:
+    def open_stream(self, stream_id: str, key: str) -> StreamAccount:
         """Begin a stream."""
-        stream = Stream(len(self.streams), stream_id, key)
+        stream = StreamAccount(stream_id, domain=self.domain, topic=self.topic, key=key)
+        self._index[stream_id] = len(self.streams)
         self.streams.append(stream)
         return stream
 
-    def begin(self, stream: Stream, count: int, intended_us: int) -> tuple[int, int]:
+    def begin(self, stream: StreamAccount, count: int, intended_us: int) -> tuple[int, int]:
         """Number a flush that is about to be sent; returns its tag and its first sequence number.
 
         Args:
@@ -99,24 +69,28 @@ class AckBook:
         """
         tag = self._next_flush
         self._next_flush = (tag + 1) % TAGS
-        self._flush_stream[tag] = stream.index
-        self._flush_first[tag] = first = stream.next_seq
+        self._flush_stream[tag] = self._index[stream.id]
+        self._flush_first[tag] = first = stream.begin(count)
         self._flush_intended[tag] = intended_us
-        stream.next_seq += count
         return tag, first
 
-    def taken(self, tag: int, errors: np.ndarray[Any, Any], taken: int) -> None:
-        """Note that the client took ``taken`` events of a flush; ``errors`` has an error code for each other one."""
+    def handed_over(self, tag: int, errors: np.ndarray[Any, Any], taken: int) -> None:
+        """Note that a flush was handed to the client.
+
+        Args:
+            tag: of the flush.
+            errors: shape (n,), an error code for each event that the client did not take.
+            taken: how many it took.
+        """
         phase = self._recorder.phase_of(int(self._flush_intended[tag]))
-        self._recorder.count(self.domain, phase, "sent", taken)
+        self._recorder.count(self.domain, phase, "sent", len(errors))
         if taken == len(errors):
             return
         stream, first = self.streams[int(self._flush_stream[tag])], int(self._flush_first[tag])
-        refused = np.flatnonzero(errors).tolist()
-        for i in refused:
-            stream.failed.add(first + i, first + i)
-        self._recorder.count(self.domain, phase, "failed", len(refused))
-        self._note(f"{error_name(int(errors[refused[0]]))}: {len(refused)} events not queued")
+        self._recorder.count(self.domain, phase, "refused", len(errors) - taken)
+        now_us = time.time_ns() // 1000
+        for i in np.flatnonzero(errors).tolist():
+            self._not_acked(stream, first + i, 1, phase, error_name(int(errors[i])), Fate.FAILED, now_us)
 
     def settle(self, d: Deliveries, now_us: int) -> list[tuple[int, int]]:
         """Account for delivery reports; returns (tag, events) of each run of them.
@@ -126,11 +100,14 @@ class AckBook:
         n = len(d.err)
         step = d.opaque - d.offset
         new_run = (step[1:] != step[:-1]) | (d.err[1:] != d.err[:-1]) | (d.partition[1:] != d.partition[:-1])
+        new_run |= d.opaque[1:] != d.opaque[:-1] + 1  # a report that is not there belongs to no run
         new_run |= (d.opaque[1:] // MAX_FLUSH) != (d.opaque[:-1] // MAX_FLUSH)
+        if d.maybe_written is not None:
+            new_run |= d.maybe_written[1:] != d.maybe_written[:-1]
         starts = [0, *(np.flatnonzero(new_run) + 1).tolist(), n]
         offsets = _known_offsets(d)
         runs = []
-        acked = False
+        acked, placed = False, 0
         for a, b in pairwise(starts):
             tag, index = divmod(int(d.opaque[a]), MAX_FLUSH)
             runs.append((tag, b - a))
@@ -138,77 +115,101 @@ class AckBook:
             first = int(self._flush_first[tag]) + index
             intended_us = int(self._flush_intended[tag])
             phase = self._recorder.phase_of(intended_us)
+            partition, offset = int(d.partition[a]), int(offsets[a])
             if d.err[a]:
-                self._not_acked(stream, first, b - a, phase, int(d.err[a]))
-                self.watch.failed(int(d.partition[a]), intended_us)
+                name, maybe = error_name(int(d.err[a])), d.maybe_written is not None and bool(d.maybe_written[a])
+                fate = fate_of(name, maybe_written=maybe)
+                self._not_acked(stream, first, b - a, phase, name, fate, now_us)
+                self.watch.failed(partition, intended_us)
                 continue
             acked = True
-            self._acked(stream, first, b - a, int(d.partition[a]), int(offsets[a]), intended_us)
-            self.watch.acked(int(d.partition[a]), intended_us, now_us, int(offsets[a]), int(offsets[b - 1]))
+            stream.ack(first, b - a, partition, offset)
+            if offset < 0:
+                self._recorder.unplaced(self.domain, phase, b - a)
+            else:
+                placed += b - a
+                self._placed(stream, first, b - a, partition, offset, intended_us)
+            self.watch.acked(partition, intended_us, now_us, offset, int(offsets[b - 1]))
             self._recorder.count(self.domain, phase, "acked", b - a)
             self._recorder.latency(self.domain, "ack", phase, now_us - intended_us, b - a)
         if acked:
             self._recorder.acknowledged(self.domain, now_us)
+            self.outcomes.waiting(placed, now_us)
         return runs
 
-    def close(self) -> None:
-        """Events without a delivery report become ``unknown``: they may appear or not."""
+    def close(self, now_us: int) -> None:
+        """End the account: events without a delivery report may be there or not, in their phase and the last row."""
         self.watch.close()
-        for stream in self.streams:
-            if stream.next_seq:
-                settled = stream.acked.union(stream.failed).union(stream.unknown)
-                stream.unknown = stream.unknown.union(IntervalSet([(0, stream.next_seq - 1)]).difference(settled))
+        self.outcomes.close(now_us)
+        self._recorder.close(self.domain)
 
-    def _acked(self, stream: Stream, first: int, count: int, partition: int, offset: int, intended_us: int) -> None:
-        stream.partition = partition
-        stream.acked.add(first, first + count - 1)
-        if offset < 0:
-            stream.unplaced += count
-            return
-        self.placed += count
-        stream.digest = (stream.digest + digest_of(first, offset, partition, count)) & (2**64 - 1)
-        stream.max_acked_offset = max(stream.max_acked_offset, offset + count - 1)
+    def _placed(
+        self, stream: StreamAccount, first: int, count: int, partition: int, offset: int, intended_us: int
+    ) -> None:
         pending = self.pending.get(partition)
         if pending is None:
             pending = self.pending[partition] = PendingOffsets()
         if offset <= pending.highest:
-            self.not_monotonic += 1
+            # An offset that was just given to another event, or one from before.
+            again = pending.overlaps_latest(offset, count)
+            self.inconsistent += again
+            self.not_monotonic += not again
             self._note(
                 f"{self.topic}-{partition}: stream {stream.id} seq {first} acknowledged at offset {offset},"
                 f" after offset {pending.highest}"
             )
         pending.put(offset, count, intended_us)
 
-    def _not_acked(self, stream: Stream, first: int, count: int, phase: int, err: int) -> None:
-        name = error_name(err)
-        # After a time-out nobody knows whether the broker has the events: they may appear or not.
-        outcome = stream.unknown if name in _OUTCOME_UNKNOWN else stream.failed
-        outcome.add(first, first + count - 1)
-        self._recorder.count(self.domain, phase, "failed", count)
+    def _not_acked(
+        self, stream: StreamAccount, first: int, count: int, phase: int, name: str, fate: Fate, now_us: int
+    ) -> None:
+        if fate is Fate.FAILED:
+            stream.fail(first, count)
+        self._recorder.count(self.domain, phase, fate.value, count)
+        self.errors.add(name, fate, count, now_us)
         self._note(f"{name}: stream {stream.id} seq {first}..{first + count - 1}")
 
     def _note(self, text: str) -> None:
         if len(self.examples) < _MAX_EXAMPLES:
             self.examples.append(text)
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """The streams as the history keeps them."""
-        return [
-            {
-                "stream": s.id,
-                "domain": self.domain,
-                "topic": self.topic,
-                "key": s.key,
-                "sent": s.next_seq,
-                "acked": s.acked.to_list(),
-                "failed": s.failed.to_list(),
-                "unknown": s.unknown.to_list(),
-                "digest": s.digest,
-                "max_acked_offset": s.max_acked_offset,
-                "unplaced": s.unplaced,
-            }
-            for s in self.streams
-        ]
+
+def load_record(
+    worker: str,
+    accounts: Iterable[ProducerAccount],
+    recorder: Recorder,
+    *,
+    guarantees: dict[str, dict[str, str]],
+    planted: dict[str, dict[str, int]],
+    sees_outcomes: bool,
+) -> LoadRecord:
+    """What a load process knows of its events by its producers' accounts, once they are closed.
+
+    Args:
+        worker: its name.
+        accounts: of its producers.
+        recorder: theirs.
+        guarantees, planted: as in `LoadRecord`.
+        sees_outcomes: whether it watches what becomes of its events.
+    """
+    accounts = list(accounts)
+    return LoadRecord(
+        worker=worker,
+        streams=tuple(stream.record() for account in accounts for stream in account.streams),
+        guarantees=guarantees,
+        planted=planted,
+        phases=recorder.counts_by_phase(),
+        inconsistent_offsets=sum(account.inconsistent for account in accounts),
+        offset_not_monotonic=sum(account.not_monotonic for account in accounts),
+        send_errors=tuple(error for account in accounts for error in account.errors.records()),
+        max_gap_ms=recorder.gaps_ms_by_phase(),
+        gaps=tuple(gap for account in accounts for gap in account.watch.gaps),
+        outcome_gaps=tuple(gap for account in accounts for gap in account.outcomes.gaps) if sees_outcomes else None,
+        unmatched_receipts=sum(account.outcomes.left for account in accounts) if sees_outcomes else None,
+        acked_below_known=sum(account.watch.acked_below_known for account in accounts),
+        last_ended_us=recorder.ended_us_by_phase(),
+        examples=tuple(text for account in accounts for text in account.examples),
+    )
 
 
 def _known_offsets(d: Deliveries) -> np.ndarray[Any, Any]:

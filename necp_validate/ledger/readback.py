@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,8 @@ from necp_validate.clients.flush import hex_digits
 from necp_validate.clients.rdkafka import MESSAGE, gather_bytes, memory
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.events import tail
+from necp_validate.ledger.stream_account import digest_of
+from necp_validate.record.readback import PartitionRead, Readback, Sighting, StreamRead
 
 MAX_EXAMPLES = 20
 _SEQ_POWERS = 10 ** np.arange(tail.SEQ_DIGITS - 1, -1, -1, dtype=np.int64)
@@ -30,16 +31,6 @@ _FIXED = np.array(
     ]
 )
 _MASK = 2**64 - 1
-
-
-def digest_of(first_seq: int, first_offset: int, partition: int, count: int) -> int:
-    """Digest of where ``count`` consecutive events landed: sum of (seq+1)(offset+1+partition*2^40) mod 2^64.
-
-    Acknowledgements and the reader each sum it up; the sums differ when any event lies elsewhere than acknowledged.
-    """
-    s, o, n = first_seq + 1, first_offset + 1 + (partition << 40), count
-    pairs = n * s * o + (s + o) * (n * (n - 1) // 2) + (n - 1) * n * (2 * n - 1) // 6
-    return pairs & _MASK
 
 
 @dataclass(slots=True)
@@ -86,7 +77,7 @@ class ReadAccounting:
         self.bad_value = 0
         self.bad_key = 0
         self.unknown_records = 0
-        self.examples: list[dict[str, Any]] = []
+        self.examples: list[Sighting] = []
 
     def add(self, topic: str, rows: npt.NDArray[np.void]) -> None:
         """Account for records of one topic, those of a partition in the order they were read.
@@ -218,47 +209,51 @@ class ReadAccounting:
             self._example("unknown-record", topic, int(row["partition"]), int(row["offset"]), why)
 
     def _example(self, check: str, topic: str, partition: int, offset: int, detail: str) -> None:
-        if sum(e["check"] == check for e in self.examples) < MAX_EXAMPLES:
-            self.examples.append(
-                {"check": check, "topic": topic, "partition": partition, "offset": offset, "detail": detail}
-            )
+        if sum(one.check == check for one in self.examples) < MAX_EXAMPLES:
+            self.examples.append(Sighting(check=check, topic=topic, partition=partition, offset=offset, detail=detail))
 
-    def to_json(self, watermarks: Mapping[tuple[str, int], tuple[int, int]]) -> dict[str, Any]:
-        """The reader's part of ``readback.json``.
+    def record(
+        self, marks: Mapping[tuple[str, int], tuple[int, int]], positions: Mapping[tuple[str, int], int]
+    ) -> Readback:
+        """What was found, without what reading took.
 
         Args:
-            watermarks: per (topic, partition), the low and high watermark that were read between.
+            marks: per (topic, partition), the low and high watermark that were read between.
+            positions: likewise, how far reading went.
         """
-        partitions = []
-        for (topic, partition), (low, high) in sorted(watermarks.items()):
-            seen = self._partitions.get((topic, partition), _PartitionRead())
-            partitions.append(
-                {
-                    "topic": topic,
-                    "partition": partition,
-                    "low": low,
-                    "high": high,
-                    "read": seen.read,
-                    "offsets": seen.offsets.to_list(),
-                    "gaps": seen.gaps,
-                    "out_of_order_offsets": seen.out_of_order_offsets,
-                }
-            )
-        return {
-            "events_read": self.events_read,
-            "partitions": partitions,
-            "streams": {
-                name: {
-                    "read": stream.read.to_list(),
-                    "duplicates": stream.duplicates,
-                    "out_of_order": stream.out_of_order,
-                    "digest": stream.digest,
-                    "partitions": sorted(stream.last_seq),
-                }
+        return Readback(
+            events_read=self.events_read,
+            partitions=tuple(
+                self._partition(place, low, high, positions.get(place)) for place, (low, high) in sorted(marks.items())
+            ),
+            streams={
+                name: StreamRead(
+                    read=stream.read,
+                    duplicates=stream.duplicates,
+                    out_of_order=stream.out_of_order,
+                    digest=stream.digest,
+                    partitions=tuple(sorted(stream.last_seq)),
+                )
                 for name, stream in zip(self._names, self._streams, strict=True)
             },
-            "bad_value": self.bad_value,
-            "bad_key": self.bad_key,
-            "unknown_records": self.unknown_records,
-            "examples": self.examples,
-        }
+            bad_value=self.bad_value,
+            bad_key=self.bad_key,
+            unknown_records=self.unknown_records,
+            others=0,
+            examples=tuple(self.examples),
+            receipts=(),
+        )
+
+    def _partition(self, place: tuple[str, int], low: int, high: int, position: int | None) -> PartitionRead:
+        seen = self._partitions.get(place, _PartitionRead())
+        return PartitionRead(
+            topic=place[0],
+            partition=place[1],
+            low=low,
+            high=high,
+            read=seen.read,
+            position=position,
+            gaps=seen.gaps,
+            out_of_order_offsets=seen.out_of_order_offsets,
+            offsets=seen.offsets,
+        )

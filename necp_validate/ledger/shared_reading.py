@@ -6,14 +6,16 @@ in several partitions where a topic grew meanwhile, and the number of what is wr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.ledger.readback import MAX_EXAMPLES
+from necp_validate.record.readback import EpochRead, PartitionRead, Readback, Sighting, StreamRead
 
-_SUMS = ("events_read", "bad_value", "bad_key", "unknown_records", "cpu_s", "max_rss_bytes")
 Place = TypeVar("Place", bound=tuple[str, int])
+Row = TypeVar("Row", PartitionRead, EpochRead)
 
 
 def share_of_partitions(places: Collection[Place], reader: int, readers: int) -> set[Place]:
@@ -21,43 +23,51 @@ def share_of_partitions(places: Collection[Place], reader: int, readers: int) ->
     return {place for number, place in enumerate(sorted(places)) if number % readers == reader}
 
 
-def merge_accounts(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Merge what readers of different partitions say of the events, as in ``readback.json``.
+def merge_accounts(parts: Sequence[Readback]) -> Readback:
+    """Merge what readers of different partitions found of the events.
 
     Times are those of the slowest, since they read at the same time; memory is that of all together.
     """
-    merged: dict[str, Any] = {name: sum(part[name] for part in parts) for name in _SUMS}
-    for name in ("partitions", "epochs"):
-        rows = [row for part in parts for row in part[name]]
-        merged[name] = sorted(rows, key=lambda row: (row["topic"], row["partition"]))
-    merged["streams"] = {
-        name: _merge_streams([part["streams"][name] for part in parts])
-        for name in (parts[0]["streams"] if parts else ())
-    }
-    merged["examples"] = _first_examples([example for part in parts for example in part["examples"]])
-    merged["elapsed_s"] = slowest_s = max(part["elapsed_s"] for part in parts)
-    merged["events_per_s"] = merged["events_read"] / slowest_s if slowest_s else 0.0
-    return merged
+    events_read, slowest_s = sum(part.events_read for part in parts), max(part.elapsed_s or 0.0 for part in parts)
+    return replace(
+        parts[0],
+        events_read=events_read,
+        partitions=_by_place(row for part in parts for row in part.partitions),
+        epochs=_by_place(row for part in parts for row in part.epochs or ()),
+        streams={name: _merge_streams([part.streams[name] for part in parts]) for name in parts[0].streams},
+        bad_value=sum(part.bad_value or 0 for part in parts),
+        bad_key=sum(part.bad_key or 0 for part in parts),
+        unknown_records=sum(part.unknown_records or 0 for part in parts),
+        examples=_first_examples(example for part in parts for example in part.examples or ()),
+        elapsed_s=slowest_s,
+        cpu_s=sum(part.cpu_s or 0.0 for part in parts),
+        events_per_s=events_read / slowest_s if slowest_s else 0.0,
+        max_rss_bytes=sum(part.max_rss_bytes or 0 for part in parts),
+    )
 
 
-def _merge_streams(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _by_place(rows: Iterable[Row]) -> tuple[Row, ...]:
+    return tuple(sorted(rows, key=lambda row: (row.topic, row.partition)))
+
+
+def _merge_streams(parts: Sequence[StreamRead]) -> StreamRead:
     """What several readers found of one stream; an event that two of them found is there twice."""
     read, duplicates = IntervalSet(), 0
     for part in parts:
-        for first, last in part["read"]:
+        for first, last in part.read.intervals():
             duplicates += read.add(first, last)
-    return {
-        "read": read.to_list(),
-        "duplicates": duplicates + sum(part["duplicates"] for part in parts),
-        "out_of_order": sum(part["out_of_order"] for part in parts),
-        "digest": sum(part["digest"] for part in parts) % 2**64,
-        "partitions": sorted({partition for part in parts for partition in part["partitions"]}),
-    }
+    return StreamRead(
+        read=read,
+        duplicates=duplicates + sum(part.duplicates for part in parts),
+        out_of_order=sum(part.out_of_order for part in parts),
+        digest=sum(part.digest for part in parts) % 2**64,
+        partitions=tuple(sorted({partition for part in parts for partition in part.partitions})),
+    )
 
 
-def _first_examples(examples: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    kept: list[dict[str, Any]] = []
+def _first_examples(examples: Iterable[Sighting]) -> tuple[Sighting, ...]:
+    kept: list[Sighting] = []
     for example in examples:
-        if sum(one["check"] == example["check"] for one in kept) < MAX_EXAMPLES:
+        if sum(one.check == example.check for one in kept) < MAX_EXAMPLES:
             kept.append(example)
-    return kept
+    return tuple(kept)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.receipts import Receipt
+from necp_validate.record.model import OutcomesSeen
 
 
 class TransactionWatch:
@@ -32,12 +31,9 @@ class TransactionWatch:
         for partition, first, last, _, _ in receipt.runs:
             self._seen.setdefault((receipt.topic, partition), IntervalSet()).add(first, last)
 
-    def to_json(self) -> dict[str, Any]:
-        """Its part of a load worker's record."""
-        return {
-            "precommitted_reads": self.precommitted_reads,
-            "outcomes_seen": [
-                {"topic": topic, "partition": partition, "seen": seen.to_list()}
-                for (topic, partition), seen in sorted(self._seen.items())
-            ],
-        }
+    def outcomes_seen(self) -> tuple[OutcomesSeen, ...]:
+        """The outcomes, by partition."""
+        return tuple(
+            OutcomesSeen(topic=topic, partition=partition, seen=seen)
+            for (topic, partition), seen in sorted(self._seen.items())
+        )

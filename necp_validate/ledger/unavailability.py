@@ -1,14 +1,18 @@
-"""What a producer's acks say of each partition: silences while events waited, and offsets that went back."""
+"""Silences while events waited: of a partition's acks, and of a domain's outcomes; and offsets that went back."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+
+from necp_validate.record.model import OutcomeGap, PartitionGap
 
 GAP_US = 500_000
 """A shorter silence is a hiccup that is not worth a line."""
+
+OUTCOME_GAP_US = 1_000_000
+"""So long must nothing be heard of what becomes of events."""
 
 _STEP_US = 250_000
 _REMEMBERED = 600  # steps: longer than any event may wait for its ack
@@ -32,7 +36,7 @@ class PartitionWatch:
 
     def __init__(self, domain: str) -> None:
         self.domain = domain
-        self.gaps: list[dict[str, Any]] = []
+        self.gaps: list[PartitionGap] = []
         self.acked_below_known = 0
         self._partitions: dict[int, _Partition] = {}
 
@@ -81,7 +85,41 @@ class PartitionWatch:
                 self._gap(partition, max(at.waiting_since_us, at.last_ack_us or 0), None)
 
     def _gap(self, partition: int, from_us: int, to_us: int | None) -> None:
-        self.gaps.append({"domain": self.domain, "partition": partition, "from_us": from_us, "to_us": to_us})
+        self.gaps.append(PartitionGap(domain=self.domain, partition=partition, from_us=from_us, to_us=to_us))
+
+
+class OutcomeWatch:
+    """Watches the outcomes of one domain's acknowledged events, by when they are seen here, whatever they say of time.
+
+    Args:
+        domain: the domain's name.
+    """
+
+    def __init__(self, domain: str) -> None:
+        self.domain = domain
+        self.gaps: list[OutcomeGap] = []
+        self.left = 0  # events that wait
+        self._since_us = 0
+
+    def waiting(self, events: int, now_us: int) -> None:
+        """Note events that were acknowledged, and wait for their outcome from now on."""
+        if not self.left:
+            self._since_us = now_us
+        self.left += events
+
+    def ended(self, events: int, now_us: int) -> None:
+        """Note events whose outcome was seen."""
+        self._end(now_us, now_us)
+        self.left -= events
+        self._since_us = max(self._since_us, now_us)
+
+    def close(self, now_us: int) -> None:
+        """End the watch: a silence that goes on has no end."""
+        self._end(now_us, None)
+
+    def _end(self, now_us: int, to_us: int | None) -> None:
+        if self.left > 0 and now_us - self._since_us >= OUTCOME_GAP_US:
+            self.gaps.append(OutcomeGap(domain=self.domain, from_us=self._since_us, to_us=to_us))
 
 
 def _known_at(at: _Partition, ts_us: int) -> int:

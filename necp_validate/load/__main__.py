@@ -22,6 +22,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner, Runner
 
 from necp_validate.core import SuiteError
+from necp_validate.core.first_failure import FirstFailure
 from necp_validate.load.locust_stats import report_rows
 from necp_validate.load.master import Master
 from necp_validate.load.messages import KEY_VARIABLE
@@ -29,6 +30,7 @@ from necp_validate.load.plan import LoadPlan, read_plan, split_address
 from necp_validate.load.users import USERS, ScheduleShape, Stage
 from necp_validate.load.worker import Worker
 from necp_validate.load.world import World
+from necp_validate.record.model import TimelineRow
 
 _HOST = "127.0.0.1"
 _POLL_S = 0.004
@@ -78,8 +80,9 @@ def _be_alone(plan: LoadPlan) -> int:
     world = World(plan, 0)
     environment = _environment(world)
     world.report = partial(report_rows, environment.stats)
-    environment.necp_stage = stage = Stage()  # type: ignore[attr-defined]  # how users find it
     stopped = _stop_on_signals()
+    stage = Stage(FirstFailure(stopped.set))
+    stage.serve(environment)
     world.open(time.time_ns() // 1000 + int(_LEAD_S * 1e6))
     world.save_phases()
     stage.open(world)
@@ -87,7 +90,7 @@ def _be_alone(plan: LoadPlan) -> int:
     if plan.web_port:
         environment.create_web_ui(_HOST, plan.web_port)
     print(f"started {world.start_us}", flush=True)
-    runner.start_shape()
+    _start_shape(runner, stage.failure)
     _play(world, stage, stopped)
     interrupted = stopped.is_set()
     world.close(gevent.sleep)  # first: Locust takes a second to stop, and a receipt's arrival is a measurement
@@ -101,7 +104,7 @@ def _be_worker(host: str, port: int) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, worker.stop, "this worker was interrupted")
 
-    def report(rows: list[dict[str, Any]]) -> None:
+    def report(rows: list[TimelineRow]) -> None:
         report_rows(worker.environment.stats, rows)
         worker.tell_rows(rows)
 
@@ -126,14 +129,16 @@ def _be_master(plan: LoadPlan) -> int:
         environment.create_web_ui(_HOST, plan.web_port)
     master = Master(plan, runner, partial(print, flush=True))
     stopped = _stop_on_signals()
+    failure = FirstFailure(stopped.set)
     reason = "the master was interrupted"
     try:
         master.wait_ready(stopped)
         if not stopped.is_set():
             master.start(world)
             print(f"started {world.start_us}", flush=True)
-            runner.start_shape()
+            _start_shape(runner, failure)
             master.watch(world, stopped)
+            failure.check("the master")
     except SuiteError as error:
         reason = error.message
         raise
@@ -143,11 +148,22 @@ def _be_master(plan: LoadPlan) -> int:
     return int(stopped.is_set())
 
 
+def _start_shape(runner: Runner, failure: FirstFailure) -> None:
+    """Let Locust ask for users by the schedule; without that, servers would be missing."""
+    runner.start_shape()
+    if runner.shape_greenlet is not None:
+        failure.watch(runner.shape_greenlet)
+
+
 def _play(world: World, stage: Stage, stopped: gevent.event.Event) -> None:
-    """Let the servers of a world that is open play to the end, or until the run is to stop."""
+    """Let the servers of a world that is open play to the end, or until the run is to stop.
+
+    Raises:
+        SuiteError: something on which the load rests failed.
+    """
     done = gevent.event.Event()
-    poller = gevent.spawn(_poll, world, done)
-    rows = gevent.spawn(_rows, world, done)
+    poller = stage.failure.watch(gevent.spawn(_poll, world, done))
+    rows = stage.failure.watch(gevent.spawn(_rows, world, done))
     while time.time_ns() // 1000 < world.end_us and not stopped.is_set():
         stopped.wait(min(max(world.end_us / 1e6 - time.time(), 0.01), 1.0))
     catch_up_until = time.monotonic() + _CATCH_UP_S
@@ -156,6 +172,7 @@ def _play(world: World, stage: Stage, stopped: gevent.event.Event) -> None:
     done.set()
     stage.close()
     gevent.joinall([poller, rows])
+    stage.failure.check("the load")
 
 
 def _poll(world: World, done: gevent.event.Event) -> None:

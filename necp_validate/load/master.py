@@ -17,16 +17,19 @@ import gevent.event
 import msgspec
 
 from necp_validate import __version__
-from necp_validate.core import SuiteError
+from necp_validate.core import SuiteError, in_one_line
 from necp_validate.load import messages as say
 from necp_validate.load.clock import Ping, estimate
 from necp_validate.load.luggage import pack
 from necp_validate.load.messages import Inbox, Seal, Unsealed
 from necp_validate.load.plan import LoadPlan
 from necp_validate.load.world import World
-from necp_validate.record import layout
+from necp_validate.record import parts
+from necp_validate.record.codec import DecodeError, from_plain
+from necp_validate.record.model import TimelineRow
+from necp_validate.record.self_watch import noting
 from necp_validate.record.workers import WorkerRecord
-from necp_validate.record.writer import HistoryWriter, JsonLines, write_bytes, write_json
+from necp_validate.record.writer import Appender, write_bytes
 
 if TYPE_CHECKING:  # to import Locust is to replace parts of the standard library, also for those who only test this
     from locust.runners import MasterRunner
@@ -38,7 +41,7 @@ _PING_EVERY_S = 10.0
 _PING_TIMEOUT_S = 2.0
 _LEAD_S = 3.0  # connections are made and users are waiting before the first flush is due
 _GIVE_UP_S = 15.0  # silent for so long when the others have finished: lost
-_FILES = (layout.LATENCY, layout.PASSWORDS_TAKEN, layout.LOAD)
+_FILES = (parts.LATENCY, parts.PASSWORDS_TAKEN, parts.LOADS)
 
 
 @dataclass(slots=True)
@@ -48,10 +51,11 @@ class _Worker:
     client_id: str
     record: WorkerRecord
     inbox: Inbox
-    timeline: JsonLines
+    timeline: Appender[TimelineRow]
     pings: list[Ping] = field(default_factory=list)
     answered: gevent.event.Event = field(default_factory=gevent.event.Event)
     silent_since: float | None = None
+    problem: str = ""
 
     @property
     def name(self) -> str:
@@ -81,7 +85,6 @@ class Master:
         self._tell = tell
         self._seal = Seal(plan.join_key)
         self._run_dir = Path(plan.run_dir)
-        self._writer = HistoryWriter(self._run_dir)
         self._workers: dict[str, _Worker] = {}
         self._broken: SuiteError | None = None
         self._begun = False
@@ -114,6 +117,9 @@ class Master:
                 take(msg.node_id, said)
             except SuiteError as error:
                 self._broken = self._broken or error
+            except Exception as error:  # noqa: BLE001  # Locust would log it and go on
+                problem = f"a message of a load worker ({kind}) could not be handled: {in_one_line(error)}"
+                self._broken = self._broken or SuiteError(problem)
 
         return listen
 
@@ -157,12 +163,13 @@ class Master:
         """Come back when every worker has finished or is lost, or the run is to stop.
 
         Raises:
-            SuiteError: what a worker sent cannot be used.
+            SuiteError: what a worker sent cannot be used, or none of them could go on.
         """
         limit = world.end_us / 1e6 + self._plan.drain_timeout_s + 60
         next_clock = time.monotonic() + _PING_EVERY_S
         while not stopped.is_set():
             self._check()
+            self._lose_failed(world)
             self._listen_for_silence()
             self._pass_on_passwords()
             left = [worker for worker in self._workers.values() if worker.at_work]
@@ -207,9 +214,17 @@ class Master:
         facts = {key: hello[key] for key in ("host", "namespace", "pid", "cpus")}
         worker = self._workers[client_id] = _Worker(
             client_id=client_id,
-            record=WorkerRecord(worker=name, **facts),
-            inbox=Inbox(frozenset(pattern.format(worker=name) for pattern in _FILES)),
-            timeline=self._writer.timeline(name),
+            record=WorkerRecord(
+                worker=name,
+                **facts,
+                state="joined",
+                heard_us=time.time_ns() // 1000,
+                silences=0,
+                clocks=(),
+                received_bytes=0,
+            ),
+            inbox=Inbox(frozenset(part.path.format(worker=name) for part in _FILES)),
+            timeline=parts.TIMELINE.open(self._run_dir, name),
         )
         files = pack(self._plan)
         self._send(worker, say.PLAN, {"index": index, "plan": msgspec.json.encode(self._plan), "files": files})
@@ -239,7 +254,9 @@ class Master:
 
     def _failed(self, client_id: str, said: dict[str, Any]) -> None:
         worker = self._workers[client_id]
-        raise SuiteError(f"load worker {worker.name} on {worker.record.host}: {said['message']}", hint=said.get("hint"))
+        worker.problem = said["message"]
+        if not self._begun or all(one.problem for one in self._workers.values()):
+            raise SuiteError(f"load worker {worker.name} on {worker.record.host}: {worker.problem}", hint=said["hint"])
 
     def _pong(self, client_id: str, said: dict[str, Any]) -> None:
         worker = self._workers[client_id]
@@ -269,7 +286,11 @@ class Master:
         """Keep timeline rows, their times by the master's clock."""
         worker = self._workers[client_id]
         offset_s = worker.record.clocks[-1].offset_us / 1e6 if worker.record.clocks else 0.0
-        worker.timeline.write(*({**row, "t": round(row["t"] - offset_s, 3)} for row in rows))
+        try:
+            told = [from_plain(TimelineRow, {**row, "worker": worker.name}) for row in rows]
+        except DecodeError as error:
+            raise SuiteError(f"load worker {worker.name} sent a row that cannot be used: {error}") from error
+        worker.timeline.write(*(replace(row, t=round(row.t - offset_s, 3)) for row in told))
         worker.record = replace(worker.record, heard_us=time.time_ns() // 1000)
 
     def _file(self, client_id: str, piece: dict[str, Any]) -> None:
@@ -282,7 +303,7 @@ class Master:
         name, content = whole
         write_bytes(self._run_dir / name, content)
         self._send(worker, say.RECEIVED, {"name": name})
-        if name == layout.LOAD.format(worker=worker.name):  # the last that it sends
+        if name == parts.LOADS.path.format(worker=worker.name):  # the last that it sends
             self._note(worker, state="finished" if time.time_ns() // 1000 >= self._end_us else "left")
 
     def _listen_for_silence(self) -> None:
@@ -306,14 +327,23 @@ class Master:
         silent = all(one.silent_since is not None and now - one.silent_since > _GIVE_UP_S for one in left)
         return silent and time.time_ns() // 1000 > world.end_us
 
+    def _lose_failed(self, world: World) -> None:
+        """The run goes on without workers that could not: the others are at work."""
+        for worker in self._workers.values():
+            if worker.at_work and worker.problem:
+                self._lose(worker, world)
+                # No part of the record is unwritten: of one that is lost, there is what it may have sent.
+                noting(self._run_dir, f"load worker {worker.name} on {worker.record.host}")(worker.problem)
+
     def _lose(self, worker: _Worker, world: World) -> None:
         index = int(worker.name.removeprefix("w"))
         theirs = World(self._plan, index)
         theirs.start_us = world.start_us
         heard_us = worker.record.heard_us or world.start_us
-        write_json(self._run_dir / layout.LOAD.format(worker=worker.name), theirs.unknown_record(heard_us))
+        parts.LOADS.write(self._run_dir, theirs.unknown_record(heard_us))
         self._note(worker, state="lost")
-        self._tell(f"{worker.name} on {worker.record.host} is lost: what became of its events is unknown")
+        why = f" ({worker.problem})" if worker.problem else ""
+        self._tell(f"{worker.name} on {worker.record.host} is lost{why}: what became of its events is unknown")
 
     def _pass_on_passwords(self) -> None:
         """Tell workers a password that has been changed: they cannot see its file."""
@@ -338,4 +368,4 @@ class Master:
 
     def _save(self) -> None:
         records = sorted((worker.record for worker in self._workers.values()), key=lambda one: one.worker)
-        write_json(self._run_dir / layout.WORKERS, records)
+        parts.WORKERS.write(self._run_dir, records)

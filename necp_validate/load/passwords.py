@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from necp_validate.record.drills import PasswordTaken, append_taken
+from necp_validate.record import parts
+from necp_validate.record.drills import PasswordTaken
 
 LOOK_EVERY_S = 0.1
 """How often a file is looked at: so long may new connections be refused after a password has been changed."""
@@ -43,5 +44,6 @@ class PasswordFile:
             return False
         self._use(found)
         self._known = found
-        append_taken(run_dir, worker, PasswordTaken(principal=self._principal, taken_us=time.time_ns() // 1000))
+        taken = PasswordTaken(principal=self._principal, taken_us=time.time_ns() // 1000)
+        parts.PASSWORDS_TAKEN.append(run_dir, taken, worker=worker)
         return True

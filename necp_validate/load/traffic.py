@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from necp_validate.clients.flush import FlushTemplate
 from necp_validate.events.envelope import event_id, head, seal
+from necp_validate.events.expected_totals import expected_totals_of
 from necp_validate.events.samples import SampleKind, sample_event
-from necp_validate.events.stakes import total_stakes
 from necp_validate.events.topics import Domain
 from necp_validate.load.plan import DomainTraffic, LoadPlan
 
@@ -26,17 +26,17 @@ _KEYS = {Domain.COMBAT: "match", Domain.ECONOMY: "market", Domain.SOCIAL: "chann
 
 
 class Flush(NamedTuple):
-    """One flush of a server, how many of its events are planted to be rejected or dead-lettered, and its stakes.
+    """One flush of a server: how many of its events are to be rejected or dead-lettered, and what the others do.
 
     Args:
-        stakes: what its other events deal and move when they are processed.
+        expected_totals: what its other events deal and move when they are processed.
         fuzzed: events that a mutation operator has made invalid.
     """
 
     template: FlushTemplate
     cheats: int
     poison: int
-    stakes: dict[str, int]
+    expected_totals: dict[str, int]
     fuzzed: int = 0
 
 
@@ -97,8 +97,8 @@ class FlushPool:
             fronts = [front(kind) for kind in kinds]
             values = [seal(front, 0, event_id(stream, 0)) for front in fronts]
             valid = [front for front, kind in zip(fronts, kinds, strict=True) if kind == "valid"]
-            stakes = total_stakes(seal(front, _ANY_TIME_US, event_id(stream, 0)) for front in valid)
-            return Flush(FlushTemplate(values, key.encode()), cheats, poison, stakes, mutated)
+            expected_totals = expected_totals_of(seal(front, _ANY_TIME_US, event_id(stream, 0)) for front in valid)
+            return Flush(FlushTemplate(values, key.encode()), cheats, poison, expected_totals, mutated)
 
         self._flushes = {
             (cheats, poison, mutated): [encoded(cheats, poison, mutated) for _ in range(VARIANTS)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gevent
 import gevent.event
 import gevent.pool
 from locust import LoadTestShape, User, task
+from locust.env import Environment
 
+from necp_validate.core.first_failure import FirstFailure
 from necp_validate.events.topics import Domain
 from necp_validate.load.shares import spare_users
 from necp_validate.load.world import Server, World
@@ -19,12 +21,23 @@ _AHEAD_S = 2.5
 
 
 class Stage:
-    """Where the game servers of a process play; users that come before it is open wait for that."""
+    """Where the game servers of a process play; users that come before it is open wait for that.
 
-    def __init__(self) -> None:
+    Args:
+        failure: takes what ends a server or a user early.
+    """
+
+    def __init__(self, failure: FirstFailure) -> None:
+        self.failure = failure
         self._world: gevent.event.AsyncResult = gevent.event.AsyncResult()
         self._servers = gevent.pool.Group()
         self._closed = False
+
+    def serve(self, environment: Environment) -> None:
+        """Let the users of an environment find it. Locust logs what they raise, and goes on without them."""
+        environment.necp_stage = self  # type: ignore[attr-defined]  # how users find it
+        failed: Any = environment.events.user_error  # which Locust leaves untyped
+        failed.add_listener(lambda exception, **_: self.failure.note(exception))
 
     def open(self, world: World) -> None:
         """Let users bring up the servers of a world that is open."""
@@ -35,7 +48,7 @@ class Stage:
         world: World = self._world.get()
         server = None if self._closed else world.claim(domain)
         if server is not None:
-            self._servers.spawn(_play, world, server)
+            self.failure.watch(self._servers.spawn(_play, world, server))
 
     def close(self) -> None:
         """End every server, whatever it has still to send; none is brought up any more."""

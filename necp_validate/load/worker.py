@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,14 +19,16 @@ from locust.env import Environment
 from locust.runners import WorkerRunner
 
 from necp_validate import __version__
-from necp_validate.core import SuiteError
+from necp_validate.core import SuiteError, in_one_line
+from necp_validate.core.first_failure import FirstFailure
 from necp_validate.load import messages as say
 from necp_validate.load.luggage import password_file, unpack
 from necp_validate.load.messages import Seal, Unsealed, pieces
 from necp_validate.load.plan import LoadPlan
 from necp_validate.load.users import USERS, Stage
 from necp_validate.load.world import World
-from necp_validate.record import layout
+from necp_validate.record import parts
+from necp_validate.record.model import TimelineRow
 from necp_validate.stack.private import write_private
 
 _ANSWER_S = 60.0  # for what the master answers at once
@@ -54,12 +57,13 @@ class Worker:
         self._seal = Seal(key)
         self._where = f"{host}:{port}"
         self.environment = Environment(user_classes=list(USERS.values()), stop_timeout=1)
-        self.environment.necp_stage = self.stage = Stage()  # type: ignore[attr-defined]  # how users find it
+        self.stopped = gevent.event.Event()
+        self.stage = Stage(FirstFailure(self.stopped.set))
+        self.stage.serve(self.environment)
         try:
             self.runner: WorkerRunner = self.environment.create_worker_runner(host, port)
         except ConnectionError as error:
             raise SuiteError(f"no master answers at {self._where}", hint="is it waiting for workers?") from error
-        self.stopped = gevent.event.Event()
         self._said: dict[str, gevent.event.AsyncResult] = {}
         self._received: set[str] = set()
         self._folder: Path | None = None
@@ -80,7 +84,10 @@ class Worker:
                 said = self._seal.open(msg.data)
             except Unsealed:
                 return
-            take(said)
+            try:
+                take(said)
+            except Exception as error:  # noqa: BLE001  # Locust would log it and go on
+                self.stage.failure.note(error)
 
         self.runner.register_message(kind, listen)
 
@@ -99,14 +106,15 @@ class Worker:
         Raises:
             SuiteError: the master does not want this worker, is gone, or ended the run; or the brokers are not reached.
         """
-        watch = gevent.spawn(self._watch_master)
+        watch = self.stage.failure.watch(gevent.spawn(self._watch_master))
         try:
             with TemporaryDirectory(prefix="necp-worker-") as folder:
                 self._folder = Path(folder)
-                world = self._join()
-                world.open(self._await(say.START, _START_S)["start_us"])
-                self.stage.open(world)
-                play(world, self.stopped)
+                with self._failure_sent():
+                    world = self._join()
+                    world.open(self._await(say.START, _START_S)["start_us"])
+                    self.stage.open(world)
+                    play(world, self.stopped)
                 if not self._ended_there:
                     self._deliver(world)
         finally:
@@ -114,7 +122,21 @@ class Worker:
         if self.why_stopped:
             raise SuiteError(self.why_stopped)
 
-    def tell_rows(self, rows: list[dict[str, Any]]) -> None:
+    @contextmanager
+    def _failure_sent(self) -> Iterator[None]:
+        """Send the master what keeps this worker from its work; not that it was stopped, which the master knows."""
+        try:
+            yield
+        except Exception as error:
+            if not self.why_stopped:
+                message, hint = in_one_line(error), None
+                if isinstance(error, SuiteError):
+                    message, hint = error.message, error.hint
+                self._send(say.FAILED, {"message": message, "hint": hint})
+                gevent.sleep(1.0)
+            raise
+
+    def tell_rows(self, rows: list[TimelineRow]) -> None:
         """Send the timeline rows of the last second."""
         self._send(say.ROWS, rows)
 
@@ -137,15 +159,13 @@ class Worker:
         world: World = in_thread(lambda: World(plan, said["index"]))
         error: SuiteError | None = in_thread(lambda: _why_not_reached(plan))
         if error is not None:
-            self._send(say.FAILED, {"message": error.message, "hint": error.hint})
-            gevent.sleep(1.0)
             raise error
         self._send(say.READY, {})
         return world
 
     def _deliver(self, world: World) -> None:
         """Send every file of the history; come back when the master has them all."""
-        names = [pattern.format(worker=world.name) for pattern in (layout.LATENCY, layout.PASSWORDS_TAKEN, layout.LOAD)]
+        names = [part.path.format(worker=world.name) for part in (parts.LATENCY, parts.PASSWORDS_TAKEN, parts.LOADS)]
         for name in names:
             path = Path(world.plan.run_dir) / name
             if not path.exists():
@@ -165,6 +185,7 @@ class Worker:
         deadline = time.monotonic() + timeout_s
         while not waiting.ready():
             if self.stopped.is_set():
+                self.stage.failure.check("this worker")
                 raise SuiteError(self.why_stopped)
             if time.monotonic() > deadline:
                 raise SuiteError(f"the master at {self._where} did not answer in {timeout_s:.0f} s")

@@ -6,23 +6,26 @@ import resource
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import accumulate
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from necp_validate.clients.observer import ReceiptObserver
 from necp_validate.clients.producer import EventProducer
 from necp_validate.clients.trips import RoundTrips
 from necp_validate.events.topics import Domain
 from necp_validate.ledger.latency import Recorder
-from necp_validate.ledger.producer_account import Stream
+from necp_validate.ledger.producer_account import load_record
+from necp_validate.ledger.stream_account import StreamAccount
 from necp_validate.load.passwords import PasswordFile
 from necp_validate.load.plan import LoadPlan, PlannedPhase
 from necp_validate.load.shares import schedules_of, share_of
 from necp_validate.load.traffic import Flush, FlushPool, key_of, stream_id
-from necp_validate.record import layout
-from necp_validate.record.writer import HistoryWriter, JsonLines, write_json
+from necp_validate.record import parts
+from necp_validate.record.model import LoadRecord, Phase, StreamRecord, TimelineRow
+from necp_validate.record.writer import Appender
 
 if TYPE_CHECKING:
     from necp_validate.fuzz.loading import FuzzedEvents
@@ -36,7 +39,7 @@ class Server:
 
     __slots__ = ("domain", "due_us", "flushes", "stream")
 
-    def __init__(self, domain: Domain, stream: Stream, flushes: FlushPool, due_us: Iterator[int]) -> None:
+    def __init__(self, domain: Domain, stream: StreamAccount, flushes: FlushPool, due_us: Iterator[int]) -> None:
         self.domain = domain
         self.stream = stream
         self.flushes = flushes
@@ -56,9 +59,9 @@ class World:
         self.worker = worker
         self.name = f"w{worker}"
         self.start_us = 0
-        self.report: Callable[[list[dict[str, Any]]], object] = list  # told every timeline row
+        self.report: Callable[[list[TimelineRow]], object] = list  # told every timeline row
         self.planted = {domain: {"cheat": 0, "poison": 0, "fuzz": 0} for domain in plan.traffic}
-        self.stakes: dict[str, dict[str, int]] = {domain: {} for domain in plan.traffic}
+        self.expected_totals: dict[str, dict[str, int]] = {domain: {} for domain in plan.traffic}
         self.schedules = schedules_of(plan)
         self._servers: list[Server] = []
         self.finished = 0
@@ -75,9 +78,9 @@ class World:
         self.producers: dict[str, EventProducer]
         self._passwords: list[PasswordFile] = []
         self.observer: ReceiptObserver
-        self._writer = HistoryWriter(Path(plan.run_dir))
+        self._run_dir = Path(plan.run_dir)
         self._trips = RoundTrips()
-        self._timeline: JsonLines
+        self._timeline: Appender[TimelineRow]
 
     def open(self, start_us: int) -> None:
         """Connect, and begin the history; ``start_us`` (epoch) is second 0 of the schedule."""
@@ -102,7 +105,7 @@ class World:
         self.observer = ReceiptObserver(
             self.plan.verifier, self.recorder, {domain: p.book for domain, p in self.producers.items()}
         )
-        self._timeline = self._writer.timeline(self.name)
+        self._timeline = parts.TIMELINE.open(self._run_dir, self.name)
 
     @property
     def _phase_starts_us(self) -> list[int]:
@@ -145,9 +148,9 @@ class World:
         flush = server.flushes.next(phase.poison_share)
         self.producers[server.domain].send(server.stream, flush.template, intended_us)
         self._plant(server.domain, flush)
-        stakes = self.stakes[server.domain]
-        for name, amount in flush.stakes.items():
-            stakes[name] = stakes.get(name, 0) + amount
+        expected_totals = self.expected_totals[server.domain]
+        for name, amount in flush.expected_totals.items():
+            expected_totals[name] = expected_totals.get(name, 0) + amount
 
     def _plant(self, domain: str, flush: Flush) -> None:
         planted = self.planted[domain]
@@ -178,7 +181,7 @@ class World:
             producer.poll()
         self.observer.poll()
         for password in self._passwords:
-            password.look(Path(self.plan.run_dir), self.name)
+            password.look(self._run_dir, self.name)
 
     def write_rows(self) -> None:
         """Append the timeline rows of the last second, and report them."""
@@ -199,7 +202,7 @@ class World:
     @property
     def waiting(self) -> int:
         """Events acknowledged whose receipt has not been seen, where receipts are expected."""
-        return self.observer.waiting if self.plan.receipts else 0
+        return self.observer.join.waiting if self.plan.receipts else 0
 
     def close(self, sleep: Callable[[float], None]) -> None:
         """Wait for the answers still out, then write what this process knows; called once, also when interrupted."""
@@ -211,16 +214,15 @@ class World:
                 self.write_rows()
                 next_row += 1
             sleep(0.01)
-        missing = self.waiting
         self._count_unsent()
         for producer in self.producers.values():
             producer.close()
         self.observer.close()
         self.write_rows()
         self._timeline.close()
-        self._write(missing)
+        self._write()
 
-    def unknown_record(self, lost_us: int) -> dict[str, Any]:
+    def unknown_record(self, lost_us: int) -> LoadRecord:
         """Return the record of a worker that cannot tell what became of its events: any of them may have been sent.
 
         Made in a world that never plays, of the worker's own number: the same plan has the same events in it.
@@ -236,75 +238,66 @@ class World:
                 for phase in due:
                     self._plant(name, flushes.next(phase.poison_share))
                 sent = len(due) * traffic.run_length
-                stream = stream_id(self.plan.run_id, domain, number)
-                place = {"domain": name, "topic": traffic.topic, "key": key_of(domain, number)}
-                unknown = [[0, sent - 1]] if sent else []
-                streams.append({"stream": stream, **place, "sent": sent, "acked": [], "unknown": unknown})
-        return {
-            "worker": self.name,
-            "streams": streams,
-            "guarantees": {domain: _guarantees(traffic.client) for domain, traffic in self.plan.traffic.items()},
-            "planted": self.planted,
-            "lost_us": lost_us,
-        }
+                streams.append(
+                    StreamRecord.unheard(
+                        stream_id(self.plan.run_id, domain, number),
+                        domain=name,
+                        topic=traffic.topic,
+                        key=key_of(domain, number),
+                        sent=sent,
+                    )
+                )
+        return LoadRecord(
+            worker=self.name,
+            streams=tuple(streams),
+            guarantees={domain: _guarantees(traffic.client) for domain, traffic in self.plan.traffic.items()},
+            planted=self.planted,
+            lost_us=lost_us,
+        )
 
     def _phase_at(self, intended_us: int) -> PlannedPhase:
         return self.plan.phases[max(bisect_right(self._phase_starts_us, intended_us) - 1, 0)]
 
-    def _write(self, missing: int) -> None:
-        names = self.recorder.phase_names
-        self._writer.save_latency(
-            self.name, {(names[p], d, kind): h for (p, d, kind), h in self.recorder.histograms.items()}
+    def _write(self) -> None:
+        parts.LATENCY.write(self._run_dir, self.name, self.recorder.histograms_by_phase())
+        record = load_record(
+            self.name,
+            [producer.book for producer in self.producers.values()],
+            self.recorder,
+            guarantees={domain: _guarantees(producer.config) for domain, producer in self.producers.items()},
+            planted=self.planted,
+            sees_outcomes=self.plan.receipts,
         )
-        write_json(
-            Path(self.plan.run_dir) / layout.LOAD.format(worker=self.name),
-            {
-                "worker": self.name,
-                "streams": [row for producer in self.producers.values() for row in producer.book.to_json()],
-                "guarantees": {domain: _guarantees(producer.config) for domain, producer in self.producers.items()},
-                "planted": self.planted,
-                "stakes": self.stakes,
-                "phases": {
-                    name: {d: self.recorder.counters[i, d].to_json() for d in self.producers}
-                    for i, name in enumerate(names)
-                },
-                "offset_not_monotonic": sum(p.book.not_monotonic for p in self.producers.values()),
-                "unmatched_receipts": max(missing, 0),
-                "max_gap_ms": {
-                    name: {
-                        d: self.recorder.max_gap_us[i, d] / 1000
-                        for d in self.producers
-                        if (i, d) in self.recorder.max_gap_us
-                    }
-                    for i, name in enumerate(names)
-                },
-                "gaps": [gap for p in self.producers.values() for gap in p.book.watch.gaps],
-                "acked_below_known": sum(p.book.watch.acked_below_known for p in self.producers.values()),
-                **self.observer.transactions.to_json(),
-                "ends_from_future": self.observer.ends_from_future,
-                "last_ended_us": {names[i]: us for i, us in self.recorder.last_ended_us.items()},
-                "cpu_s": _cpu_s() - self._cpu_before_s,
-                "max_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                "errors": [text for p in self.producers.values() for text in p.events.errors[-20:]],
-                "trips": self._trips.to_json(),
-                "examples": [text for p in self.producers.values() for text in p.book.examples],
-            },
+        transactions = self.observer.transactions
+        record = replace(
+            record,
+            expected_totals=self.expected_totals,
+            outcomes_seen=transactions.outcomes_seen(),
+            precommitted_reads=transactions.precommitted_reads,
+            ends_from_future=self.observer.join.ends_from_future,
+            cpu_s=_cpu_s() - self._cpu_before_s,
+            max_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            errors=tuple(text for producer in self.producers.values() for text in producer.events.errors[-20:]),
+            trips=self._trips.by_phase(),
         )
+        parts.LOADS.write(self._run_dir, record)
 
     def save_phases(self) -> None:
         """Write down when each phase is, as everybody else in the run needs to know."""
         starts = self._phase_starts_us
-        phases = [
-            {
-                "name": phase.name,
-                "kind": phase.kind,
-                "start_us": start,
-                "end_us": stop,
-                "target_eps": {domain: traffic.rate_eps * phase.load for domain, traffic in self.plan.traffic.items()},
-            }
-            for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], self.end_us], strict=True)
-        ]
-        write_json(Path(self.plan.run_dir) / layout.PHASES, phases)
+        parts.PHASES.write(
+            self._run_dir,
+            (
+                Phase(
+                    name=phase.name,
+                    kind=phase.kind,
+                    start_us=start,
+                    end_us=stop,
+                    target_eps={name: traffic.rate_eps * phase.load for name, traffic in self.plan.traffic.items()},
+                )
+                for phase, start, stop in zip(self.plan.phases, starts, [*starts[1:], self.end_us], strict=True)
+            ),
+        )
 
 
 def _guarantees(config: Mapping[str, str]) -> dict[str, str]:

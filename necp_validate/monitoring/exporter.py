@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,8 +25,10 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from necp_validate.core import SuiteError
 from necp_validate.monitoring.prometheus import HOST, Login
 from necp_validate.monitoring.sampling import ExporterPlan, Samplers
+from necp_validate.record.self_watch import WatchedThread
 
 _CERTIFICATES_S = 5.0
 _KEPT = 3.0
@@ -46,7 +49,7 @@ class Subject:
     def __init__(self, name: str, make: Callable[[], Sample], every_s: float) -> None:
         self.name = name
         self._make = make
-        self._sample = make()
+        self._sample: Sample | None = make()
         self._every_s = every_s
         self._last: tuple[float, list[GaugeMetricFamily]] = (0.0, [])
         self.seconds = 0.0
@@ -56,10 +59,10 @@ class Subject:
         """Ask now; what cannot be had leaves what there was."""
         begun = time.monotonic()
         try:
+            self._sample = self._sample or self._make()
             found = list(self._sample())
         except (KafkaException, LookupError, OSError) as error:
-            self.worked = False
-            self._sample = self._make()
+            self.worked, self._sample = False, None
             print(f"{self.name}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
             return
         self.seconds, self.worked = time.monotonic() - begun, True
@@ -119,7 +122,17 @@ def guarded(app: Any, login: Login) -> Any:
 
 
 def serve(plan: ExporterPlan, stopped: threading.Event) -> None:
-    """Export until told to stop."""
+    """Export until asked to stop.
+
+    Raises:
+        SuiteError: a thread ended early; what it asks for would be missing without a trace.
+    """
+    problems: list[str] = []
+
+    def failed(problem: str) -> None:
+        problems.append(problem)
+        stopped.set()
+
     # Each with connections of its own: they are not shared by threads.
     subjects = [
         Subject("lag", lambda: Samplers(plan).lag, plan.interval_s),
@@ -132,19 +145,18 @@ def serve(plan: ExporterPlan, stopped: threading.Event) -> None:
     registry.register(LastSaid(subjects))
     app = guarded(make_wsgi_app(registry), Login(user=plan.user, password=plan.password))
     with make_server(HOST, plan.port, app, _Server, _Quiet) as server:
-        for work in (server.serve_forever, *(_loop(one, stopped) for one in subjects)):
-            threading.Thread(target=work, daemon=True).start()
+        works: dict[str, Callable[[], None]] = {one.name: partial(one.run, stopped) for one in subjects}
+        for name, work in {"server": server.serve_forever, **works}.items():
+            WatchedThread(work, name=name, asked=stopped, on_failure=failed).start()
         print(_READY, flush=True)
         stopped.wait()
         server.shutdown()
-
-
-def _loop(subject: Subject, stopped: threading.Event) -> Callable[[], None]:
-    return lambda: subject.run(stopped)
+    if problems:
+        raise SuiteError(f"the exporter cannot go on: {problems[0]}")
 
 
 def main() -> None:
-    """Read the plan, then export."""
+    """Read the plan, then export; exit code 4 if it could not go on."""
     if len(sys.argv) != 2:
         print("usage: python -m necp_validate.monitoring.exporter PLAN", file=sys.stderr)
         raise SystemExit(2)
@@ -156,7 +168,11 @@ def main() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    serve(plan, stopped)
+    try:
+        serve(plan, stopped)
+    except SuiteError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
 
 
 if __name__ == "__main__":

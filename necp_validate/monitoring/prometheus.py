@@ -221,6 +221,6 @@ class Prometheus:
         if self._process is not None:
             self._process.terminate(_STOP_S)
 
-    def alive(self) -> bool:
-        """Tell whether it runs."""
-        return self._process is not None and self._process.alive()
+    def early_end(self) -> str:
+        """How its process ended, in one line; nothing while it runs."""
+        return self._process.early_end() if self._process is not None else ""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,14 +15,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from necp_validate.clients.reader import end_offsets
-from necp_validate.core import StackError, SuiteError, UsageError
+from necp_validate.core import StackError, SuiteError, UsageError, in_one_line
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
 from necp_validate.monitoring import RULE_FILES, measure
 from necp_validate.monitoring.binary import PrometheusMissing, ensure, version_of
 from necp_validate.monitoring.prometheus import HOST, Job, Login, Prometheus
 from necp_validate.monitoring.sampling import ExporterPlan, ListenerTarget
 from necp_validate.monitoring.watch import AlertWatch
-from necp_validate.record import Counted, MonitoringRecord, layout, write_json
+from necp_validate.record import Counted, MonitoringRecord, parts
+from necp_validate.record.self_watch import noting
 from necp_validate.stack import Stack
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.private import write_private
@@ -73,6 +73,7 @@ class MonitoringRun:
         self._known: dict[str, dict[str, dict[str, str]]] = {}
         self.prometheus: Prometheus | None = None
         self.watch: AlertWatch | None = None
+        self._exporter: ManagedProcess | None = None
         self.needs = ""
         self._version = ""
         self._begun = 0.0
@@ -122,7 +123,7 @@ class MonitoringRun:
         plan = folder / "exporter.json"
         write_private(plan, msgspec.json.encode(exporter_plan(self._stack, port, login, self._interval_s)))
         command = [sys.executable, "-m", "necp_validate.monitoring.exporter", str(plan)]
-        process = ManagedProcess.spawn(command, log=self._run_dir / "logs" / "exporter.log")
+        self._exporter = process = ManagedProcess.spawn(command, log=self._run_dir / "logs" / "exporter.log")
         self._undo.callback(process.terminate, _STOP_S)
 
         def ready() -> bool:
@@ -178,7 +179,8 @@ class MonitoringRun:
         """Take the last values, once nothing is under way any more, and write the record."""
         if self.prometheus is None or self.watch is None:
             return
-        self._settle()
+        with self._noted():
+            self._settle()
         counted = [*self._logs.counted(), *measure.open_connections(self._stack), *measure.disk_use()]
         elapsed_s = time.time() - self._begun + 60.0
         self.watch.stop()
@@ -188,33 +190,56 @@ class MonitoringRun:
             end_us=self.watch.end_us,
             looks=self.watch.looks,
             missed=self.watch.missed,
+            transitions=self.watch.transitions,
             interval_s=self._interval_s,
         )
         # A Prometheus that has gone, or brokers that answer no more, leave what was told: alerts, no values.
-        with contextlib.suppress(SuiteError):
-            record = self._measured(record, elapsed_s, [*counted, *measure.log_growth(self._begin_ends, self._ends())])
+        with self._noted():
+            growth = measure.log_growth(self._begin_ends, self._ends())
+            record = self._measured(record, self.watch.begin_us, elapsed_s, [*counted, *growth])
+        self._note_early_ends(self.prometheus)
         self._save(record)
 
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Write down what could not be measured, and go on."""
+        try:
+            yield
+        except SuiteError as error:
+            noting(self._run_dir, "measuring at the end", parts.MONITORING)(in_one_line(error))
+
+    def _note_early_ends(self, prometheus: Prometheus) -> None:
+        """Write down which of the processes has ended before it was asked to."""
+        exporter_end = self._exporter.early_end() if self._exporter is not None else ""
+        for name, problem in (("exporter", exporter_end), ("Prometheus", prometheus.early_end())):
+            if problem:
+                noting(self._run_dir, name, parts.MONITORING, parts.ALERTS)(problem)
+
     def _settle(self) -> None:
-        """Wait until what happened last has been scraped, and rules evaluated on it: that is, an interval later."""
+        """Wait until what happened last has been scraped, and rules evaluated on it: that is, an interval later.
+
+        Raises:
+            StackError: Prometheus does not answer, or did not scrape every target again in time.
+        """
         since_s = time.time() + self._interval_s
 
         def scraped() -> bool:
             assert self.prometheus is not None
             return all(scraped_s >= since_s for _, scraped_s in self.prometheus.query("timestamp(up)"))
 
-        with contextlib.suppress(StackError):  # one that answers no more has told what it will
-            wait_until(
-                scraped,
-                timeout_s=_SETTLES_IN * self._interval_s,
-                backoff_s=self._interval_s / 10,
-                message="not every target was scraped again",
-            )
+        wait_until(
+            scraped,
+            timeout_s=_SETTLES_IN * self._interval_s,
+            backoff_s=self._interval_s / 10,
+            message="not every target was scraped again",
+        )
 
-    def _measured(self, record: MonitoringRecord, elapsed_s: float, counted: Sequence[Counted]) -> MonitoringRecord:
+    def _measured(
+        self, record: MonitoringRecord, begin_us: int, elapsed_s: float, counted: Sequence[Counted]
+    ) -> MonitoringRecord:
         assert self.prometheus is not None
         values = [
-            *measure.values_over_the_run(self.prometheus, elapsed_s, record.begin_us / 1e6),
+            *measure.values_over_the_run(self.prometheus, elapsed_s, begin_us / 1e6),
             *measure.values_at_the_end(self.prometheus),
         ]
         scrapes = self.prometheus.query(f"avg by (job) (avg_over_time(scrape_duration_seconds[{round(elapsed_s)}s]))")
@@ -229,7 +254,7 @@ class MonitoringRun:
         )
 
     def _save(self, record: MonitoringRecord) -> None:
-        write_json(self._run_dir / layout.MONITORING, record)
+        parts.MONITORING.write(self._run_dir, record)
 
     def stop(self) -> None:
         """End everything and remove its files; may be called at any time, more than once."""

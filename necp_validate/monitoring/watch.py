@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from necp_validate.core import StackError
-from necp_validate.record import FIRING, RESOLVED, AlertTransition, append_transitions
+from necp_validate.record import FIRING, RESOLVED, AlertTransition, parts
+from necp_validate.record.self_watch import WatchedThread, noting
 
 _EVERY_S = 1.0
 _STOP_S = 10.0
@@ -35,11 +36,13 @@ class AlertWatch:
         self._every_look = every_look
         self._active: dict[Key, AlertTransition] = {}
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="necp-alerts", daemon=True)
+        failed = noting(run_dir, "watch over alerts", parts.ALERTS, parts.MONITORING)
+        self._thread = WatchedThread(self._run, name="necp-alerts", asked=self._stopped, on_failure=failed)
         self.begin_us = 0
         self.end_us = 0
         self.looks = 0
         self.missed = 0
+        self.transitions = 0
 
     def start(self) -> None:
         """Begin to look."""
@@ -48,9 +51,7 @@ class AlertWatch:
 
     def stop(self) -> None:
         """Look no more; may be called more than once."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join(_STOP_S)
+        self._thread.stop(_STOP_S)
 
     def states(self) -> dict[str, list[AlertTransition]]:
         """The alerts that are pending or firing, by name."""
@@ -81,7 +82,8 @@ class AlertWatch:
         rows = changes(self._active, after, now_us)
         self._active = after
         if rows:
-            append_transitions(self._run_dir, rows)
+            parts.ALERTS.append(self._run_dir, *rows)
+            self.transitions += len(rows)
 
 
 def transition(alert: Mapping[str, Any], now_us: int) -> AlertTransition:
@@ -105,7 +107,7 @@ def changes(
     An alert that has gone and come back between two looks has another beginning: that is new, too.
     """
     gone = [
-        AlertTransition(t_us=now_us, name=one.name, state=RESOLVED, labels=one.labels)
+        AlertTransition(t_us=now_us, name=one.name, state=RESOLVED, labels=one.labels, active_us=None, value=None)
         for key, one in before.items()
         if key not in after
     ]
@@ -117,10 +119,10 @@ def changes(
     return [*gone, *new]
 
 
-def _epoch_us(text: str) -> int:
+def _epoch_us(text: str) -> int | None:
     """Prometheus writes nanoseconds; Python reads microseconds."""
     if not text:
-        return 0
+        return None
     head, _, fraction = text.rstrip("Z").partition(".")
     return round(datetime.fromisoformat(f"{head}+00:00").timestamp()) * 1_000_000 + int((fraction + "000000")[:6])
 

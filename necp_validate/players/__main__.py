@@ -17,16 +17,18 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import gevent
 from gevent.event import Event
 
 from necp_validate.core import SuiteError
+from necp_validate.core.first_failure import FirstFailure
 from necp_validate.players.game import Game
 from necp_validate.players.plan import PlayersPlan, read_plan
 from necp_validate.players.probes import probe_certificates
 from necp_validate.players.users import Player
-from necp_validate.record.writer import CsvRows, HistoryWriter
+from necp_validate.record import Appender, PlayersRow, parts
 
 _SPAWN_PER_S = 2000.0
 
@@ -59,18 +61,22 @@ def _play(plan: PlayersPlan, worker: int) -> int:
     probes = probe_certificates(plan, "start")
     print("ready", flush=True)
     start_us = plan.start_us or _started()
-    game = Game(plan, worker, start_us)
+    failure = FirstFailure(stopped.set)
+    game = Game(plan, worker, start_us, failure)
     game.account.certificates += probes
     environment = Environment(user_classes=[Player], stop_timeout=1)
     environment.necp_game = game  # type: ignore[attr-defined]  # how users find it
+    failed: Any = environment.events.user_error  # which Locust leaves untyped
+    failed.add_listener(lambda exception, **_: failure.note(exception))
     # It warns of so many at once, but a user only waits for its stay to begin.
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
     runner = environment.create_local_runner()
     runner.start(game.players, spawn_rate=_SPAWN_PER_S)
-    clock = gevent.spawn(game.play, lambda: not stopped.is_set())
-    writer = HistoryWriter(Path(plan.run_dir))
-    with writer.players_timeline(game.account.worker) as timeline:
+    clock = failure.watch(gevent.spawn(game.play, lambda: not stopped.is_set()))
+    run_dir = Path(plan.run_dir)
+    with parts.PLAYERS_TIMELINE.open(run_dir, game.account.worker) as timeline:
         _watch(game, timeline, stopped)
+        failure.check("the players")
         interrupted = stopped.is_set()
         stopped.set()
         clock.join()
@@ -78,15 +84,16 @@ def _play(plan: PlayersPlan, worker: int) -> int:
         for playing in list(game.playing.values()):  # users that were stopped in the middle of a session
             game.leave(playing)
         timeline.write(game.account.row(_now_us(), 0))
+    failure.check("the players")
     game.account.interest.settle(_now_us() + 10**9)
     game.account.certificates += [] if interrupted else probe_certificates(plan, "end")
     game.close()
-    writer.save_players_latency(game.account.worker, game.account.histograms)
-    writer.save_players(game.account.record())
+    parts.PLAYERS_LATENCY.write(run_dir, game.account.worker, game.account.histograms)
+    parts.PLAYERS.write(run_dir, game.account.record())
     return 1 if interrupted else 0
 
 
-def _watch(game: Game, timeline: CsvRows, stopped: Event) -> None:
+def _watch(game: Game, timeline: Appender[PlayersRow], stopped: Event) -> None:
     """Write a row every second until all players are done, or it is no use to wait any longer."""
     limit_us = game.end_us + round((game.plan.drain_timeout_s + 15) * 1e6)
     while not stopped.wait(1.0 - time.time() % 1.0) and game.done < game.players and _now_us() < limit_us:

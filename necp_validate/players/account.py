@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from typing import Any, Final
 
+from necp_validate.ledger.stream_account import AckedOffsets, StreamAccount
 from necp_validate.players.interest import InterestWatch
 from necp_validate.players.plan import PlayersPlan
 from necp_validate.players.view import View
@@ -21,7 +22,6 @@ from necp_validate.record import (
     PlayersRecord,
     PlayersRow,
     StateSeen,
-    StreamRecord,
 )
 
 _EXAMPLES: Final = 10
@@ -50,8 +50,9 @@ class Account:
         self.udp: Counter[str] = Counter()
         self.ws: Counter[str] = Counter()
         self.bad: Counter[str] = Counter()
-        self.streams: list[StreamRecord] = []
-        self.stakes: dict[str, Counter[str]] = {}
+        self.streams: list[StreamAccount] = []
+        self.offsets = AckedOffsets()
+        self.expected_totals: dict[str, Counter[str]] = {}
         self.interest = InterestWatch()
         self.chat: Counter[str] = Counter()
         self.chat_examples: list[str] = []
@@ -89,9 +90,9 @@ class Account:
         """Count actions that have come to their end."""
         self.actions.setdefault(kind, Counter())[end] += count
 
-    def staked(self, domain: str, stakes: dict[str, int]) -> None:
+    def expected(self, domain: str, totals: dict[str, int]) -> None:
         """Add what an acknowledged event is to deal and move."""
-        self.stakes.setdefault(domain, Counter()).update(stakes)
+        self.expected_totals.setdefault(domain, Counter()).update(totals)
 
     def error(self, text: str) -> None:
         """Keep one of the first few errors."""
@@ -176,8 +177,10 @@ class Account:
             actions={kind: dict(ends) for kind, ends in self.actions.items()},
             answered_twice=self.answered_twice,
             transports={"udp": dict(self.udp), "ws": dict(self.ws)},
-            streams=tuple(self.streams),
-            stakes={domain: dict(stakes) for domain, stakes in self.stakes.items()},
+            streams=tuple(stream.record() for stream in self.streams),
+            inconsistent_offsets=self.offsets.repeated,
+            offset_not_monotonic=sum(stream.not_monotonic for stream in self.streams),
+            expected_totals={domain: dict(totals) for domain, totals in self.expected_totals.items()},
             state=StateSeen(
                 bytes=self.udp["bytes_in"],
                 lost=self.udp["lost_in"],

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from necp_validate.events.base import EventData
-from necp_validate.events.stakes import stakes_of
+from necp_validate.events.expected_totals import expected_of
+from necp_validate.ledger.stream_account import StreamAccount
 from necp_validate.players.account import Account
 from necp_validate.realtime.messages import Accepted, Refused, Result, Summary
-from necp_validate.record import IntervalSet, StreamRecord
+from necp_validate.record import IntervalSet
 
 _REFUSED: Final = {
     "rate-limited": "rate_limited",
@@ -18,7 +18,6 @@ _REFUSED: Final = {
     "unavailable": "unavailable",
     "duplicate": "unexplained",  # the session uses no number twice
 }
-_MASK: Final = 2**64 - 1
 
 
 @dataclass(slots=True)
@@ -33,30 +32,6 @@ class Pending:
     accepted: bool = False
 
 
-class _Stream:
-    """The session's events in one domain, as their acknowledgements say."""
-
-    def __init__(self, name: str, topic: str, key: str) -> None:
-        self.name, self.topic, self.key = name, topic, key
-        self.asked = 0
-        self.acked = IntervalSet()
-        self.digest = 0
-        self.highest = -1
-        self.unplaced = 0
-
-    def add(self, seq: int, partition: int, offset: int) -> bool:
-        """Note an acknowledgement; tell whether it is the first for its number."""
-        if self.acked.add(seq, seq):
-            return False
-        if offset < 0:
-            self.unplaced += 1
-            return True
-        # As clients.accounting.digest_of has it for a single event.
-        self.digest = (self.digest + (seq + 1) * (offset + 1 + (partition << 40))) & _MASK
-        self.highest = max(self.highest, offset)
-        return True
-
-
 class SessionActions:
     """The actions of one session.
 
@@ -67,7 +42,11 @@ class SessionActions:
 
     def __init__(self, account: Account, streams: dict[str, tuple[str, str, str]]) -> None:
         self._account = account
-        self._streams = {domain: _Stream(*of) for domain, of in streams.items()}
+        self._streams = {
+            domain: StreamAccount(name, domain=domain, topic=topic, key=key)
+            for domain, (name, topic, key) in streams.items()
+        }
+        self._asked = dict.fromkeys(streams, 0)
         self.sent = 0
         self.pending: dict[int, Pending] = {}
 
@@ -80,7 +59,7 @@ class SessionActions:
         """Number an action that is about to be sent."""
         self.sent += 1
         self.pending[self.sent] = Pending(kind, domain, by_udp, intended_us, event)
-        self._streams[domain].asked += 1
+        self._asked[domain] += 1
         return self.sent
 
     def accepted(self, message: Accepted, now_us: int) -> None:
@@ -91,16 +70,17 @@ class SessionActions:
             return
         stream = self._streams[action.domain]
         name, _, number = message.event.partition("-")
-        if name != stream.name or message.topic != stream.topic or not number.isdigit():
+        if name != stream.id or message.topic != stream.topic or not number.isdigit():
             self._account.error(f"action {action.kind} was accepted as {message.event} in {message.topic}")
             self._account.ended(action.kind, "unexplained")
             del self.pending[message.n]
             return
         action.accepted = True
-        if not stream.add(int(number), message.partition, message.offset):
+        if not stream.ack(int(number), 1, message.partition, message.offset):
             self._account.answered_twice += 1
             return
-        self._account.staked(action.domain, stakes_of(action.event))
+        self._account.offsets.add(stream.topic, message.partition, message.offset)
+        self._account.expected(action.domain, expected_of(action.event))
         self._account.latency("accepted", action.kind, action.intended_us, now_us - action.intended_us)
 
     def result(self, message: Result, now_us: int) -> Pending | None:
@@ -122,7 +102,7 @@ class SessionActions:
             return None
         del self.pending[message.n]
         if message.reason != "unavailable":
-            self._streams[action.domain].asked -= 1  # certainly no event came of it
+            self._asked[action.domain] -= 1  # certainly no event came of it
         self._account.ended(action.kind, _REFUSED[message.reason])
         return action.kind
 
@@ -138,30 +118,13 @@ class SessionActions:
                 end = "cut_off"
             elif action.by_udp and not action.accepted and number not in got:
                 end = "lost_in_transit"
-                self._streams[action.domain].asked -= 1
+                self._asked[action.domain] -= 1
             else:
                 end = "unexplained"
                 self._account.error(f"{action.kind} number {number} came to no end ({action.accepted=})")
             self._account.ended(action.kind, end)
         self.pending.clear()
-        self._account.streams += self._records()
-
-    def _records(self) -> Iterable[StreamRecord]:
         for domain, stream in self._streams.items():
-            if not stream.asked and not stream.acked:
-                continue
-            highest = stream.acked.last
             # Numbers are given in the order of producing: no more of them can exist than were asked for.
-            sent = max(stream.asked, -1 if highest is None else highest + 1)
-            yield StreamRecord(
-                stream=stream.name,
-                domain=domain,
-                topic=stream.topic,
-                key=stream.key,
-                sent=sent,
-                acked=stream.acked,
-                unknown=IntervalSet([(0, sent - 1)]).difference(stream.acked),
-                digest=stream.digest,
-                max_acked_offset=stream.highest,
-                unplaced=stream.unplaced,
-            )
+            stream.begin(max(self._asked[domain] - stream.sent, 0))
+        self._account.streams += [stream for stream in self._streams.values() if stream.sent]

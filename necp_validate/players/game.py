@@ -11,6 +11,7 @@ from typing import Final
 
 import gevent
 
+from necp_validate.core.first_failure import FirstFailure
 from necp_validate.players.account import Account
 from necp_validate.players.agenda import Stay, agenda
 from necp_validate.players.persona import Persona
@@ -59,12 +60,14 @@ class Game:
         plan: what to do.
         worker: index of this process, from 0.
         start_us: second 0 of the first phase (epoch).
+        failure: takes what ends a greenlet early.
     """
 
-    def __init__(self, plan: PlayersPlan, worker: int, start_us: int) -> None:
+    def __init__(self, plan: PlayersPlan, worker: int, start_us: int, failure: FirstFailure) -> None:
         self.plan = plan
         self.worker = worker
         self.start_us = start_us
+        self.failure = failure
         self.account = Account(plan, f"p{worker}", start_us)
         self.workshop = Workshop()
         self.context = tls_context(plan.tls)
@@ -103,6 +106,7 @@ class Game:
         found = self._udp.get((group, port))
         if found is None:
             found = self._udp[group, port] = SharedSocket((self.plan.udp_host, port), self._came)
+            self.failure.watch(found.reader)
         return found
 
     def _came(self, length: int, problem: str) -> None:

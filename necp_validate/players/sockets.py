@@ -6,6 +6,7 @@ Imported by the players' process only, after gevent has replaced the blocking ca
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 import time
@@ -22,6 +23,7 @@ from necp_validate.realtime.messages import GatewayMessage, decode_gateway
 
 _RECEIVE_BUFFER: Final = 4 << 20
 _AT_ONCE: Final = 64
+_AWAY: Final = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
 LOGIN_TIMEOUT_S: Final = 10.0
 
 
@@ -51,7 +53,7 @@ class SharedSocket:
         self._socket.connect(address)
         self._count = count
         self.sessions: dict[int, Receiver] = {}
-        self._reader = gevent.spawn(self._read)
+        self.reader = gevent.spawn(self._read)
 
     def send(self, datagram: bytes) -> None:
         """Send a datagram; one that the system does not take counts as lost on its way."""
@@ -66,10 +68,10 @@ class SharedSocket:
             for _ in range(_AT_ONCE):
                 try:
                     datagram = receive(2048)
-                except ConnectionRefusedError:
+                except OSError as error:
+                    if error.errno not in _AWAY:
+                        raise
                     continue  # nobody listens there just now; the gateway is expected back
-                except OSError:
-                    return
                 now_us = time.time_ns() // 1000
                 try:
                     session = sessions.get(read_header(datagram).session)
@@ -83,7 +85,7 @@ class SharedSocket:
 
     def close(self) -> None:
         """Close it."""
-        self._reader.kill()
+        self.reader.kill()
         self._socket.close()
 
 

@@ -137,7 +137,7 @@ class _Visit:
     def _play(self, playing: Playing, cut: Interruption | None) -> Interruption | None:
         """Play until the stay is over; returns the interruption if the session broke before."""
         session, account = playing.session, self._game.account
-        reader = gevent.spawn(self._read, playing)
+        reader = self._game.failure.watch(gevent.spawn(self._read, playing))
         quiet_since_us = 0
         try:
             playing.send(session.hello())
@@ -175,9 +175,14 @@ class _Visit:
             return quiet_since_us or session.state_us
         if quiet_since_us and session.state_us > quiet_since_us:
             back_us = session.state_us
-            self._game.account.interruptions.append(
-                Interruption(how="silent", lost_us=quiet_since_us, login_us=back_us, converged_us=back_us)
+            silence = Interruption(
+                how="silent",
+                lost_us=quiet_since_us,
+                login_us=back_us,
+                converged_us=back_us,
+                leaving=session.leaving,
             )
+            self._game.account.interruptions.append(silence)
             return 0
         return quiet_since_us
 

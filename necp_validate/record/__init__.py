@@ -1,7 +1,8 @@
-"""The record of a run: what was sent, acknowledged and seen. Clients write it, verify and report read it."""
+"""The record of a run: what was sent, acknowledged and seen; claims and reports read nothing else."""
 
 from necp_validate.core.histogram import HdrHistogram
 from necp_validate.core.intervals import IntervalSet
+from necp_validate.record import parts
 from necp_validate.record.alerts import (
     FIRING,
     PENDING,
@@ -12,31 +13,12 @@ from necp_validate.record.alerts import (
     MonitoringRecord,
     SeriesPoint,
     SeriesValue,
-    append_transitions,
-    read_transitions,
 )
-from necp_validate.record.drills import (
-    CertificateSwap,
-    Drills,
-    PasswordChange,
-    PasswordTaken,
-    append_password_change,
-    append_swaps,
-    append_taken,
-    read_drills,
-    read_taken,
-)
-from necp_validate.record.experiments import ExperimentOutcome, append_outcome, read_outcomes
-from necp_validate.record.faults import FaultRecord, append_fault, read_faults
+from necp_validate.record.drills import CertificateSwap, PasswordChange, PasswordTaken
+from necp_validate.record.experiments import ExperimentOutcome
+from necp_validate.record.faults import FaultRecord
 from necp_validate.record.fuzz import FuzzConsumer, FuzzEffect, FuzzFlaw, FuzzGroup, FuzzRecord, TopicSettings
-from necp_validate.record.limits import (
-    BreakerSample,
-    FloodRecord,
-    FloodSecond,
-    append_flood,
-    read_breakers,
-    read_floods,
-)
+from necp_validate.record.limits import BreakerSample, FloodRecord, FloodSecond
 from necp_validate.record.model import (
     BrokerSample,
     CoreShutdown,
@@ -47,11 +29,14 @@ from necp_validate.record.model import (
     LagSample,
     LeaderSample,
     LoadRecord,
+    OutcomeGap,
     OutcomesSeen,
     PartitionGap,
     Phase,
     PhaseCounts,
     RunInfo,
+    SendError,
+    ServiceShutdown,
     StreamRecord,
     TimelineRow,
 )
@@ -79,20 +64,11 @@ from necp_validate.record.readback import (
     Sighting,
     StreamRead,
 )
-from necp_validate.record.reader import read_history, read_info
-from necp_validate.record.record import History
-from necp_validate.record.security import (
-    ACCEPTED,
-    REFUSED,
-    UNTRIED,
-    AccessProbe,
-    ListenerProbe,
-    SecurityRound,
-    append_round,
-    read_rounds,
-)
+from necp_validate.record.reader import read_info, read_record
+from necp_validate.record.record import Record
+from necp_validate.record.security import ACCEPTED, REFUSED, UNTRIED, AccessProbe, ListenerProbe, SecurityRound
 from necp_validate.record.workers import ClockEstimate, WorkerRecord
-from necp_validate.record.writer import CsvRows, HistoryWriter, JsonLines, write_json
+from necp_validate.record.writer import Appender, CsvRows, JsonLines, write_json
 
 __all__ = [
     "ACCEPTED",
@@ -106,6 +82,7 @@ __all__ = [
     "AccessProbe",
     "AlertRule",
     "AlertTransition",
+    "Appender",
     "BreakerSample",
     "BrokerSample",
     "CertificateProbe",
@@ -116,7 +93,6 @@ __all__ = [
     "Counted",
     "CsvRows",
     "Drain",
-    "Drills",
     "EpochRead",
     "ExperimentOutcome",
     "FaultRecord",
@@ -130,8 +106,6 @@ __all__ = [
     "GreedySession",
     "GroupSample",
     "HdrHistogram",
-    "History",
-    "HistoryWriter",
     "HostSample",
     "InterestSeen",
     "Interruption",
@@ -146,6 +120,7 @@ __all__ = [
     "ListenerProbe",
     "LoadRecord",
     "MonitoringRecord",
+    "OutcomeGap",
     "OutcomesSeen",
     "PartitionGap",
     "PartitionRead",
@@ -157,10 +132,13 @@ __all__ = [
     "PlayersRow",
     "Readback",
     "ReceiptsRecord",
+    "Record",
     "RunInfo",
     "SecurityRound",
+    "SendError",
     "SeriesPoint",
     "SeriesValue",
+    "ServiceShutdown",
     "Sighting",
     "StateSeen",
     "StreamRead",
@@ -168,24 +146,9 @@ __all__ = [
     "TimelineRow",
     "TopicSettings",
     "WorkerRecord",
-    "append_fault",
-    "append_flood",
-    "append_outcome",
-    "append_password_change",
-    "append_round",
-    "append_swaps",
-    "append_taken",
-    "append_transitions",
     "merged_actions",
-    "read_breakers",
-    "read_drills",
-    "read_faults",
-    "read_floods",
-    "read_history",
+    "parts",
     "read_info",
-    "read_outcomes",
-    "read_rounds",
-    "read_taken",
-    "read_transitions",
+    "read_record",
     "write_json",
 ]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from necp_validate.record import layout
-from necp_validate.record.files import read_rows
-from necp_validate.record.writer import JsonLines
+from necp_validate.record.values import EpochS, EpochUs, EpochUsOr0, SignedFloat
 
 PENDING, FIRING, RESOLVED = "pending", "firing", "resolved"
 
@@ -21,16 +18,16 @@ class AlertTransition:
         name: of the alert.
         state: ``pending``, ``firing`` or ``resolved``.
         labels: what tells it from others of the same name; ``severity`` is one of them.
-        active_us: since when its condition has held, by Prometheus' own clock; 0 for one that is resolved.
+        active_us: since when its condition has held, by Prometheus' own clock; None of one that is resolved.
         value: of its expression.
     """
 
-    t_us: int
+    t_us: EpochUs
     name: str
     state: str
-    labels: dict[str, str] = field(default_factory=dict)
-    active_us: int = 0
-    value: float | None = None
+    labels: dict[str, str]
+    active_us: EpochUsOr0 | None
+    value: SignedFloat | None
 
     @property
     def key(self) -> tuple[str, frozenset[tuple[str, str]]]:
@@ -51,8 +48,8 @@ class AlertRule:
 
     name: str
     severity: str
-    window_s: float = 0.0
-    healthy: bool = True
+    window_s: float
+    healthy: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +64,7 @@ class SeriesValue:
 
     query: str
     labels: dict[str, str]
-    value: float
+    value: SignedFloat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +73,8 @@ class SeriesPoint:
 
     query: str
     labels: dict[str, str]
-    t: float
-    value: float
+    t: EpochS
+    value: SignedFloat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +89,7 @@ class Counted:
 
     what: str
     labels: dict[str, str]
-    value: float
+    value: SignedFloat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +102,7 @@ class MonitoringRecord:
         begin_us, end_us: between which alerts were watched (epoch).
         looks: how often the alerts were asked for.
         missed: how often there was no answer.
+        transitions: changes of alerts that were seen, each a row of ``alerts.jsonl``.
         interval_s: between two scrapes, and between two evaluations.
         rules: every alert rule that Prometheus has loaded.
         targets: up or not at the end, by job and instance.
@@ -116,33 +114,15 @@ class MonitoringRecord:
 
     prometheus: str = ""
     needs: str = ""
-    begin_us: int = 0
-    end_us: int = 0
-    looks: int = 0
-    missed: int = 0
-    interval_s: float = 0.0
-    rules: tuple[AlertRule, ...] = ()
-    targets: dict[str, bool] = field(default_factory=dict)
-    values: tuple[SeriesValue, ...] = ()
-    points: tuple[SeriesPoint, ...] = ()
-    counted: tuple[Counted, ...] = ()
-    scrape_s: dict[str, float] = field(default_factory=dict)
-
-
-def append_transitions(run_dir: Path, rows: list[AlertTransition]) -> None:
-    """Append transitions; they are on disk when this returns.
-
-    Raises:
-        SuiteError: they could not be written.
-    """
-    with JsonLines(run_dir / layout.ALERTS) as lines:
-        lines.write(*rows)
-
-
-def read_transitions(run_dir: Path) -> tuple[AlertTransition, ...]:
-    """The transitions of a run in the order in which they were seen; none if nothing was watched.
-
-    Raises:
-        SuiteError: the file is damaged; only its last line may be torn.
-    """
-    return read_rows(run_dir / layout.ALERTS, AlertTransition)
+    begin_us: EpochUsOr0 | None = None
+    end_us: EpochUsOr0 | None = None
+    looks: int | None = None
+    missed: int | None = None
+    transitions: int | None = None
+    interval_s: float | None = None
+    rules: tuple[AlertRule, ...] | None = None
+    targets: dict[str, bool] | None = None
+    values: tuple[SeriesValue, ...] | None = None
+    points: tuple[SeriesPoint, ...] | None = None
+    counted: tuple[Counted, ...] | None = None
+    scrape_s: dict[str, float] | None = None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from necp_validate.record.gateway import GatewayRecord, OwnStream
+from necp_validate.record.gateway import OwnStream, unheard_load
 from necp_validate.record.model import LoadRecord
+from necp_validate.record.values import Signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,18 +44,18 @@ class TrailRead:
         examples: of what must not be.
     """
 
-    records: int = 0
-    opened: int = 0
-    erased: int = 0
-    repeated: int = 0
-    chains: int = 0
-    clear: int = 0
-    unopened: int = 0
-    nonces_repeated: int = 0
-    chain_breaks: int = 0
-    unnoted: int = 0
-    by_key: dict[str, int] = field(default_factory=dict)
-    examples: tuple[TrailSighting, ...] = ()
+    records: int
+    opened: int
+    erased: int
+    repeated: int
+    chains: int
+    clear: int
+    unopened: int
+    nonces_repeated: int
+    chain_breaks: int
+    unnoted: int
+    by_key: dict[str, int]
+    examples: tuple[TrailSighting, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +68,9 @@ class Covered:
         examples: of these.
     """
 
-    due: int = 0
-    missing: int = 0
-    examples: tuple[TrailSighting, ...] = ()
+    due: int
+    missing: int
+    examples: tuple[TrailSighting, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,17 +107,17 @@ class AuditRecord:
         needs: why nothing could be read, if so.
     """
 
-    trail: TrailRead = field(default_factory=TrailRead)
-    events: Covered = field(default_factory=Covered)
-    violations: Covered = field(default_factory=Covered)
-    provoked: Covered = field(default_factory=Covered)
-    retention_ms: int | None = None
-    retention_bytes: int | None = None
-    cleanup_policy: str = ""
-    keyring_mode: int = 0
+    trail: TrailRead | None = None
+    events: Covered | None = None
+    violations: Covered | None = None
+    provoked: Covered | None = None
+    retention_ms: Signed | None = None
+    retention_bytes: Signed | None = None
+    cleanup_policy: str | None = None
+    keyring_mode: int | None = None
     rotation: AuditDrill | None = None
     erasure: AuditDrill | None = None
-    tampering: tuple[AuditDrill, ...] = ()
+    tampering: tuple[AuditDrill, ...] | None = None
     needs: str = ""
 
 
@@ -124,11 +125,11 @@ class AuditRecord:
 class CollectorRecord:
     """The streams that collectors of security events sent."""
 
-    streams: tuple[OwnStream, ...] = ()
+    streams: tuple[OwnStream, ...]
 
     def as_load(self) -> LoadRecord:
         """As the checks of delivery want it; as with the gateway's own events, none can be missing by their account.
 
         Whether each refusal got there is for the check of the audit trail, which knows of it from the brokers' logs.
         """
-        return LoadRecord(worker="collector", streams=GatewayRecord(streams=self.streams).as_load().streams)
+        return unheard_load("collector", self.streams)

@@ -1,25 +1,30 @@
-"""Between the dataclasses of the model and plain JSON values, driven by the type annotations.
+"""Between the dataclasses of a record and plain JSON values, driven by their type annotations.
 
-Unknown keys are ignored, so a newer writer stays readable; a missing key takes the field's default, or is an
-error where there is none.
+What is read is held to them: a key that is missing is an error unless its field may be ``None``, which then means that
+it was not recorded; defaults of Python are for those who build a record, never for those who read one. Numbers are
+finite and within their bounds (``values``), and moments in their order. Unknown keys are ignored, so that a newer
+writer stays readable.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 import types
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from necp_validate.core.intervals import IntervalSet
+from necp_validate.record.values import EPOCH_US, NOT_NEGATIVE, ORDERED, Bounds
 
 T = TypeVar("T")
 Decode: TypeAlias = Callable[[Any], Any]
 
 
 class DecodeError(ValueError):
-    """A value does not have the type its field asks for.
+    """A value is not what its field asks for.
 
     Args:
         problem: what was expected and what was found.
@@ -41,7 +46,7 @@ class DecodeError(ValueError):
 
 
 def to_plain(value: Any) -> Any:
-    """Turn a model value (dataclass, interval set, tuple, mapping ...) into what ``json`` can write."""
+    """Turn a value of a record (dataclass, interval set, tuple, mapping ...) into what ``json`` can write."""
     if isinstance(value, IntervalSet):
         return value.to_list()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -51,6 +56,22 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [to_plain(item) for item in value]
     return value
+
+
+def from_json(cls: type[T], text: str | bytes, given: Mapping[str, Any] | None = None) -> T:
+    """Build ``cls`` from JSON text.
+
+    Args:
+        cls: a dataclass, a container or a plain type.
+        text: JSON without NaN and infinities, and without a key that is there twice.
+        given: values of fields of a dataclass that are not in the text.
+
+    Raises:
+        ValueError: it is no such JSON.
+        DecodeError: a value does not fit; the path names the place.
+    """
+    value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+    return from_plain(cls, {**value, **given} if given and isinstance(value, Mapping) else value)
 
 
 def from_plain(cls: type[T], value: Any) -> T:
@@ -64,34 +85,48 @@ def from_plain(cls: type[T], value: Any) -> T:
     return result
 
 
-def from_text_row(cls: type[T], row: Mapping[str, str | None]) -> T:
+def from_text_row(cls: type[T], row: Mapping[str, str]) -> T:
     """Build a flat dataclass from the texts of a CSV row; an empty text is ``None``.
 
     Raises:
-        DecodeError: a column is missing or not a number where one is due.
+        DecodeError: a column is missing, or not a number where one is due.
     """
     wanted: Any = cls
     hints: dict[str, Any] = _hints(wanted)
-    values: dict[str, Any] = {}
-    for name, text in row.items():
-        if name not in hints or text is None:
-            continue
-        if text == "":
-            values[name] = None
-        elif hints[name] in (str, str | None):
-            values[name] = text
-        else:
-            try:
-                number = float(text)
-            except ValueError:
-                raise DecodeError(f"expected a number, found {text!r}", name) from None
-            values[name] = int(number) if number.is_integer() else number
+    values = {name: _cell(hints[name], name, text) for name, text in row.items() if name in hints}
     return from_plain(cls, values)
+
+
+def _cell(hint: Any, name: str, text: str) -> Any:
+    if text == "" or hint in (str, str | None):
+        return text or None
+    try:
+        number = float(text)
+    except ValueError:
+        raise DecodeError(f"expected a number, found {text!r}", name) from None
+    return int(number) if number.is_integer() else number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise DecodeError("is there twice", next(name for name in names if names.count(name) > 1))
+    return found
+
+
+def _constant(text: str) -> float:
+    raise DecodeError(f"expected a number, found {text}")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _constant(text)
 
 
 @cache
 def _hints(cls: Any) -> dict[str, Any]:
-    return get_type_hints(cls)
+    return get_type_hints(cls, include_extras=True)
 
 
 @cache
@@ -102,35 +137,45 @@ def _decoder(tp: Any) -> Decode:
         return _interval_set
     if dataclasses.is_dataclass(tp):
         return _dataclass(tp)
-    origin = get_origin(tp)
-    if origin in (Union, types.UnionType):
-        inner = [arg for arg in get_args(tp) if arg is not type(None)]
-        return _optional(_decoder(inner[0]))
-    if origin is tuple:
-        return _sequence(_decoder(get_args(tp)[0]))
-    if origin is dict:
-        return _mapping(_decoder(get_args(tp)[1]))
+    if tp in (int, float):
+        return _number(tp, NOT_NEGATIVE)
     if tp in _PLAIN:
         return _PLAIN[tp]
-    raise TypeError(f"the history model has no decoder for {tp!r}")
+    origin, args = get_origin(tp), get_args(tp)
+    if origin is Annotated:
+        return _number(args[0], args[1])
+    if origin in (Union, types.UnionType):
+        (inner,) = (arg for arg in args if arg is not type(None))
+        return _optional(_decoder(inner))
+    if origin is tuple:
+        return _sequence(_decoder(args[0]))
+    if origin is dict:
+        return _mapping(_decoder(args[1]))
+    raise TypeError(f"a record has no decoder for {tp!r}")
 
 
 def _as_is(value: Any) -> Any:
     return value
 
 
-def _integer(value: Any) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise DecodeError(f"expected an integer, found {_short(value)}")
+def _number(kind: type[int] | type[float], bounds: Bounds) -> Decode:
+    wanted = "an integer" if kind is int else "a number"
+    what = bounds.what or ("0 or more" if bounds.low == 0 else "a number")
 
+    def decode(value: Any) -> int | float | None:
+        if isinstance(value, float):
+            fits = value.is_integer() if kind is int else math.isfinite(value)
+        else:
+            fits = isinstance(value, int) and not isinstance(value, bool)
+        if not fits:
+            raise DecodeError(f"expected {wanted}, found {_short(value)}")
+        if value == bounds.none:
+            return None
+        if not bounds.low <= value <= bounds.high:
+            raise DecodeError(f"expected {what}, found {_short(value)}")
+        return kind(value)
 
-def _number(value: Any) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    raise DecodeError(f"expected a number, found {_short(value)}")
+    return decode
 
 
 def _text(value: Any) -> str:
@@ -145,13 +190,20 @@ def _boolean(value: Any) -> bool:
     raise DecodeError(f"expected true or false, found {_short(value)}")
 
 
-_PLAIN: dict[Any, Decode] = {int: _integer, float: _number, str: _text, bool: _boolean}
+_PLAIN: dict[Any, Decode] = {str: _text, bool: _boolean}
 
 
 def _interval_set(value: Any) -> IntervalSet:
+    end = -1
     try:
-        return IntervalSet((_integer(first), _integer(last)) for first, last in value)
+        for first, last in value:
+            if not (type(first) is type(last) is int and end < first <= last):
+                raise DecodeError(f"expected intervals [[first, last], ...] in their order, found [{first}, {last}]")
+            end = last
+        return IntervalSet(value)
     except (TypeError, ValueError) as error:
+        if isinstance(error, DecodeError):
+            raise
         raise DecodeError(f"expected intervals [[first, last], ...]: {error}") from None
 
 
@@ -195,11 +247,9 @@ def _mapping(inner: Decode) -> Decode:
 def _dataclass(cls: Any) -> Decode:
     hints = _hints(cls)
     decoders = {f.name: _decoder(hints[f.name]) for f in dataclasses.fields(cls)}
-    missing_is_error = {
-        f.name
-        for f in dataclasses.fields(cls)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    }
+    may_be_missing = {name for name in decoders if type(None) in get_args(hints[name])}
+    moments = {name for name in decoders if any(one.what == EPOCH_US.what for one in _bounds_in(hints[name]))}
+    ordered = [pair for pair in ORDERED if moments.issuperset(pair)]
 
     def decode(value: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -211,11 +261,21 @@ def _dataclass(cls: Any) -> Decode:
                     values[name] = inner(value[name])
                 except DecodeError as error:
                     raise error.inside(name) from None
-            elif name in missing_is_error:
+            elif name in may_be_missing:
+                values[name] = None
+            else:
                 raise DecodeError("is missing", name)
+        for before, after in ordered:
+            if values[before] is not None and values[after] is not None and values[before] > values[after]:
+                raise DecodeError(f"is before {before}: {values[after]} < {values[before]}", after)
         return cls(**values)
 
     return decode
+
+
+def _bounds_in(hint: Any) -> list[Bounds]:
+    parts = [hint, *get_args(hint)]
+    return [one for part in parts if get_origin(part) is Annotated for one in part.__metadata__]
 
 
 def _short(value: Any) -> str:

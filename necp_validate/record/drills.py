@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
-from necp_validate.record import layout
-from necp_validate.record.files import read_rows
-from necp_validate.record.writer import JsonLines
+from necp_validate.record.values import EpochUs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +17,7 @@ class PasswordTaken:
     """
 
     principal: str
-    taken_us: int
+    taken_us: EpochUs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +33,7 @@ class PasswordChange:
         accepted_us: when every broker accepted the new one; None if one never did.
         taken_us: by client, when it knew the new one; None if it never did.
         session_ms: how long brokers let a login hold until it must be renewed; 0: for as long as the connection.
-        watched_us: until when the clients were watched.
+        watched_us: until when the clients were watched; None as long as they are, as of what follows.
         tried_later: logins with the old one that were made when the watching ended.
         let_in_later: how many of these were let in.
     """
@@ -44,14 +41,14 @@ class PasswordChange:
     fault: str
     principal: str
     domains: tuple[str, ...]
-    asked_us: int
-    refused_us: int | None
-    accepted_us: int | None
-    taken_us: dict[str, int | None] = field(default_factory=dict)
-    session_ms: int = 0
-    watched_us: int = 0
-    tried_later: int = 0
-    let_in_later: int = 0
+    asked_us: EpochUs
+    refused_us: EpochUs | None
+    accepted_us: EpochUs | None
+    taken_us: dict[str, EpochUs | None]
+    session_ms: int
+    watched_us: EpochUs | None
+    tried_later: int | None
+    let_in_later: int | None
 
     @property
     def known_us(self) -> int | None:
@@ -70,7 +67,7 @@ class PasswordChange:
         if not self.session_ms or self.known_us is None:
             return None
         at = self.known_us + self.session_ms * 1000
-        return at if at < self.watched_us else None
+        return at if self.watched_us is not None and at < self.watched_us else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,48 +97,5 @@ class CertificateSwap:
     valid_until_us: int
     pid_before: int
     pid_after: int
-    asked_us: int
-    served_us: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drills:
-    """All changes of a run."""
-
-    passwords: tuple[PasswordChange, ...] = ()
-    certificates: tuple[CertificateSwap, ...] = ()
-
-
-def append_taken(run_dir: Path, worker: str, one: PasswordTaken) -> None:
-    """Append a row of one worker of the load; it is on disk when this returns."""
-    with JsonLines(run_dir / layout.PASSWORDS_TAKEN.format(worker=worker)) as lines:
-        lines.write(one)
-
-
-def read_taken(run_dir: Path, worker: str) -> tuple[PasswordTaken, ...]:
-    """The rows of one worker of the load."""
-    return read_rows(run_dir / layout.PASSWORDS_TAKEN.format(worker=worker), PasswordTaken)
-
-
-def append_password_change(run_dir: Path, one: PasswordChange) -> None:
-    """Append a row; it is on disk when this returns."""
-    with JsonLines(run_dir / layout.PASSWORD_CHANGES) as lines:
-        lines.write(one)
-
-
-def append_swaps(run_dir: Path, *swaps: CertificateSwap) -> None:
-    """Append rows; they are on disk when this returns."""
-    with JsonLines(run_dir / layout.CERTIFICATE_SWAPS) as lines:
-        lines.write(*swaps)
-
-
-def read_drills(run_dir: Path) -> Drills:
-    """All changes of a run.
-
-    Raises:
-        SuiteError: a file is damaged; only its last line may be torn.
-    """
-    return Drills(
-        passwords=read_rows(run_dir / layout.PASSWORD_CHANGES, PasswordChange),
-        certificates=read_rows(run_dir / layout.CERTIFICATE_SWAPS, CertificateSwap),
-    )
+    asked_us: EpochUs
+    served_us: EpochUs | None

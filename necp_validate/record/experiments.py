@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-from necp_validate.record import layout
-from necp_validate.record.files import read_rows
-from necp_validate.record.writer import JsonLines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +18,7 @@ class ExperimentOutcome:
         failed: activities that could not do their work, each with its error.
         missed: probes of the steady state out of their tolerance, each with its value.
         seconds: how long it took.
+        faults: ids of the faults that it has injected, as the session counted them; None if that was not recorded.
     """
 
     experiment: str
@@ -30,30 +26,12 @@ class ExperimentOutcome:
     status: str
     steady_before: bool | None
     steady_after: bool | None
-    failed: tuple[str, ...] = ()
-    missed: tuple[str, ...] = ()
-    seconds: float = 0.0
+    failed: tuple[str, ...]
+    missed: tuple[str, ...]
+    seconds: float
+    faults: tuple[str, ...] | None = None
 
     @property
     def problems(self) -> tuple[str, ...]:
         """Whatever did not go as it should."""
         return (*self.missed, *self.failed)
-
-
-def append_outcome(run_dir: Path, outcome: ExperimentOutcome) -> None:
-    """Append a row; it is on disk when this returns.
-
-    Raises:
-        SuiteError: it could not be written.
-    """
-    with JsonLines(run_dir / layout.EXPERIMENTS) as lines:
-        lines.write(outcome)
-
-
-def read_outcomes(run_dir: Path) -> tuple[ExperimentOutcome, ...]:
-    """The experiments of a run in their order; none if it had none.
-
-    Raises:
-        SuiteError: the file is damaged; only its last line may be torn.
-    """
-    return read_rows(run_dir / layout.EXPERIMENTS, ExperimentOutcome)

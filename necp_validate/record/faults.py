@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from necp_validate.record import layout
-from necp_validate.record.files import read_rows
-from necp_validate.record.writer import JsonLines
+from necp_validate.record.values import EpochUs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +28,12 @@ class FaultRecord:
     experiment: str
     kind: str
     target: str
-    begin_us: int
-    effective_us: int | None
+    begin_us: EpochUs
+    effective_us: EpochUs | None
     evidence: str
-    end_us: int | None
-    needs: str = ""
-    claims: tuple[str, ...] = ()
+    end_us: EpochUs | None
+    needs: str
+    claims: tuple[str, ...]
 
     @property
     def upsets(self) -> bool:
@@ -46,23 +43,3 @@ class FaultRecord:
 
 _UPSET_NOTHING = frozenset({"poison-breaker", "publisher-flood"})
 """Poison that is set aside, and a flood that is held to a limit."""
-
-
-def append_fault(run_dir: Path, record: FaultRecord) -> None:
-    """Append a fault to the run's record; it is on disk when this returns.
-
-    Raises:
-        SuiteError: it could not be written; the records before stay readable.
-    """
-    with JsonLines(run_dir / layout.FAULTS) as lines:
-        lines.write(record)
-
-
-def read_faults(run_dir: Path) -> tuple[FaultRecord, ...]:
-    """The faults of a run in the order of their beginning; none if it had none.
-
-    Raises:
-        SuiteError: the file is damaged; only its last line may be torn.
-    """
-    records = read_rows(run_dir / layout.FAULTS, FaultRecord)
-    return tuple(sorted(records, key=lambda record: (record.begin_us, record.id)))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from necp_validate.record.readback import LedgerRead
+from necp_validate.record.values import Place, Signed
 
 MISSING, SEVERAL = "missing", "several"
 """How an event is found that has no outcome, or more than one."""
@@ -47,17 +48,17 @@ class FuzzFlaw:
     kind: str
     type_name: str
     operator: str
-    topic: str = ""
-    partition: int = -1
-    offset: int = -1
-    expected: str = ""
-    found: str = ""
-    detail: str = ""
-    key: str = ""
-    value: str = ""
-    headers: str = ""
-    minimal: str = ""
-    file: str = ""
+    topic: str
+    partition: Place
+    offset: Place
+    expected: str
+    found: str
+    detail: str
+    key: str
+    value: str
+    headers: str
+    minimal: str
+    file: str
 
     @property
     def where(self) -> str:
@@ -84,8 +85,8 @@ class FuzzEffect:
 
     name: str
     domain: str
-    due: int
-    found: int
+    due: Signed
+    found: Signed
     wrong: int
 
 
@@ -138,19 +139,19 @@ class FuzzRecord:
         settings: of the topics, if they could be learned.
     """
 
-    seed: int
+    seed: Signed
     asked: int
     sent: int
     distinct: int
     seconds: float
     groups: tuple[FuzzGroup, ...]
-    flaws: tuple[FuzzFlaw, ...] = ()
-    flaw_counts: dict[str, int] = field(default_factory=dict)
-    effects: tuple[FuzzEffect, ...] = ()
-    ledger: tuple[LedgerRead, ...] = ()
-    consumers: tuple[FuzzConsumer, ...] = ()
-    crashes: tuple[str, ...] = ()
-    settings: tuple[TopicSettings, ...] = ()
+    flaws: tuple[FuzzFlaw, ...]
+    flaw_counts: dict[str, int]
+    effects: tuple[FuzzEffect, ...]
+    ledger: tuple[LedgerRead, ...]
+    consumers: tuple[FuzzConsumer, ...]
+    crashes: tuple[str, ...]
+    settings: tuple[TopicSettings, ...]
 
     @property
     def events(self) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from necp_validate.core.intervals import IntervalSet
 from necp_validate.record.model import LoadRecord, StreamRecord
 
 
@@ -24,7 +24,7 @@ class OwnStream:
     stream: str
     key: str
     sent: int
-    killed: bool = False
+    killed: bool
 
 
 _AFTER_THE_LAST_LOOK = 10
@@ -35,24 +35,33 @@ _DOMAIN, _TOPIC = "system", "game.system.events"
 class GatewayRecord:
     """Everything that the gateways of a run sent on their own account."""
 
-    streams: tuple[OwnStream, ...] = ()
+    streams: tuple[OwnStream, ...]
 
     def as_load(self) -> LoadRecord:
         """The same as the checks of delivery want to have it: events that may be in the log or not.
 
-        Nobody outside of the gateway knows which of them were acknowledged, so none of them can be missing.
+        Only the gateway knows which of them were acknowledged: none can be missing, and no ack can be
+        at odds with the log.
         """
-        return LoadRecord(worker="gateway", streams=tuple(_record(one) for one in self.streams))
+        return unheard_load("gateway", self.streams)
 
 
-def _record(own: OwnStream) -> StreamRecord:
-    sent = own.sent + (_AFTER_THE_LAST_LOOK if own.killed else 0)
-    return StreamRecord(
-        stream=own.stream,
-        domain=_DOMAIN,
-        topic=_TOPIC,
-        key=own.key,
-        sent=sent,
-        acked=IntervalSet(),
-        unknown=IntervalSet([(0, sent - 1)]) if sent else IntervalSet(),
+def unheard_load(worker: str, streams: Iterable[OwnStream]) -> LoadRecord:
+    """Streams of a service as those of a sender that heard of nothing; one that was killed may have sent a few more."""
+    return LoadRecord(
+        worker=worker,
+        streams=tuple(
+            StreamRecord.unheard(
+                own.stream,
+                domain=_DOMAIN,
+                topic=_TOPIC,
+                key=own.key,
+                sent=own.sent + (_AFTER_THE_LAST_LOOK if own.killed else 0),
+            )
+            for own in streams
+        ),
+        guarantees={},
+        planted={},
+        inconsistent_offsets=0,
+        offset_not_monotonic=0,
     )

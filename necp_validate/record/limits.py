@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from necp_validate.record import layout
-from necp_validate.record.files import read_rows
-from necp_validate.record.writer import JsonLines
+from necp_validate.record.values import EpochUs, Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,9 +17,9 @@ class FloodSecond:
         refused: all others.
     """
 
-    offered: int = 0
-    accepted: int = 0
-    refused: int = 0
+    offered: int
+    accepted: int
+    refused: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +46,8 @@ class FloodRecord:
     topic: str
     rate_eps: float
     burst: float
-    begin_us: int
-    end_us: int
+    begin_us: EpochUs
+    end_us: EpochUs
     offering_s: float
     elapsed_s: float
     due: int
@@ -59,7 +56,7 @@ class FloodRecord:
     seconds: tuple[FloodSecond, ...]
     waits_s: tuple[tuple[float, ...], ...]
     streams: tuple[str, ...]
-    hits: int | None = None
+    hits: int | None
 
     @property
     def offered(self) -> int:
@@ -97,7 +94,7 @@ class BreakerSample:
         monitoring_window_s: length of its window.
     """
 
-    t_us: int
+    t_us: EpochUs
     instance: str
     domain: str
     state: str
@@ -106,35 +103,7 @@ class BreakerSample:
     tried_events: int
     window_events: int
     window_failures: int
-    ratio_at_opening: float | None
-    failure_threshold: float
+    ratio_at_opening: Share | None
+    failure_threshold: Share
     recovery_timeout_s: float
     monitoring_window_s: float
-
-
-def append_flood(run_dir: Path, record: FloodRecord) -> None:
-    """Append a flood; it is on disk when this returns.
-
-    Raises:
-        SuiteError: it could not be written.
-    """
-    with JsonLines(run_dir / layout.LIMITS) as lines:
-        lines.write(record)
-
-
-def read_floods(run_dir: Path) -> tuple[FloodRecord, ...]:
-    """The floods of a run in their order; none if it had none.
-
-    Raises:
-        SuiteError: the file is damaged; only its last line may be torn.
-    """
-    return read_rows(run_dir / layout.LIMITS, FloodRecord)
-
-
-def read_breakers(run_dir: Path) -> tuple[BreakerSample, ...]:
-    """What was seen of breakers, in order of time; nothing if nobody looked.
-
-    Raises:
-        SuiteError: the file is damaged; only its last line may be torn.
-    """
-    return tuple(sorted(read_rows(run_dir / layout.BREAKERS, BreakerSample), key=lambda sample: sample.t_us))

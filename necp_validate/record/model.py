@@ -1,35 +1,48 @@
-"""What a run directory holds, as frozen dataclasses; times are epoch microseconds unless named otherwise.
+"""What a run directory holds of a run and its load, as frozen dataclasses; moments are epoch microseconds.
 
 Operations have three outcomes, as in Jepsen: *acked* (the broker said yes), *failed* (certainly nothing was
 written) and *unknown* (neither; the event may appear or not). Sequence numbers count each stream's events,
 from 0 and without holes, so interval sets of them are short unless something went wrong.
+
+``None`` means that something was not recorded, and no field has another default: what was not written down must never
+read as "nothing was wrong".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from necp_validate.core.intervals import IntervalSet
+from necp_validate.record.codec import DecodeError
+from necp_validate.record.values import Digest, EpochS, EpochUs, Percent, Place, Signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """``run.json``: what was run, on what, with which configuration, and how far it came."""
+    """``run.json``: what was run, on what, with which configuration, and how far it came.
+
+    Args:
+        status: ``running``, ``finished``, ``unread`` (what was sent could not be read back), ``stopped`` (early, by a
+            claim that was lost), ``interrupted`` or ``failed``.
+        finished_us: None while it is running.
+        error: why it did not finish, if so.
+    """
 
     id: str
     scenario: str
     scale: float
-    seed: int
-    stack: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, Any] = field(default_factory=dict)
-    host: dict[str, Any] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    started_us: int = 0
-    finished_us: int | None = None
-    stages: dict[str, Any] = field(default_factory=dict)
-    status: str = "running"
-    error: str | None = None
+    seed: Signed
+    stack: dict[str, Any]
+    versions: dict[str, Any]
+    host: dict[str, Any]
+    config: dict[str, Any]
+    started_us: EpochUs
+    finished_us: EpochUs | None
+    stages: dict[str, float]
+    status: str
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +57,9 @@ class Phase:
 
     name: str
     kind: str
-    start_us: int
-    end_us: int
-    target_eps: dict[str, float] = field(default_factory=dict)
+    start_us: EpochUs
+    end_us: EpochUs
+    target_eps: dict[str, float]
 
     @property
     def duration_s(self) -> float:
@@ -54,9 +67,24 @@ class Phase:
         return (self.end_us - self.start_us) / 1e6
 
 
+def in_order(phases: tuple[Phase, ...]) -> None:
+    """Hold phases to their order.
+
+    Raises:
+        DecodeError: one begins before the one before it ends, or has its name.
+    """
+    for number, (before, phase) in enumerate(pairwise(phases), start=1):
+        if phase.start_us < before.end_us:
+            raise DecodeError(f"is before the end of {before.name}", f"[{number}].start_us")
+    names = [phase.name for phase in phases]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise DecodeError(f"is the name of another phase, too: {name}", f"[{number}].name")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRecord:
-    """One stream as its producer saw it.
+    """One stream as its producer saw it; ``acked``, ``failed`` and ``unknown`` together are all that was sent.
 
     Args:
         stream: 8 hexadecimal digits.
@@ -64,7 +92,7 @@ class StreamRecord:
         digest: of where the acked events lie (sequence number, partition, offset), summed modulo 2^64; equal
             to the reader's digest exactly if every event lies where its ack said.
         max_acked_offset: highest offset acked, -1 if none.
-        unplaced: acked events of which nobody said where they lie; they are in no digest.
+        unplaced: acked events whose ack did not say where they lie; they are in no digest.
     """
 
     stream: str
@@ -73,21 +101,53 @@ class StreamRecord:
     key: str
     sent: int
     acked: IntervalSet
-    failed: IntervalSet = field(default_factory=IntervalSet)
-    unknown: IntervalSet = field(default_factory=IntervalSet)
-    digest: int = 0
-    max_acked_offset: int = -1
-    unplaced: int = 0
+    failed: IntervalSet | None = None
+    unknown: IntervalSet
+    digest: Digest | None = None
+    max_acked_offset: Place | None = None
+    unplaced: int | None = None
+
+    @classmethod
+    def unheard(cls, stream: str, *, domain: str, topic: str, key: str, sent: int) -> StreamRecord:
+        """A stream of which nothing was heard: each of its events may have been written or not."""
+        return cls(
+            stream=stream,
+            domain=domain,
+            topic=topic,
+            key=key,
+            sent=sent,
+            acked=IntervalSet(),
+            failed=IntervalSet(),
+            unknown=IntervalSet([(0, sent - 1)]) if sent else IntervalSet(),
+            digest=0,
+            max_acked_offset=-1,
+            unplaced=0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseCounts:
-    """Events of one phase and domain, by their intended time."""
+    """Events of one phase and domain, by their intended time.
 
-    scheduled: int = 0
-    sent: int = 0
-    acked: int = 0
-    failed: int = 0
+    Args:
+        sent: handed to the client: those acked, failed and unknown together.
+        unknown: those that were neither acked nor certainly not written.
+        refused: those of the failed ones that the client did not take: they were never on their way.
+        unplaced: acked events whose ack did not say where they lie, so that their end cannot be seen.
+    """
+
+    scheduled: int
+    sent: int
+    acked: int
+    failed: int
+    unknown: int | None = None
+    refused: int | None = None
+    unplaced: int | None = None
+
+    @property
+    def offered(self) -> int | None:
+        """Events that the client took; None if that was not recorded."""
+        return _offered(self)
 
     def __add__(self, other: PhaseCounts) -> PhaseCounts:
         return PhaseCounts(
@@ -95,7 +155,24 @@ class PhaseCounts:
             sent=self.sent + other.sent,
             acked=self.acked + other.acked,
             failed=self.failed + other.failed,
+            unknown=_sum(self.unknown, other.unknown),
+            refused=_sum(self.refused, other.refused),
+            unplaced=_sum(self.unplaced, other.unplaced),
         )
+
+
+NO_EVENTS = PhaseCounts(scheduled=0, sent=0, acked=0, failed=0, unknown=0, refused=0, unplaced=0)
+
+
+def _offered(counts: PhaseCounts | TimelineRow) -> int | None:
+    if counts.refused is None:
+        # Versions that recorded no unknown ones did not count refused ones as sent.
+        return counts.sent if counts.unknown is None else None
+    return counts.sent - counts.refused
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +186,41 @@ class PartitionGap:
 
     domain: str
     partition: int
-    from_us: int
-    to_us: int | None
+    from_us: EpochUs
+    to_us: EpochUs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeGap:
+    """A stretch in which acked events of a domain waited for what would become of them, and nothing was heard of any.
+
+    Args:
+        from_us: the outcome before, or the first ack of an event that waited if that is later.
+        to_us: the next outcome; ``None`` if there was none any more.
+    """
+
+    domain: str
+    from_us: EpochUs
+    to_us: EpochUs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendError:
+    """Sends of one domain that ended in one error.
+
+    Args:
+        error: Kafka's or librdkafka's name of it.
+        fate: ``failed`` (certainly not written) or ``unknown``.
+        count: events.
+        first_us, last_us: when the client reported the first and the last of them.
+    """
+
+    domain: str
+    error: str
+    fate: str
+    count: int
+    first_us: EpochUs
+    last_us: EpochUs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,20 +238,23 @@ class OutcomesSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadRecord:
-    """``history/load-<worker>.json``: everything one load worker sent, and what became of it.
+    """``history/load-<worker>.json``: everything one sender sent, and what became of it.
 
     Args:
         guarantees: producer configuration per domain, e.g. ``{"combat": {"acks": "all"}}``.
         planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` and ``fuzz`` (to be
             dead-lettered).
-        stakes: what all events sent deal and move if they are processed, per domain: damage, money, goods.
+        expected_totals: what all events sent deal and move if they are processed, per domain: damage, money, goods.
         phases: counts by phase name and domain.
-        last_ended_us: per phase, when the last of its events that has a receipt had ended.
-        inconsistent_offsets: acks at an offset that another event of the partition already had.
-        offset_not_monotonic: acks whose offset is below that of an earlier event of the same stream.
-        unmatched_receipts: events acked at an offset whose receipt had not arrived when the worker ended.
+        last_ended_us: per phase, when the last of its events whose end was seen had ended, by the core's clock or, with
+            a transaction, this one.
+        inconsistent_offsets: acks at an offset that another event of the partition had been acked at just before.
+        offset_not_monotonic: acks whose offset is below that of an earlier event of the same partition.
+        send_errors: sends that ended in an error, by domain and error.
+        unmatched_receipts: events acked at an offset whose outcome had not been seen when the worker ended.
         max_gap_ms: longest time between successful acks, by phase name and domain.
         gaps: silences of single partitions while events waited for them, longer than 500 ms.
+        outcome_gaps: silences of a domain's outcomes while acked events waited for one, from 1 s on.
         acked_below_known: acks at or below an offset that was acked before the event was even due.
         outcomes_seen: what transactions that were said to be committed reported while the load ran.
         ends_from_future: events said to have ended after their receipt had arrived: a clock is wrong.
@@ -149,47 +262,60 @@ class LoadRecord:
         errors: what the client reported of its connections, the last few.
         examples: sends that failed or were acked out of order, the first few, in words.
         trips: by phase and domain, requests and their times in milliseconds (`clients.trips`).
-        lost_us: when a worker was last heard of that never told; this is then what its schedule says it may have sent.
+        lost_us: when a worker was last heard of whose own record never came; this is then what its schedule says it
+            may have sent. None of a worker that was not lost.
     """
 
     worker: str
     streams: tuple[StreamRecord, ...]
-    guarantees: dict[str, dict[str, str]] = field(default_factory=dict)
-    planted: dict[str, dict[str, int]] = field(default_factory=dict)
-    stakes: dict[str, dict[str, int]] = field(default_factory=dict)
-    phases: dict[str, dict[str, PhaseCounts]] = field(default_factory=dict)
-    inconsistent_offsets: int = 0
-    offset_not_monotonic: int = 0
-    unmatched_receipts: int = 0
-    max_gap_ms: dict[str, dict[str, float]] = field(default_factory=dict)
+    guarantees: dict[str, dict[str, str]]
+    planted: dict[str, dict[str, int]]
+    expected_totals: dict[str, dict[str, int]] | None = None
+    phases: dict[str, dict[str, PhaseCounts]] | None = None
+    inconsistent_offsets: int | None = None
+    offset_not_monotonic: int | None = None
+    send_errors: tuple[SendError, ...] | None = None
+    unmatched_receipts: int | None = None
+    max_gap_ms: dict[str, dict[str, float]] | None = None
     gaps: tuple[PartitionGap, ...] | None = None
-    acked_below_known: int = 0
+    outcome_gaps: tuple[OutcomeGap, ...] | None = None
+    acked_below_known: int | None = None
     outcomes_seen: tuple[OutcomesSeen, ...] | None = None
-    precommitted_reads: int = 0
-    ends_from_future: int = 0
-    last_ended_us: dict[str, int] = field(default_factory=dict)
-    cpu_s: float = 0.0
-    errors: tuple[str, ...] = ()
-    examples: tuple[str, ...] = ()
-    trips: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-    lost_us: int | None = None
+    precommitted_reads: int | None = None
+    ends_from_future: int | None = None
+    last_ended_us: dict[str, int] | None = None
+    cpu_s: float | None = None
+    max_rss_bytes: int | None = None
+    errors: tuple[str, ...] | None = None
+    examples: tuple[str, ...] | None = None
+    trips: dict[str, dict[str, dict[str, float]]] | None = None
+    lost_us: EpochUs | None = None
+
+    def counts(self, phase: str) -> dict[str, PhaseCounts]:
+        """Counts of a phase by domain; nothing if they were not recorded."""
+        return (self.phases or {}).get(phase, {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """``history/drain.json``: how the backlog of the surge was worked off; nulls if it never was."""
+    """``history/drain.json``: how the backlog of the surge was worked off.
 
-    phase_end_us: int
+    Args:
+        drained_us: when the last of its events had ended (`LoadRecord.last_ended_us`); None if that was never seen.
+        drain_s: from the end of the phase until then.
+    """
+
+    phase_end_us: EpochUs
     lag_at_end: int
-    drained_us: int | None = None
-    drain_s: float | None = None
+    drained_us: int | None
+    drain_s: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceShutdown:
     """``history/core-shutdown.json``, ``history/gateway-shutdown.json``: how a service answered a request to stop."""
 
-    exit_code: int
+    exit_code: Signed
     seconds: float
     healthy_before: bool
 
@@ -203,17 +329,23 @@ class TimelineRow:
 
     Args:
         t: end of the time that the row covers, epoch seconds.
-        worker: filled in by the reader, from the file's name.
+        worker: from the file's name.
+        sent: handed to the client.
+        failed, unknown: reported as such; those of which nothing was heard are in the last row.
+        refused: those of the failed ones that the client did not take.
+        processed, rejected, dead_lettered: outcomes seen; None where none can be.
     """
 
-    t: float
+    t: EpochS
     domain: str
     worker: str = ""
     phase: str | None = None
-    scheduled: int = 0
-    sent: int = 0
-    acked: int = 0
-    failed: int = 0
+    scheduled: int
+    sent: int
+    acked: int
+    failed: int
+    unknown: int | None = None
+    refused: int | None = None
     processed: int | None = None
     rejected: int | None = None
     dead_lettered: int | None = None
@@ -224,14 +356,19 @@ class TimelineRow:
     late_p99_ms: float | None = None
     late_max_ms: float | None = None
 
+    @property
+    def offered(self) -> int | None:
+        """Events that the client took; None if that was not recorded."""
+        return _offered(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSample:
-    """A row of ``metrics/host.csv``; ``t`` is epoch seconds."""
+    """A row of ``metrics/host.csv``."""
 
-    t: float
-    cpu_busy_pct: float | None = None
-    cpu_steal_pct: float | None = None
+    t: EpochS
+    cpu_busy_pct: Percent | None = None
+    cpu_steal_pct: Percent | None = None
     mem_used_bytes: float | None = None
     load_cpu_pct: float | None = None
     core_cpu_pct: float | None = None
@@ -241,7 +378,7 @@ class HostSample:
 class BrokerSample:
     """A row of ``metrics/brokers.csv``; I/O figures are rates per second."""
 
-    t: float
+    t: EpochS
     broker: str
     cpu_pct: float | None = None
     rss_bytes: float | None = None
@@ -255,18 +392,18 @@ class BrokerSample:
 class LagSample:
     """A row of ``metrics/lag.csv``: consumer lag of the event core, in events."""
 
-    t: float
+    t: EpochS
     domain: str
-    lag: float | None = None
+    lag: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IsrSample:
     """A row of ``metrics/isr.csv``: partitions below their replication, and without a leader."""
 
-    t: float
-    under_replicated: float | None = None
-    offline: float | None = None
+    t: EpochS
+    under_replicated: float | None
+    offline: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,7 +415,7 @@ class GroupSample:
         members: members that it has.
     """
 
-    t: float
+    t: EpochS
     group: str
     state: str
     members: int
@@ -286,13 +423,18 @@ class GroupSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaderSample:
-    """A row of ``metrics/leaders.csv``: a partition's leader and its epoch, written when they change."""
+    """A row of ``metrics/leaders.csv``: a partition's leader and its epoch, written when they change.
 
-    t: float
+    Args:
+        leader: its node id; -1 if there is none.
+        epoch: None if the leader did not answer.
+    """
+
+    t: EpochS
     topic: str
     partition: int
-    leader: int
-    epoch: int | None = None
+    leader: Place
+    epoch: Place | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,9 +450,9 @@ class GatewaySample:
         rss_bytes: its resident memory.
     """
 
-    t: float
+    t: EpochS
     instance: str
-    tick_hz: float | None = None
-    sessions: int | None = None
-    cpu_pct: float | None = None
-    rss_bytes: float | None = None
+    tick_hz: float | None
+    sessions: int | None
+    cpu_pct: float | None
+    rss_bytes: float | None

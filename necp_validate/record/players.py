@@ -7,10 +7,11 @@ gateway, or, if it went by datagram, the loss of that datagram on its way, by th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from necp_validate.record.model import LoadRecord, StreamRecord
+from necp_validate.record.values import EpochS, EpochUs
 
 ENDS = (
     "processed",
@@ -52,18 +53,18 @@ class StateSeen:
         examples: the first divergences, in words.
     """
 
-    datagrams: int = 0
-    bytes: int = 0
-    full_bytes: int = 0
-    changes: int = 0
-    checks: int = 0
-    divergences: int = 0
-    missing_base: int = 0
-    stale: int = 0
-    lost: int = 0
-    bad: dict[str, int] = field(default_factory=dict)
-    largest_batch: int = 0
-    examples: tuple[str, ...] = ()
+    datagrams: int
+    bytes: int
+    full_bytes: int
+    changes: int
+    checks: int
+    divergences: int
+    missing_base: int
+    stale: int
+    lost: int
+    bad: dict[str, int]
+    largest_batch: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +82,14 @@ class InterestSeen:
         examples: the first violations, in words.
     """
 
-    views: int = 0
-    skipped: int = 0
-    expected: int = 0
-    missing: int = 0
-    different: int = 0
-    outside: int = 0
-    others: int = 0
-    examples: tuple[str, ...] = ()
+    views: int
+    skipped: int
+    expected: int
+    missing: int
+    different: int
+    outside: int
+    others: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +104,11 @@ class ChatSeen:
         examples: the first of these, in words.
     """
 
-    messages: int = 0
-    disordered: int = 0
-    repeated: int = 0
-    undelivered: int = 0
-    examples: tuple[str, ...] = ()
+    messages: int
+    disordered: int
+    repeated: int
+    undelivered: int
+    examples: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,9 +146,9 @@ class GreedySession:
     requests: int
     answered: int
     limited: int
-    until_limited_s: float | None = None
-    answered_after: int = 0
-    most_in_a_minute: int = 0
+    until_limited_s: float | None
+    answered_after: int
+    most_in_a_minute: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +165,11 @@ class Interruption:
     """
 
     how: str
-    lost_us: int
-    login_us: int | None = None
-    converged_us: int | None = None
-    attempts: int = 0
-    leaving: bool = False
+    lost_us: EpochUs
+    login_us: EpochUs | None = None
+    converged_us: EpochUs | None = None
+    attempts: int | None = None
+    leaving: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +198,9 @@ class PlayersRecord:
         answered_twice: answers to actions that had theirs.
         transports: by ``udp`` and ``ws``, counts such as ``in``, ``out``, ``bytes_in`` and ``bytes_out``.
         streams: the events that came of actions, one per session and domain.
-        stakes: what the acknowledged ones deal and move if they are processed, per domain.
+        expected_totals: what the acknowledged ones deal and move if they are processed, per domain.
+        inconsistent_offsets: events acknowledged at an offset that another of these players' events had.
+        offset_not_monotonic: acks that have two events of a session in another order than they were sent in.
         state: the state seen.
         interest: whether each saw its neighbourhood and nothing else.
         chat: the chat seen.
@@ -213,27 +216,37 @@ class PlayersRecord:
 
     worker: str
     players: int
-    udp_group: int = 1
-    sessions: dict[str, int] = field(default_factory=dict)
-    actions: ActionCounts = field(default_factory=dict)
-    answered_twice: int = 0
-    transports: dict[str, dict[str, int]] = field(default_factory=dict)
-    streams: tuple[StreamRecord, ...] = ()
-    stakes: dict[str, dict[str, int]] = field(default_factory=dict)
-    state: StateSeen = field(default_factory=StateSeen)
-    interest: InterestSeen = field(default_factory=InterestSeen)
-    chat: ChatSeen = field(default_factory=ChatSeen)
-    certificates: tuple[CertificateProbe, ...] = ()
-    greedy: tuple[GreedySession, ...] = ()
-    interruptions: tuple[Interruption, ...] = ()
-    layouts: tuple[Layout, ...] = ()
-    limits: dict[str, float] = field(default_factory=dict)
-    cpu_s: float = 0.0
-    errors: tuple[str, ...] = ()
+    udp_group: int
+    sessions: dict[str, int]
+    actions: ActionCounts
+    answered_twice: int
+    transports: dict[str, dict[str, int]]
+    streams: tuple[StreamRecord, ...]
+    expected_totals: dict[str, dict[str, int]] | None = None
+    inconsistent_offsets: int | None = None
+    offset_not_monotonic: int | None = None
+    state: StateSeen
+    interest: InterestSeen
+    chat: ChatSeen
+    certificates: tuple[CertificateProbe, ...]
+    greedy: tuple[GreedySession, ...]
+    interruptions: tuple[Interruption, ...]
+    layouts: tuple[Layout, ...]
+    limits: dict[str, float]
+    cpu_s: float
+    errors: tuple[str, ...]
 
     def as_load(self) -> LoadRecord:
         """The events that came of the players' actions, as the checks of delivery want to have them."""
-        return LoadRecord(worker=self.worker, streams=self.streams, stakes=self.stakes)
+        return LoadRecord(
+            worker=self.worker,
+            streams=self.streams,
+            guarantees={},
+            planted={},
+            expected_totals=self.expected_totals,
+            inconsistent_offsets=self.inconsistent_offsets,
+            offset_not_monotonic=self.offset_not_monotonic,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,26 +269,26 @@ class PlayersRow:
         late_p99_ms: how late actions and moves left, against their intended time.
     """
 
-    t: float
+    t: EpochS
     worker: str = ""
-    phase: str = ""
-    online: int = 0
-    tick_hz: float | None = None
-    datagrams: int = 0
-    bytes_in: int = 0
-    full_bytes: int = 0
-    changes: int = 0
-    checks: int = 0
-    divergences: int = 0
-    actions: int = 0
-    ended: int = 0
-    refused: int = 0
-    logins: int = 0
-    broken: int = 0
-    result_p50_ms: float | None = None
-    result_p99_ms: float | None = None
-    age_p99_ms: float | None = None
-    late_p99_ms: float | None = None
+    phase: str
+    online: int
+    tick_hz: float | None
+    datagrams: int
+    bytes_in: int
+    full_bytes: int
+    changes: int
+    checks: int
+    divergences: int
+    actions: int
+    ended: int
+    refused: int
+    logins: int
+    broken: int
+    result_p50_ms: float | None
+    result_p99_ms: float | None
+    age_p99_ms: float | None
+    late_p99_ms: float | None
 
 
 def merged_actions(counts: Iterable[Mapping[str, Mapping[str, int]]]) -> ActionCounts:

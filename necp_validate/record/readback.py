@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from necp_validate.core.intervals import IntervalSet
+from necp_validate.record.values import Digest, Place, Signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One of the worst cases that the fresh reader kept, located as well as it could."""
+    """One of the worst cases that the fresh reader kept, located as well as it could: "" and -1 where it could not."""
 
     check: str
     detail: str
-    topic: str = ""
-    partition: int = -1
-    offset: int = -1
+    topic: str
+    partition: Place
+    offset: Place
 
     @property
     def where(self) -> str:
@@ -33,8 +34,10 @@ class PartitionRead:
     """One partition as the fresh reader found it.
 
     Args:
-        low, high: watermarks; ``high`` is one above the last offset.
+        low: where reading was to begin: the low watermark, or where the run began if that is later.
+        high: high watermark, one above the last offset, when reading began.
         read: records read.
+        position: offset up to which the reader got, records and markers of transactions alike.
         gaps: offsets between records that held no record (legal: transactions occupy offsets).
         out_of_order_offsets: records whose offset was not above the one before.
         offsets: offsets read, if the reader kept them; conservation is then checked offset by offset.
@@ -45,8 +48,9 @@ class PartitionRead:
     low: int
     high: int
     read: int
-    gaps: int = 0
-    out_of_order_offsets: int = 0
+    position: int | None = None
+    gaps: int | None = None
+    out_of_order_offsets: int | None = None
     offsets: IntervalSet | None = None
 
 
@@ -64,10 +68,10 @@ class StreamRead:
     """
 
     read: IntervalSet
-    duplicates: int = 0
-    out_of_order: int = 0
-    digest: int = 0
-    partitions: tuple[int, ...] = ()
+    duplicates: int
+    out_of_order: int
+    digest: Digest
+    partitions: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +82,14 @@ class Jump:
         instance: which one; no other had reported of the partition in between.
         after: last offset before.
         first: first offset after: beyond the next one if it went ahead, else it went back.
-        from_us, to_us: when the handler had finished before and after.
+        from_us, to_us: when the handler had finished before and after, by its own clock.
     """
 
     instance: str
-    after: int
+    after: Place
     first: int
-    from_us: int
-    to_us: int
+    from_us: Signed
+    to_us: Signed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,13 +108,13 @@ class ReceiptsRecord:
     topic: str
     partition: int
     accounted: IntervalSet
-    processed: int = 0
-    rejected: int = 0
-    dead_lettered: int = 0
-    duplicate_outcomes: int = 0
-    jumps: tuple[Jump, ...] = ()
-    jumps_left_out: int = 0
-    late: IntervalSet = field(default_factory=IntervalSet)
+    processed: int
+    rejected: int
+    dead_lettered: int
+    duplicate_outcomes: int
+    jumps: tuple[Jump, ...] | None = None
+    jumps_left_out: int | None = None
+    late: IntervalSet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +136,14 @@ class LedgerRead:
 
     partition: int
     covered: IntervalSet
-    covered_twice: int = 0
-    entries: int = 0
-    trades: int = 0
-    repeated: int = 0
-    torn: int = 0
-    unfounded: int = 0
-    overdrawn: int = 0
-    moved: dict[str, int] = field(default_factory=dict)
+    covered_twice: int
+    entries: int
+    trades: int
+    repeated: int
+    torn: int
+    unfounded: int
+    overdrawn: int
+    moved: dict[str, Signed]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,40 +157,63 @@ class EpochRead:
 
     topic: str
     partition: int
-    highest: int
-    decreases: int = 0
+    highest: Place
+    decreases: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomesRead:
+    """What became of the events, as far as topics say: the second part of what is read back.
+
+    Args:
+        outputs: the partitions of receipts, ledger and dead letters, what was due to be read of each and how far
+            that went.
+        receipts: what the receipts say, by partition of the events.
+        dead_letters: records per dead-letter topic.
+        totals: what the receipts say was dealt and moved, by domain and kind.
+        ledger: the economy's ledger; ``None`` if it was not read.
+    """
+
+    outputs: tuple[PartitionRead, ...]
+    receipts: tuple[ReceiptsRecord, ...]
+    dead_letters: dict[str, int]
+    totals: dict[str, dict[str, Signed]]
+    ledger: tuple[LedgerRead, ...] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readback:
-    """``history/readback.json``: what a fresh reader (from the beginning, read-committed) found.
+    """``history/readback.json``: what a fresh reader (from where the run began, read-committed) found.
 
     Args:
+        partitions: of the events' topics.
         streams: by stream id.
+        elapsed_s, cpu_s, events_per_s, max_rss_bytes: what reading took; of several readers, the slowest one's time.
         bad_value: records whose checksum or envelope is wrong.
         bad_key: records whose Kafka key is not the one in the envelope.
         unknown_records: records that belong to no stream.
-        dead_letters: records per dead-letter topic.
-        totals: what the receipts say was dealt and moved, by domain and kind.
-        ledger: the economy's ledger; ``None`` if it was not read.
-        epochs: leader epochs in the log; ``None`` if they were not read.
         others: records of other producers, in topics that are not this suite's alone; they are in no other figure.
+        examples: the first cases of each kind of what is wrong.
+        epochs: leader epochs in the log.
+        receipts: as in `OutcomesRead`; none where there is no event core.
+        outputs, dead_letters, totals, ledger: as in `OutcomesRead`; ``None`` if they were not read.
     """
 
     events_read: int
     partitions: tuple[PartitionRead, ...]
     streams: dict[str, StreamRead]
-    elapsed_s: float = 0.0
-    cpu_s: float = 0.0
-    events_per_s: float = 0.0
-    max_rss_bytes: int = 0
-    bad_value: int = 0
-    bad_key: int = 0
-    unknown_records: int = 0
-    examples: tuple[Sighting, ...] = ()
-    receipts: tuple[ReceiptsRecord, ...] = ()
-    dead_letters: dict[str, int] = field(default_factory=dict)
-    totals: dict[str, dict[str, int]] = field(default_factory=dict)
-    ledger: tuple[LedgerRead, ...] | None = None
+    elapsed_s: float | None = None
+    cpu_s: float | None = None
+    events_per_s: float | None = None
+    max_rss_bytes: int | None = None
+    bad_value: int | None = None
+    bad_key: int | None = None
+    unknown_records: int | None = None
+    others: int | None = None
+    examples: tuple[Sighting, ...] | None = None
     epochs: tuple[EpochRead, ...] | None = None
-    others: int = 0
+    outputs: tuple[PartitionRead, ...] | None = None
+    receipts: tuple[ReceiptsRecord, ...]
+    dead_letters: dict[str, int] | None = None
+    totals: dict[str, dict[str, Signed]] | None = None
+    ledger: tuple[LedgerRead, ...] | None = None

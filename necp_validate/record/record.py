@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from necp_validate.core.histogram import HdrHistogram
+from necp_validate.record import parts
 from necp_validate.record.alerts import AlertTransition, MonitoringRecord
 from necp_validate.record.audit import AuditRecord, CollectorRecord
-from necp_validate.record.drills import Drills
+from necp_validate.record.drills import CertificateSwap, PasswordChange, PasswordTaken
+from necp_validate.record.due import Due
 from necp_validate.record.experiments import ExperimentOutcome
 from necp_validate.record.faults import FaultRecord
 from necp_validate.record.fuzz import FuzzRecord
 from necp_validate.record.gateway import GatewayRecord
 from necp_validate.record.limits import BreakerSample, FloodRecord
 from necp_validate.record.model import (
+    NO_EVENTS,
     BrokerSample,
-    CoreShutdown,
     Drain,
     GatewaySample,
     GroupSample,
@@ -36,17 +37,18 @@ from necp_validate.record.model import (
 from necp_validate.record.players import PlayersRecord, PlayersRow
 from necp_validate.record.readback import Readback
 from necp_validate.record.security import SecurityRound
+from necp_validate.record.store import LatencyMap
+from necp_validate.record.suite_failures import SuiteFailure
 from necp_validate.record.workers import WorkerRecord
-
-LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
-"""Histograms by phase name, domain and kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class Record:
     """The record of one run. Only ``run`` is always there; every other part may be missing.
 
     Args:
+        due: what the run owes as evidence.
+        suite_failures: what failed of the suite itself, in order of time.
         workers: who the load workers were; empty where one process did it all.
         loads: one record per load worker; of one that was lost, what it may have sent.
         latency: histograms of all workers, merged.
@@ -59,40 +61,44 @@ class History:
         breakers: what was seen of circuit breakers, in order of time.
     """
 
-    run: RunInfo
+    run: RunInfo = field(metadata={"part": parts.RUN})
     run_dir: Path | None = None
-    phases: tuple[Phase, ...] = ()
-    workers: tuple[WorkerRecord, ...] = ()
-    loads: tuple[LoadRecord, ...] = ()
-    latency: LatencyMap = field(default_factory=dict)
-    timeline: tuple[TimelineRow, ...] = ()
-    players: tuple[PlayersRecord, ...] = ()
-    players_latency: LatencyMap = field(default_factory=dict)
-    players_timeline: tuple[PlayersRow, ...] = ()
-    drain: Drain | None = None
-    readback: Readback | None = None
-    core_shutdown: CoreShutdown | None = None
-    gateway_shutdown: ServiceShutdown | None = None
-    faults: tuple[FaultRecord, ...] = ()
-    experiments: tuple[ExperimentOutcome, ...] = ()
-    security: tuple[SecurityRound, ...] = ()
-    alerts: tuple[AlertTransition, ...] = ()
-    monitoring: MonitoringRecord | None = None
-    drill_loads: tuple[LoadRecord, ...] = ()
-    floods: tuple[FloodRecord, ...] = ()
-    breakers: tuple[BreakerSample, ...] = ()
-    drills: Drills = field(default_factory=Drills)
-    host: tuple[HostSample, ...] = ()
-    brokers: tuple[BrokerSample, ...] = ()
-    lag: tuple[LagSample, ...] = ()
-    isr: tuple[IsrSample, ...] = ()
-    groups: tuple[GroupSample, ...] = ()
-    leaders: tuple[LeaderSample, ...] = ()
-    gateway: tuple[GatewaySample, ...] = ()
-    gateway_record: GatewayRecord | None = None
-    collector_record: CollectorRecord | None = None
-    audit: AuditRecord | None = None
-    fuzz: FuzzRecord | None = None
+    due: Due | None = parts.DUE.attribute()
+    suite_failures: tuple[SuiteFailure, ...] = parts.SUITE_FAILURES.attribute()
+    phases: tuple[Phase, ...] = parts.PHASES.attribute()
+    workers: tuple[WorkerRecord, ...] = parts.WORKERS.attribute()
+    loads: tuple[LoadRecord, ...] = parts.LOADS.attribute()
+    latency: LatencyMap = parts.LATENCY.attribute()
+    timeline: tuple[TimelineRow, ...] = parts.TIMELINE.attribute()
+    drain: Drain | None = parts.DRAIN.attribute()
+    readback: Readback | None = parts.READBACK.attribute()
+    faults: tuple[FaultRecord, ...] = parts.FAULTS.attribute()
+    experiments: tuple[ExperimentOutcome, ...] = parts.EXPERIMENTS.attribute()
+    security: tuple[SecurityRound, ...] = parts.SECURITY.attribute()
+    alerts: tuple[AlertTransition, ...] = parts.ALERTS.attribute()
+    monitoring: MonitoringRecord | None = parts.MONITORING.attribute()
+    host: tuple[HostSample, ...] = parts.HOST.attribute()
+    brokers: tuple[BrokerSample, ...] = parts.BROKERS.attribute()
+    lag: tuple[LagSample, ...] = parts.LAG.attribute()
+    isr: tuple[IsrSample, ...] = parts.ISR.attribute()
+    groups: tuple[GroupSample, ...] = parts.GROUPS.attribute()
+    leaders: tuple[LeaderSample, ...] = parts.LEADERS.attribute()
+    drill_loads: tuple[LoadRecord, ...] = parts.DRILL_LOADS.attribute()
+    passwords_taken: tuple[PasswordTaken, ...] = parts.PASSWORDS_TAKEN.attribute()
+    password_changes: tuple[PasswordChange, ...] = parts.PASSWORD_CHANGES.attribute()
+    certificate_swaps: tuple[CertificateSwap, ...] = parts.CERTIFICATE_SWAPS.attribute()
+    floods: tuple[FloodRecord, ...] = parts.FLOODS.attribute()
+    breakers: tuple[BreakerSample, ...] = parts.BREAKERS.attribute()
+    core_shutdown: ServiceShutdown | None = parts.CORE_SHUTDOWN.attribute()
+    gateway_shutdown: ServiceShutdown | None = parts.GATEWAY_SHUTDOWN.attribute()
+    gateway_record: GatewayRecord | None = parts.GATEWAY_RECORD.attribute()
+    gateway: tuple[GatewaySample, ...] = parts.GATEWAY.attribute()
+    players: tuple[PlayersRecord, ...] = parts.PLAYERS.attribute()
+    players_latency: LatencyMap = parts.PLAYERS_LATENCY.attribute()
+    players_timeline: tuple[PlayersRow, ...] = parts.PLAYERS_TIMELINE.attribute()
+    collector_record: CollectorRecord | None = parts.COLLECTOR_RECORD.attribute()
+    audit: AuditRecord | None = parts.AUDIT.attribute()
+    fuzz: FuzzRecord | None = parts.FUZZ.attribute()
 
     @property
     def domains(self) -> tuple[str, ...]:
@@ -147,9 +153,9 @@ class History:
     def counts(self, phase: str, domains: Iterable[str] | None = None) -> PhaseCounts:
         """Events of a phase over all workers; of some domains, or of all."""
         wanted = None if domains is None else set(domains)
-        total = PhaseCounts()
+        total = NO_EVENTS
         for load in self.loads:
-            for domain, counts in load.phases.get(phase, {}).items():
+            for domain, counts in load.counts(phase).items():
                 if wanted is None or domain in wanted:
                     total = total + counts
         return total
@@ -166,9 +172,3 @@ class History:
             if name == phase and of_kind == kind and (wanted is None or domain in wanted):
                 merged.merge(histogram)
         return merged
-
-    def threshold(self, name: str, default: float) -> float:
-        """A limit from ``config.thresholds`` of the run, or its default."""
-        thresholds = self.run.config.get("thresholds") or {}
-        value: Any = thresholds.get(name, default) if isinstance(thresholds, dict) else default
-        return float(value)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from necp_validate.record import layout
-from necp_validate.record.files import read_rows
-from necp_validate.record.writer import JsonLines
+from necp_validate.record.values import EpochUs
 
 ACCEPTED, REFUSED, UNTRIED = "accepted", "refused", "untried"
 """How an attempt can end; untried: it could not be made, and the answer says why."""
@@ -33,7 +30,7 @@ class ListenerProbe:
     expected: str
     outcome: str
     answer: str
-    log_line: str = ""
+    log_line: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +53,7 @@ class AccessProbe:
     allowed: bool
     outcome: str
     answer: str
-    log_line: str = ""
+    log_line: str
 
     @property
     def expected(self) -> str:
@@ -77,26 +74,7 @@ class SecurityRound:
     """
 
     when: str
-    begin_us: int
-    end_us: int
-    listeners: tuple[ListenerProbe, ...] = ()
-    access: tuple[AccessProbe, ...] = ()
-
-
-def append_round(run_dir: Path, one: SecurityRound) -> None:
-    """Append a round; it is on disk when this returns.
-
-    Raises:
-        SuiteError: it could not be written.
-    """
-    with JsonLines(run_dir / layout.SECURITY) as lines:
-        lines.write(one)
-
-
-def read_rounds(run_dir: Path) -> tuple[SecurityRound, ...]:
-    """The rounds of a run in their order; none if it had none.
-
-    Raises:
-        SuiteError: the file is damaged; only its last line may be torn.
-    """
-    return read_rows(run_dir / layout.SECURITY, SecurityRound)
+    begin_us: EpochUs
+    end_us: EpochUs
+    listeners: tuple[ListenerProbe, ...]
+    access: tuple[AccessProbe, ...]

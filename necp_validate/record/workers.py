@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from necp_validate.record.values import EpochUs, SignedFloat
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockEstimate:
@@ -16,8 +18,8 @@ class ClockEstimate:
         samples: messages that it was estimated from.
     """
 
-    at_us: int
-    offset_us: float
+    at_us: EpochUs
+    offset_us: SignedFloat
     uncertainty_us: float
     samples: int
 
@@ -46,15 +48,15 @@ class WorkerRecord:
     """
 
     worker: str
-    host: str = ""
-    namespace: str = ""
-    pid: int = 0
-    cpus: int = 0
-    state: str = "joined"
-    heard_us: int = 0
-    silences: int = 0
-    clocks: tuple[ClockEstimate, ...] = ()
-    received_bytes: int = 0
+    host: str
+    namespace: str
+    pid: int
+    cpus: int
+    state: str
+    heard_us: EpochUs
+    silences: int
+    clocks: tuple[ClockEstimate, ...]
+    received_bytes: int
 
     @property
     def clock_bound_us(self) -> float | None:

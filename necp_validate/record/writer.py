@@ -10,27 +10,18 @@ import dataclasses
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from necp_validate.core import SuiteError
-from necp_validate.core.histogram import HdrHistogram
-from necp_validate.record import layout
-from necp_validate.record.audit import AuditRecord, CollectorRecord
 from necp_validate.record.codec import to_plain
-from necp_validate.record.fuzz import FuzzRecord
-from necp_validate.record.gateway import GatewayRecord
-from necp_validate.record.model import CoreShutdown, Drain, LoadRecord, Phase, RunInfo, ServiceShutdown
-from necp_validate.record.players import PlayersRecord, PlayersRow
-from necp_validate.record.readback import Readback
 
-LatencyKey: TypeAlias = tuple[str, str, str]
-"""Phase, domain and kind (e2e, ack, late)."""
-
+R = TypeVar("R")
 _TAIL_BYTES = 1 << 16
 
 
@@ -69,11 +60,17 @@ def write_npz(path: Path, arrays: Mapping[str, Any]) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-class _Appender:
-    """Appends whole lines; after a failure the file ends with the last whole line."""
+class Appender(ABC, Generic[R]):
+    """An append-only file of rows, on disk when ``write`` returns; after a failure it ends with its last whole line.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        left_out: fields of a row that are not written.
+    """
+
+    def __init__(self, path: Path, left_out: Collection[str] = ()) -> None:
         self.path = path
+        self.left_out = frozenset(left_out)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("ab", buffering=0)
@@ -81,6 +78,19 @@ class _Appender:
             self._file.truncate(self._size)
         except OSError as error:
             raise _not_written(path, error) from error
+
+    def write(self, *rows: R) -> None:
+        """Append rows.
+
+        Raises:
+            SuiteError: the disk is full; the rows before stay readable.
+            ValueError: a row holds what the file's form cannot.
+        """
+        self._append("".join(self._line(to_plain(row)) for row in rows).encode())
+
+    @abstractmethod
+    def _line(self, row: Mapping[str, Any]) -> str:
+        """One row as a whole line."""
 
     def _end_of_last_line(self) -> int:
         end = self._file.tell()
@@ -94,7 +104,7 @@ class _Appender:
                 end = start
         return 0
 
-    def append(self, lines: bytes) -> None:
+    def _append(self, lines: bytes) -> None:
         try:
             written = 0
             while written < len(lines):
@@ -108,157 +118,48 @@ class _Appender:
         """Close the file; it can be opened again and continued."""
         self._file.close()
 
+    def __enter__(self) -> Appender[R]:
+        return self
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
 
-class JsonLines(_Appender):
-    """An append-only file of one JSON object a line, on disk when ``write`` returns."""
+class JsonLines(Appender[R]):
+    """One JSON object a line."""
 
-    def __enter__(self) -> JsonLines:
-        return self
-
-    def write(self, *rows: Any) -> None:
-        """Append rows (mappings or dataclasses of the model).
-
-        Raises:
-            SuiteError: the disk is full; the rows before stay readable.
-        """
-        lines = (json.dumps(to_plain(row), ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
-        self.append("".join(lines).encode())
+    def _line(self, row: Mapping[str, Any]) -> str:
+        kept = {name: value for name, value in row.items() if name not in self.left_out}
+        return json.dumps(kept, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-class CsvRows(_Appender):
-    """An append-only CSV file of numbers and plain words; the header is written once.
+class CsvRows(Appender[R]):
+    """CSV of numbers and plain words, with a header; ``None`` becomes empty.
 
     Args:
         path: the file.
-        columns: names, or a flat dataclass of the model whose fields are the columns.
+        kind: dataclass of a row, whose fields are the columns.
+        left_out: fields that are no columns.
     """
 
-    def __init__(self, path: Path, columns: Iterable[str] | type[Any]) -> None:
-        super().__init__(path)
-        if isinstance(columns, type):
-            columns = [field.name for field in dataclasses.fields(columns)]
-        self.columns = tuple(columns)
+    def __init__(self, path: Path, kind: type[R], left_out: Collection[str] = ()) -> None:
+        super().__init__(path, left_out)
+        fields: tuple[Any, ...] = dataclasses.fields(kind)  # type: ignore[arg-type]  # a dataclass
+        self.columns = tuple(field.name for field in fields if field.name not in self.left_out)
         if self._size == 0:
-            self.append((",".join(self.columns) + "\n").encode())
-
-    def __enter__(self) -> CsvRows:
-        return self
-
-    def write(self, *rows: Any) -> None:
-        """Append rows (mappings or dataclasses); ``None`` and missing columns become empty.
-
-        Raises:
-            SuiteError: the disk is full; the rows before stay readable.
-            ValueError: a text holds a comma, a quote or a line break.
-        """
-        self.append("".join(self._line(to_plain(row)) for row in rows).encode())
+            self._append((",".join(self.columns) + "\n").encode())
 
     def _line(self, row: Mapping[str, Any]) -> str:
         texts = []
         for column in self.columns:
-            value = row.get(column)
+            value = row[column]
             text = "" if value is None else str(value)
             if any(mark in text for mark in ',"\r\n'):
                 raise ValueError(f"{self.path.name}: {column}={text!r} does not fit a plain CSV")
             texts.append(text)
         return ",".join(texts) + "\n"
-
-
-class HistoryWriter:
-    """Writes the parts of one run directory under their agreed names.
-
-    Args:
-        run_dir: ``reports/runs/<id>``; created with the first file.
-    """
-
-    def __init__(self, run_dir: Path) -> None:
-        self.run_dir = run_dir
-
-    def save_run(self, run: RunInfo) -> None:
-        """Write ``run.json``."""
-        write_json(self.run_dir / layout.RUN, run)
-
-    def save_phases(self, phases: Iterable[Phase]) -> None:
-        """Write ``history/phases.json``."""
-        write_json(self.run_dir / layout.PHASES, list(phases))
-
-    def save_load(self, record: LoadRecord) -> None:
-        """Write ``history/load-<worker>.json``."""
-        write_json(self.run_dir / layout.LOAD.format(worker=record.worker), record)
-
-    def save_drill(self, record: LoadRecord) -> None:
-        """Write ``history/drill-<worker>.json``."""
-        write_json(self.run_dir / layout.DRILL.format(worker=record.worker), record)
-
-    def save_latency(self, worker: str, histograms: Mapping[LatencyKey, HdrHistogram]) -> None:
-        """Write ``history/latency-<worker>.npz``."""
-        self._save_histograms(layout.LATENCY.format(worker=worker), histograms)
-
-    def save_players(self, record: PlayersRecord) -> None:
-        """Write ``history/players-<worker>.json``."""
-        write_json(self.run_dir / layout.PLAYERS.format(worker=record.worker), record)
-
-    def save_players_latency(self, worker: str, histograms: Mapping[LatencyKey, HdrHistogram]) -> None:
-        """Write ``history/players-latency-<worker>.npz``, by phase, kind of action and kind of latency."""
-        self._save_histograms(layout.PLAYERS_LATENCY.format(worker=worker), histograms)
-
-    def players_timeline(self, worker: str) -> CsvRows:
-        """Open ``history/players-timeline-<worker>.csv`` for rows of :class:`PlayersRow`."""
-        columns = [column.name for column in dataclasses.fields(PlayersRow) if column.name != "worker"]
-        return CsvRows(self.run_dir / layout.PLAYERS_TIMELINE.format(worker=worker), columns)
-
-    def _save_histograms(self, name: str, histograms: Mapping[LatencyKey, HdrHistogram]) -> None:
-        arrays: dict[str, Any] = {}
-        for key, histogram in histograms.items():
-            column = "|".join(key)
-            arrays[column] = histogram.counts
-            arrays[f"{column}|negative"] = np.int64(histogram.negative)
-        write_npz(self.run_dir / name, arrays)
-
-    def timeline(self, worker: str) -> JsonLines:
-        """Open ``history/timeline-<worker>.jsonl`` for rows of :class:`TimelineRow`."""
-        return JsonLines(self.run_dir / layout.TIMELINE.format(worker=worker))
-
-    def save_drain(self, drain: Drain) -> None:
-        """Write ``history/drain.json``."""
-        write_json(self.run_dir / layout.DRAIN, drain)
-
-    def save_readback(self, readback: Readback) -> None:
-        """Write ``history/readback.json``."""
-        write_json(self.run_dir / layout.READBACK, readback)
-
-    def save_core_shutdown(self, shutdown: CoreShutdown) -> None:
-        """Write ``history/core-shutdown.json``."""
-        write_json(self.run_dir / layout.CORE_SHUTDOWN, shutdown)
-
-    def save_gateway(self, record: GatewayRecord) -> None:
-        """Write ``history/gateway.json``."""
-        write_json(self.run_dir / layout.GATEWAY, record)
-
-    def save_collector(self, record: CollectorRecord) -> None:
-        """Write ``history/collector.json``."""
-        write_json(self.run_dir / layout.COLLECTOR, record)
-
-    def save_audit(self, record: AuditRecord) -> None:
-        """Write ``history/audit.json``."""
-        write_json(self.run_dir / layout.AUDIT, record)
-
-    def save_fuzz(self, record: FuzzRecord) -> None:
-        """Write ``history/fuzz.json``."""
-        write_json(self.run_dir / layout.FUZZ, record)
-
-    def save_gateway_shutdown(self, shutdown: ServiceShutdown) -> None:
-        """Write ``history/gateway-shutdown.json``."""
-        write_json(self.run_dir / layout.GATEWAY_SHUTDOWN, shutdown)
-
-    def metrics(self, name: str, columns: Iterable[str] | type[Any]) -> CsvRows:
-        """Open one of the metrics files, by its place in :mod:`layout`, e.g. ``layout.HOST_METRICS``."""
-        return CsvRows(self.run_dir / name, columns)
 
 
 def _not_written(path: Path, error: OSError) -> SuiteError:

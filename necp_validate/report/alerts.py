@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from necp_validate.claims.checks.faults.recovery import end_of_run_us
-from necp_validate.claims.checks.monitoring.alerts import firing_spans
-from necp_validate.claims.checks.monitoring.causes import CAUSES
-from necp_validate.record import FIRING, RESOLVED, AlertTransition, History
+from necp_validate.claims.metrics.alert_causes import CAUSES
+from necp_validate.claims.metrics.incidents import firing_spans
+from necp_validate.claims.metrics.recovery import end_of_run_us
+from necp_validate.record import FIRING, RESOLVED, AlertTransition, Record
 from necp_validate.report import text
 
 _EARLY_US = 3_000_000
@@ -49,7 +49,7 @@ class AlertRow:
     lasted: str = ""
 
 
-def alert_spans(history: History, begin_s: float) -> tuple[AlertSpan, ...]:
+def alert_spans(history: Record, begin_s: float) -> tuple[AlertSpan, ...]:
     """Where the chart shows alerts, in the order in which they began; none begins before the chart does.
 
     Args:
@@ -64,7 +64,7 @@ def alert_spans(history: History, begin_s: float) -> tuple[AlertSpan, ...]:
     return tuple(spans)
 
 
-def _stretches(history: History) -> list[tuple[AlertTransition, int]]:
+def _stretches(history: Record) -> list[tuple[AlertTransition, int]]:
     """Each time that an alert was pending or firing, and until when."""
     changes: dict[object, list[AlertTransition]] = {}
     for one in sorted(history.alerts, key=lambda alert: alert.t_us):
@@ -76,9 +76,9 @@ def _stretches(history: History) -> list[tuple[AlertTransition, int]]:
     return sorted(found, key=lambda stretch: stretch[0].t_us)
 
 
-def alert_rows(history: History) -> list[AlertRow]:
+def alert_rows(history: Record) -> list[AlertRow]:
     """Every time that an alert fired in the order of time, then every rule that stayed silent."""
-    rules = history.monitoring.rules if history.monitoring else ()
+    rules = (history.monitoring.rules if history.monitoring else None) or ()
     severities = {rule.name: rule.severity for rule in rules}
     spans = [(start, end, name) for name, found in firing_spans(history).items() for start, end in found]
     rows = [_row(history, name, severities.get(name, ""), start, end) for start, end, name in sorted(spans)]
@@ -86,7 +86,7 @@ def alert_rows(history: History) -> list[AlertRow]:
     return rows + [AlertRow(name=r.name, severity=r.severity, fired=False) for r in rules if r.name not in fired]
 
 
-def _row(history: History, name: str, severity: str, start_us: float, end_us: float) -> AlertRow:
+def _row(history: Record, name: str, severity: str, start_us: float, end_us: float) -> AlertRow:
     begin_us = history.phases[0].start_us if history.phases else history.run.started_us
     before_s = (begin_us - start_us) / 1e6
     cause = _cause(history, name, start_us)
@@ -101,7 +101,7 @@ def _row(history: History, name: str, severity: str, start_us: float, end_us: fl
     )
 
 
-def _cause(history: History, name: str, start_us: float) -> tuple[str, int] | None:
+def _cause(history: Record, name: str, start_us: float) -> tuple[str, int] | None:
     """What was last done that explains an alert, in words, and when it was seen."""
     known = CAUSES.get(name)
     if known is None:

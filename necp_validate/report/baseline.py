@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 from pathlib import Path
 
 import msgspec
 
-from necp_validate.claims.checks.registry import NoEvidence
+from necp_validate.claims.checks.registry import doubted, reconciled
 from necp_validate.claims.metrics.measures import MEASURES, Measure, Question, Scope
+from necp_validate.claims.repeats import same_run
 from necp_validate.core import Verdict
 from necp_validate.core.errors import UsageError
 from necp_validate.core.suggestions import did_you_mean
-from necp_validate.record import History, Phase, layout, read_history
+from necp_validate.evidence.inventory import Asked, shortfalls
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.record import Phase, Record, parts, read_info, read_record
+from necp_validate.record.closing import changes_since
 from necp_validate.report.compare import caveats
 from necp_validate.report.files import write_text
 from necp_validate.report.runs import find_run
@@ -76,7 +81,7 @@ class Difference:
     @property
     def name(self) -> str:
         """Metric, domain and place."""
-        return f"{self.metric}{f' {self.domain}' if self.domain else ''} in {self.place}"
+        return _named(self.metric, self.domain, self.place)
 
     @property
     def before(self) -> float:
@@ -104,7 +109,7 @@ class BaselineComparison:
         confidence: of every interval.
         tolerance: share of the baseline's median that a difference must exceed to count.
         differences: every metric in every place that both have.
-        caveats: why they may not be comparable.
+        caveats: why they prove less than they seem to: other conditions, or figures that do not count.
     """
 
     baseline: tuple[str, ...]
@@ -120,10 +125,11 @@ class BaselineComparison:
 
     @property
     def verdict(self) -> Verdict:
-        """Fail if anything got worse; unknown where anything could not be told, or nothing was compared."""
+        """Fail if anything got worse; unknown with too few runs, with runs that are not alike, or with no figure."""
         if self.of(Outcome.WORSE):
             return Verdict.FAIL
-        return Verdict.UNKNOWN if self.of(Outcome.TOO_FEW) or not self.differences else Verdict.PASS
+        open_ = self.of(Outcome.TOO_FEW) or self.caveats or not self.differences
+        return Verdict.UNKNOWN if open_ else Verdict.PASS
 
     @property
     def sentence(self) -> str:
@@ -141,7 +147,8 @@ class BaselineComparison:
         better = len(self.of(Outcome.BETTER))
         if not judged:
             return "There is nothing that both have."
-        return f"None of {judged} figures got worse{f', {better} got better' if better else ''}."
+        said = f"None of {judged} figures got worse{f', {better} got better' if better else ''}"
+        return f"{said}, but that proves nothing: {self.caveats[0]}." if self.caveats else f"{said}."
 
 
 def find_runs(names: Sequence[str]) -> list[Path]:
@@ -153,8 +160,8 @@ def find_runs(names: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for name in names:
         folder = Path(name)
-        inside = sorted(one.parent for one in folder.glob(f"*/{layout.RUN}")) if folder.is_dir() else []
-        found += inside if inside and not (folder / layout.RUN).is_file() else [find_run(name)]
+        inside = sorted(one.parent for one in folder.glob(f"*/{parts.RUN.path}")) if folder.is_dir() else []
+        found += inside if inside and not (parts.RUN.file(folder)).is_file() else [find_run(name)]
     return list(dict.fromkeys(found))
 
 
@@ -180,10 +187,10 @@ def compare_with_baseline(
         tolerance: share of the baseline's median.
 
     Raises:
-        UsageError: no runs, an unknown metric, or a run that is in both.
+        UsageError: no runs, an unknown metric, or the same run twice.
     """
     _check(baseline, runs, metrics, confidence, tolerance)
-    before, after = [read_history(one) for one in baseline], [read_history(one) for one in runs]
+    before, after = [_Run.read(one) for one in baseline], [_Run.read(one) for one in runs]
     differences = []
     for metric in (MEASURES[name] for name in metrics):
         for place in _places(metric, before):
@@ -193,13 +200,74 @@ def compare_with_baseline(
                     found = shift(old, new, confidence)
                     differences.append(_difference(metric, place, domain, old, new, found, tolerance))
     return BaselineComparison(
-        baseline=tuple(one.run.id for one in before),
-        runs=tuple(one.run.id for one in after),
+        baseline=tuple(one.id for one in before),
+        runs=tuple(one.id for one in after),
         confidence=confidence,
         tolerance=tolerance,
         differences=tuple(differences),
-        caveats=caveats([one.run for one in (*before, *after)]),
+        caveats=(*caveats([one.record.run for one in (*before, *after)]), *_not_counted((*before, *after))),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One run that is compared.
+
+    Args:
+        record: of the run.
+        doubts: parts of it that do not add up, with the reason.
+        left_out: why figures of it do not count, each with the figures.
+    """
+
+    record: Record
+    doubts: Mapping[str, str]
+    left_out: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, run_dir: Path) -> _Run:
+        """Read a stored run."""
+        record = read_record(run_dir)
+        changes = changes_since(run_dir)
+        why = "it was never closed" if changes is None else "it was changed since it was closed" if changes else ""
+        return cls(record=record, doubts=reconciled(record)[1], left_out={why: []} if why else {})
+
+    @property
+    def id(self) -> str:
+        """Of the run."""
+        return self.record.run.id
+
+    def figure(self, metric: Measure, phase: Phase | None, domain: str | None) -> float | None:
+        """What it has of a metric; of what is known between bounds only, the upper one, as the reports have it."""
+        domains = (domain,) if domain else self.record.domains
+        try:
+            found = metric.measure(Question(history=self.record, phase=phase, domains=domains))
+        except NoEvidence:
+            return None
+        if found.samples < found.least:
+            return None
+        phases = self.record.phases if phase is None else (phase,)
+        short = shortfalls(self.record, metric.evidence, Asked(phases=phases, domains=domains))
+        reasons = [*map(str, short), *doubted(metric.evidence, self.doubts)]
+        if reasons:
+            figure = _named(metric.name, domain, phase.name if phase else None)
+            self.left_out.setdefault(reasons[0], []).append(figure)
+            return None
+        return found.high
+
+
+def _named(metric: str, domain: str | None, place: str | None) -> str:
+    return f"{metric}{f' {domain}' if domain else ''} in {place or 'run'}"
+
+
+def _not_counted(runs: Sequence[_Run]) -> list[str]:
+    """Runs, or figures of them, that do not count, with the reason."""
+    found = []
+    for run in runs:
+        for why, figures in run.left_out.items():
+            more = f" and {len(figures) - 1} more" if len(figures) > 1 else ""
+            what = f"{figures[0]}{more} of {run.id} does not count" if figures else run.id
+            found.append(f"{what}: {why}")
+    return found
 
 
 def _check(
@@ -207,9 +275,13 @@ def _check(
 ) -> None:
     if not baseline or not runs:
         raise UsageError("nothing to compare", hint="name runs, and with --baseline runs or a folder of them")
-    both = {one.resolve() for one in baseline} & {one.resolve() for one in runs}
-    if both:
-        raise UsageError(f"{sorted(both)[0].name} is both in the baseline and compared with it")
+    for one, other in combinations((*baseline, *runs), 2):
+        if same_run(one, other):
+            where = "both in the baseline and compared with it" if one in baseline and other in runs else "there twice"
+            raise UsageError(
+                f"{read_info(other).id} is {where}: {one} and {other}",
+                hint="what is compared are repeats: every run must be one of its own",
+            )
     for name in metrics:
         if name not in MEASURES:
             guess = did_you_mean(name, MEASURES)
@@ -221,31 +293,25 @@ def _check(
         raise UsageError(f"--tolerance {tolerance:g}: below 0", hint="0.05 is five per cent of the baseline's median")
 
 
-def _places(metric: Measure, histories: Sequence[History]) -> list[str | None]:
+def _places(metric: Measure, runs: Sequence[_Run]) -> list[str | None]:
     if metric.scope is not Scope.PHASE:
         return [None]
-    return list(dict.fromkeys(p.name for one in histories for p in one.phases if p.kind != _WARMUP))
+    return list(dict.fromkeys(p.name for one in runs for p in one.record.phases if p.kind != _WARMUP))
 
 
-def _domains(metric: Measure, histories: Sequence[History], by_domain: bool) -> list[str | None]:
+def _domains(metric: Measure, runs: Sequence[_Run], by_domain: bool) -> list[str | None]:
     if not by_domain or not metric.by_domain:
         return [None]
-    return [None, *dict.fromkeys(domain for one in histories for domain in one.domains)]
+    return [None, *dict.fromkeys(domain for one in runs for domain in one.record.domains)]
 
 
-def _figures(metric: Measure, place: str | None, domain: str | None, histories: Sequence[History]) -> list[float]:
-    """What the runs have of a metric; of what is known between bounds only, the upper one, as the reports have it."""
+def _figures(metric: Measure, place: str | None, domain: str | None, runs: Sequence[_Run]) -> list[float]:
+    """What the runs have of a metric in one place; of a run in which it does not count, nothing."""
     figures = []
-    for history in histories:
-        phases: list[Phase | None] = [one for one in history.phases if one.name == place]
-        for phase in phases if place else [None]:
-            domains = (domain,) if domain else history.domains
-            try:
-                found = metric.measure(Question(history=history, phase=phase, domains=domains))
-            except NoEvidence:
-                continue
-            if found.samples >= found.least:
-                figures.append(found.high)
+    for run in runs:
+        phases: list[Phase | None] = [one for one in run.record.phases if one.name == place]
+        found = [run.figure(metric, phase, domain) for phase in (phases if place else [None])]
+        figures += [figure for figure in found if figure is not None]
     return figures
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from necp_validate.chaos.experiment import Experiment
-from necp_validate.claims.checks.faults.faults import figures
+from necp_validate.claims.metrics.faults import figures
 from necp_validate.core import SuiteError, Verdict, worst
-from necp_validate.record import read_history
+from necp_validate.record import read_record
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import RunVerdict, sentence
 from necp_validate.scenario.events import OnEvent, StageFinished, StageStarted, ignore
@@ -153,7 +153,7 @@ def _trial(scenario: Scenario, experiment: Experiment, seed: int, stack: Stack, 
 
 
 def _told(name: str, seed: int, run_dir: Path, verdict: RunVerdict, seconds: float) -> Trial:
-    history = read_history(run_dir)
+    history = read_record(run_dir)
     measured = [figures(history, fault) for fault in history.faults]
     losses = {check.name: check for check in verdict.checks}
     lost = losses.get("lost-write")

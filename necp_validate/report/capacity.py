@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from necp_validate.claims.checks.registry import NoEvidence
 from necp_validate.claims.metrics.measures import MEASURES, Question
 from necp_validate.core import SuiteError, UsageError, Verdict
-from necp_validate.record import History, read_history
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.record import Record, read_record
 from necp_validate.report.campaign import bring_up
 from necp_validate.report.files import write_text
 from necp_validate.report.pipeline import judge_and_report
@@ -284,7 +284,7 @@ class _Prober:
             self._renew()
             return ProbeRun(run=f"none-{begun}", verdict=Verdict.UNKNOWN, why=f"the run broke off: {error.message}")
         verdict = judge_and_report(run_dir, on_event=self.on_event)
-        history = read_history(run_dir)
+        history = read_record(run_dir)
         if any(load.unmatched_receipts for load in history.loads):
             self._renew()
         return figures(history, verdict)
@@ -298,7 +298,7 @@ class _Prober:
             self.running = None
 
 
-def figures(history: History, verdict: RunVerdict) -> ProbeRun:
+def figures(history: Record, verdict: RunVerdict) -> ProbeRun:
     """What a run at one scale has to show."""
     p99 = {domain: _worst(history, "e2e_p99", (domain,)) for domain in history.domains}
     p99["all"] = _worst(history, "e2e_p99", history.domains)
@@ -315,7 +315,7 @@ def figures(history: History, verdict: RunVerdict) -> ProbeRun:
     )
 
 
-def _worst(history: History, metric: str, domains: tuple[str, ...], *, whole: bool = False) -> float | None:
+def _worst(history: Record, metric: str, domains: tuple[str, ...], *, whole: bool = False) -> float | None:
     """A metric in the worst steady phase, or of the run; None where it is not known."""
     measure = MEASURES[metric]
     values = []

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from necp_validate.claims.repeats import differences
 from necp_validate.core.errors import UsageError
 from necp_validate.record import RunInfo
 from necp_validate.report import text
 from necp_validate.report.frames import ALL, RunFrames, load_run, percentile_rows, throughput_rows
-from necp_validate.report.verdict import RunVerdict, read_verdict
+from necp_validate.report.gate import gate
+from necp_validate.report.verdict import RunVerdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class Comparison:
 
     Args:
         runs: their ids, the first is the base.
-        verdicts: one per run; ``not judged`` where there is none.
+        verdicts: one per run.
         rows: every figure.
         changes: claims and checks that are judged differently.
         caveats: why the figures may not be comparable.
@@ -69,21 +71,14 @@ def compare(run_dirs: Sequence[Path]) -> Comparison:
     if len(run_dirs) < 2:
         raise UsageError("one run cannot be compared with itself", hint="name two or more run directories")
     runs = [load_run(run_dir) for run_dir in run_dirs]
-    verdicts = [_verdict(run_dir) for run_dir in run_dirs]
+    verdicts = [gate(run_dir) for run_dir in run_dirs]
     return Comparison(
         runs=tuple(run.history.run.id for run in runs),
-        verdicts=tuple(str(one.verdict) if one else "not judged" for one in verdicts),
+        verdicts=tuple(str(one.verdict) for one in verdicts),
         rows=(*_rates(runs), *_latencies(runs), *_resources(runs)),
         changes=_changes(verdicts),
         caveats=caveats([run.history.run for run in runs]),
     )
-
-
-def _verdict(run_dir: Path) -> RunVerdict | None:
-    try:
-        return read_verdict(run_dir)
-    except UsageError:
-        return None
 
 
 def _phases(runs: Sequence[RunFrames]) -> list[str]:
@@ -148,30 +143,21 @@ def _row(group: str, name: str, found: Sequence[float | None], shown: text.Shown
     return Row(group=group, name=name, values=tuple(shown(value) for value in values), ratios=tuple(ratios))
 
 
-def _changes(verdicts: Sequence[RunVerdict | None]) -> tuple[Change, ...]:
+def _changes(verdicts: Sequence[RunVerdict]) -> tuple[Change, ...]:
     by_name: list[dict[str, str]] = []
     for one in verdicts:
-        claims = {claim.id: str(claim.verdict) for claim in one.claims} if one else {}
-        checks = {check.name: str(check.verdict) for check in one.checks} if one else {}
+        claims = {claim.id: str(claim.verdict) for claim in one.claims}
+        checks = {check.name: str(check.verdict) for check in one.checks}
         by_name.append({**claims, **checks})
     names = dict.fromkeys(name for found in by_name for name in found)
     rows = {name: tuple(found.get(name, text.MISSING) for found in by_name) for name in names}
     return tuple(Change(name=name, verdicts=row) for name, row in rows.items() if len(set(row)) > 1)
 
 
-_HOST_FACTS = ("platform", "cpus", "memory_bytes")
-
-
 def caveats(infos: Sequence[RunInfo]) -> tuple[str, ...]:
-    """Differences between runs that make figures hard to compare."""
-    found = []
-    for name, values in (
-        ("scenario", [info.scenario for info in infos]),
-        ("scale", [f"{info.scale:g}" for info in infos]),
-        ("stack", [str(info.stack.get("backend", "?")) for info in infos]),
-        ("host", [str([info.host.get(key) for key in _HOST_FACTS]) for info in infos]),
-    ):
-        if len(set(values)) > 1:
-            shown = " / ".join(values) if name != "host" else "not the same machine"
-            found.append(f"{name} differs: {shown}")
-    return tuple(found)
+    """In what runs are not like the first of them, so that figures are hard to compare; those alike in one line."""
+    unlike: dict[str, list[str]] = {}
+    for one in infos[1:]:
+        if found := differences(infos[0], one):
+            unlike.setdefault("; ".join(found), []).append(one.id)
+    return tuple(f"not like {infos[0].id}: {', '.join(ids)} with {what}" for what, ids in unlike.items())

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from necp_validate.claims.checks.events.polls import never_handled
-from necp_validate.claims.checks.faults.faults import FaultFigures, figures, not_in_effect
-from necp_validate.claims.checks.faults.recovery import end_of_run_us
-from necp_validate.claims.checks.registry import NoEvidence
-from necp_validate.record import FaultRecord, History
+from necp_validate.claims.metrics.faults import FaultFigures, figures, never_handled, not_in_effect
+from necp_validate.claims.metrics.recovery import end_of_run_us
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.record import FaultRecord, Record
 from necp_validate.report import text
 
 
@@ -55,7 +54,7 @@ class FaultRow:
     recoveries: Sequence[tuple[str, str]] = ()
 
 
-def fault_spans(faults: Sequence[FaultRecord], history: History, begin_s: float) -> tuple[FaultSpan, ...]:
+def fault_spans(faults: Sequence[FaultRecord], history: Record, begin_s: float) -> tuple[FaultSpan, ...]:
     """Where the charts show the faults; those that this backend cannot do are left out."""
     end_us = end_of_run_us(history)
     spans = []
@@ -76,7 +75,7 @@ def fault_spans(faults: Sequence[FaultRecord], history: History, begin_s: float)
     return tuple(spans)
 
 
-def fault_rows(history: History) -> list[FaultRow]:
+def fault_rows(history: Record) -> list[FaultRow]:
     """The table of faults."""
     begin_us = history.phases[0].start_us if history.phases else history.run.started_us
     return [_row(number, figures(history, fault), begin_us) for number, fault in enumerate(history.faults, start=1)]
@@ -136,7 +135,7 @@ def _recoveries(one: FaultFigures) -> list[tuple[str, str]]:
     return [(name, _time(s)) for name, s in sorted(times.items(), key=lambda item: -item[1])]
 
 
-def losses(history: History) -> str:
+def losses(history: Record) -> str:
     """How many acked events are gone, and where they were lost, in a sentence; empty without evidence."""
     readback = history.readback
     if readback is None or not history.senders:
@@ -147,7 +146,7 @@ def losses(history: History) -> str:
             found = readback.streams.get(stream.stream)
             lost += stream.acked.difference(found.read).count if found else stream.acked.count
     try:
-        behind = text.count(never_handled(history))
+        behind = text.count(never_handled(history, history.domain_of_topic))
     except NoEvidence:
         behind = "an unknown number"
     on_brokers = text.count(lost)

@@ -55,7 +55,8 @@ def key_figures(run: RunFrames) -> list[KeyFigure]:
 def _own_topics(run: RunFrames, phase: str | None) -> list[KeyFigure]:
     """Without event core and brokers of this suite: what was sent and read back, and what else can be seen."""
     readback = run.history.readback
-    changed = None if readback is None else readback.bad_value + readback.bad_key
+    known = readback is not None and readback.bad_value is not None and readback.bad_key is not None
+    changed = (readback.bad_value or 0) + (readback.bad_key or 0) if readback is not None and known else None
     figures = [
         _acked(run),
         _lost(run),
@@ -63,7 +64,9 @@ def _own_topics(run: RunFrames, phase: str | None) -> list[KeyFigure]:
         KeyFigure(
             label="records changed",
             value=text.MISSING if changed is None else text.count(changed),
-            note="no evidence" if readback is None else f"{text.count(readback.others)} of other producers left out",
+            note="no evidence"
+            if readback is None or readback.others is None
+            else f"{text.count(readback.others)} of other producers left out",
             alarming=bool(changed),
         ),
         _rate(run, phase),

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from necp_validate.claims.checks.load.latency import Latency, latency_of
+from necp_validate.claims.metrics.latencies import Latency, latency_of
 from necp_validate.claims.metrics.rates import rates
-from necp_validate.record import History, Phase, read_history
-from necp_validate.record.record import LatencyMap
+from necp_validate.record import Phase, Record, read_record
+from necp_validate.record.store import LatencyMap
 from necp_validate.report.alerts import AlertSpan, alert_spans
 from necp_validate.report.faults import FaultSpan, fault_spans
 
@@ -57,7 +57,7 @@ class RunFrames:
         alerts: on the time axis, in the order of their beginning.
     """
 
-    history: History
+    history: Record
     domains: tuple[str, ...]
     phases: tuple[PhaseSpan, ...]
     faults: tuple[FaultSpan, ...]
@@ -116,10 +116,10 @@ def load_run(run_dir: Path) -> RunFrames:
         UsageError: this is no run directory.
         SuiteError: a file in it is damaged.
     """
-    return to_frames(read_history(run_dir))
+    return to_frames(read_record(run_dir))
 
 
-def to_frames(history: History) -> RunFrames:
+def to_frames(history: Record) -> RunFrames:
     """Arrange a history for reports."""
     begin_s = _begin(history)
     found = set(history.domains) | {row.domain for row in history.timeline}
@@ -150,7 +150,7 @@ def to_frames(history: History) -> RunFrames:
     )
 
 
-def _begin(history: History) -> float:
+def _begin(history: Record) -> float:
     if history.phases:
         return history.phases[0].start_us / 1e6
     return float(history.timeline[0].t) if history.timeline else history.run.started_us / 1e6
@@ -168,12 +168,12 @@ def _frame(rows: Sequence[DataclassInstance], begin_s: float) -> pd.DataFrame | 
     return frame.sort_values("t_s", kind="stable", ignore_index=True)
 
 
-def _groups(history: History, begin_s: float) -> pd.DataFrame | None:
+def _groups(history: Record, begin_s: float) -> pd.DataFrame | None:
     frame = _frame(history.groups, begin_s)
     return None if frame is None else frame.assign(unstable=(frame.state != "STABLE").astype(float))
 
 
-def _timeline(history: History, begin_s: float) -> pd.DataFrame | None:
+def _timeline(history: Record, begin_s: float) -> pd.DataFrame | None:
     frame = _frame(history.timeline, begin_s)
     if frame is None:
         return None
@@ -212,7 +212,7 @@ def percentile_rows(run: RunFrames, kind: str = "e2e") -> pd.DataFrame:
             if kind == "e2e":
                 latency = latency_of(run.history, phase, domains)
             else:
-                latency = Latency(histogram=run.history.histogram(phase.name, kind, domains), missing=0)
+                latency = Latency(histogram=run.history.histogram(phase.name, kind, domains))
             if latency.histogram.total or latency.histogram.negative:
                 rows.append({"phase": phase.name, "domain": name, **_percentiles(latency)})
     columns = ["phase", "domain", "samples", "negative", "unfinished", "p50", "p95", "p99", "p999", "max"]
@@ -228,7 +228,7 @@ def _percentiles(latency: Latency) -> dict[str, float]:
     return {
         "samples": histogram.total,
         "negative": histogram.negative,
-        "unfinished": latency.missing,
+        "unfinished": latency.never,
         "p50": at(50),
         "p95": at(95),
         "p99": at(99),
@@ -260,7 +260,7 @@ def throughput_rows(run: RunFrames) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "planned_eps", "sent_eps", "acked_eps", "handled_eps"])
 
 
-def _rates(history: History, phase: Phase, domains: tuple[str, ...]) -> dict[str, float]:
+def _rates(history: Record, phase: Phase, domains: tuple[str, ...]) -> dict[str, float]:
     found = rates(history, phase, domains)
     if found is None:
         return {}

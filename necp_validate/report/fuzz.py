@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from necp_validate.record import FuzzFlaw, FuzzGroup, History
+from necp_validate.record import FuzzFlaw, FuzzGroup, Record
 from necp_validate.record.fuzz import MISSING, SEVERAL
 
 COLUMNS = ("processed", "rejected", "dead_lettered", "refused", MISSING, SEVERAL)
@@ -54,7 +54,7 @@ class FuzzTables:
     flaws: Sequence[FuzzFlaw]
 
 
-def fuzz_tables(history: History) -> FuzzTables | None:
+def fuzz_tables(history: Record) -> FuzzTables | None:
     """Make both tables; None if no fuzzed event was sent."""
     fuzz = history.fuzz
     if fuzz is None or not fuzz.groups:

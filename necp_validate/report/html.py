@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from necp_validate import __version__
 from necp_validate.claims.catalogue import CLAIMS
-from necp_validate.claims.checks.load.workers import clock_words
 from necp_validate.core import Verdict
+from necp_validate.evidence.load_workers import clock_words
 from necp_validate.report import plots, text
 from necp_validate.report.alerts import alert_rows
 from necp_validate.report.compliance import compliance_rows
@@ -23,11 +23,11 @@ from necp_validate.report.frames import RunFrames, percentile_rows, records, thr
 from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import commands
 from necp_validate.report.security import security_tables
-from necp_validate.report.verdict import RunVerdict, sentence
+from necp_validate.report.verdict import RunVerdict, open_checks, sentence
 from necp_validate.report.workers import worker_rows
 
 FILE_NAME = "report.html"
-_SEVERITY = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2}
+_SEVERITY = {Verdict.FAIL: 0, Verdict.UNKNOWN: 1, Verdict.PASS: 2, Verdict.NOT_APPLICABLE: 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,12 @@ class Figure:
     note: str = ""
 
 
-def render(run: RunFrames, verdict: RunVerdict | None) -> str:
+def render(run: RunFrames, verdict: RunVerdict) -> str:
     """The whole page.
 
     Args:
         run: the frames of the run.
-        verdict: its verdict, if it has been judged.
+        verdict: its verdict.
     """
     environment = Environment(
         loader=PackageLoader("necp_validate.report"),
@@ -65,10 +65,12 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         started=text.moment(info.started_us),
         took=text.seconds((info.finished_us - info.started_us) / 1e6) if info.finished_us else "not finished",
         verdict=verdict,
-        sentence=sentence(verdict) if verdict else "",
-        tally=tally(verdict) if verdict else "",
-        claims=sorted(verdict.claims, key=lambda claim: _SEVERITY[claim.verdict]) if verdict else [],
-        checks=sorted(verdict.checks, key=lambda check: _SEVERITY[check.verdict]) if verdict else [],
+        sentence=sentence(verdict),
+        tally=tally(verdict),
+        claims=sorted(verdict.claims, key=lambda claim: _SEVERITY[claim.verdict]),
+        open_checks=open_checks(verdict),
+        passed=[check for check in verdict.applicable if check.verdict is Verdict.PASS],
+        evidence=sorted(verdict.evidence, key=lambda holding: holding.complete),
         figures=key_figures(run),
         charts={"throughput": _throughput(run), "latency": _latency(run), "resources": _resources(run)},
         throughput=records(throughput_rows(run)),
@@ -85,7 +87,7 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
         security=security_tables(run.history),
         alerts={"rows": alert_rows(run.history), "chart": _alerts(run)} if run.history.monitoring else None,
         monitoring=run.history.monitoring,
-        compliance=compliance_rows(verdict.claims) if verdict and run.history.security else [],
+        compliance=compliance_rows(verdict.claims) if run.history.security else [],
         missing=run.missing,
         not_judged=_not_judged(run, verdict),
         facts={"stack": _flat(info.stack), "host": [*_flat(info.host), *_flat(info.versions)]},
@@ -94,15 +96,15 @@ def render(run: RunFrames, verdict: RunVerdict | None) -> str:
     )
 
 
-def _not_judged(run: RunFrames, verdict: RunVerdict | None) -> list[str]:
+def _not_judged(run: RunFrames, verdict: RunVerdict) -> list[str]:
     """The suite's claims that were left out; on topics of the user's own none of them can be meant."""
-    if verdict is None or run.history.own_topics:
+    if run.history.own_topics:
         return []
     judged = {claim.id for claim in verdict.claims}
     return [id_ for id_ in CLAIMS if id_ not in judged]
 
 
-def write_html(run_dir: Path, run: RunFrames, verdict: RunVerdict | None) -> Path:
+def write_html(run_dir: Path, run: RunFrames, verdict: RunVerdict) -> Path:
     """Write ``report.html`` into the run directory and return its path."""
     path = run_dir / FILE_NAME
     path.write_text(render(run, verdict), encoding="utf-8")
@@ -113,7 +115,7 @@ def tally(verdict: RunVerdict) -> str:
     """How many claims and checks ended how: ``claims: 14 pass, 2 fail · checks: 20 pass``."""
     parts = []
     for name, counted in verdict.counts.items():
-        shown = [f"{counted[one]} {one}" for one in Verdict if counted.get(one)]
+        shown = [f"{counted[one]} {one}" for one in Verdict if counted.get(one) and one is not Verdict.NOT_APPLICABLE]
         parts.append(f"{name}: {', '.join(shown) or 'none'}")
     return " · ".join(parts)
 

@@ -1,7 +1,7 @@
 """``junit.xml``: claims and checks as test cases, for every CI system that can show tests.
 
-A fail is a failure; an unknown is skipped, with what is missing: JUnit has no third outcome, and a test that
-did not run is the nearest to a claim without evidence.
+A fail is a failure; an unknown is skipped, with what is missing: JUnit has no third outcome, and a test that did not
+run is the nearest to a claim without evidence. What is not applicable is skipped, too, and says so.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _suite(root: ET.Element, name: str, verdicts: list[Verdict]) -> ET.Element:
         name=name,
         tests=str(len(verdicts)),
         failures=str(verdicts.count(Verdict.FAIL)),
-        skipped=str(verdicts.count(Verdict.UNKNOWN)),
+        skipped=str(verdicts.count(Verdict.UNKNOWN) + verdicts.count(Verdict.NOT_APPLICABLE)),
         errors="0",
     )
 
@@ -65,7 +65,10 @@ def _claim(suite: ET.Element, claim: ClaimResult) -> None:
     measured = claim.measured or "nothing measured"
     phase = f"\nphase: {claim.phase}" if claim.phase else ""
     source = f"\nfrom: {claim.source}" if claim.source else ""
-    text = f"claim: {claim.title}\nclaimed: {claim.threshold}\nmeasured: {measured}\n{claim.evidence}{phase}{source}"
+    sees = f"\nwould have seen: {claim.sees}" if claim.sees else ""
+    text = (
+        f"claim: {claim.title}\nclaimed: {claim.threshold}\nmeasured: {measured}\n{claim.evidence}{phase}{source}{sees}"
+    )
     if claim.verdict is Verdict.FAIL:
         _outcome(case, "failure", f"{measured}, claimed {claim.threshold}", text)
     elif claim.verdict is Verdict.UNKNOWN:
@@ -77,11 +80,12 @@ def _claim(suite: ET.Element, claim: ClaimResult) -> None:
 def _check(suite: ET.Element, check: Finding) -> None:
     case = ET.SubElement(suite, "testcase", classname="checks", name=check.name)
     allowed = [f"allowed: {check.allowed}"] if check.allowed else []
-    text = "\n".join([check.summary, *allowed, *(f"{one.where}: {one.detail}" for one in check.examples)])
+    sees = [f"would have seen: {check.sees}"] if check.sees else []
+    text = "\n".join([check.summary, *allowed, *sees, *(f"{one.where}: {one.detail}" for one in check.examples)])
     if check.verdict is Verdict.FAIL:
         _outcome(case, "failure", check.summary, text)
-    elif check.verdict is Verdict.UNKNOWN:
-        _outcome(case, "skipped", f"unknown: {check.summary}", text)
+    elif check.verdict in (Verdict.UNKNOWN, Verdict.NOT_APPLICABLE):
+        _outcome(case, "skipped", f"{check.verdict}: {check.summary}", text)
     else:
         ET.SubElement(case, "system-out").text = _clean(text)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from necp_validate.claims.checks.load.workers import clock_words
 from necp_validate.core import ClaimResult, Finding, Verdict
+from necp_validate.evidence.inventory import Holding
+from necp_validate.evidence.load_workers import clock_words
 from necp_validate.report import text
 from necp_validate.report.faults import fault_rows, losses
 from necp_validate.report.figures import key_figures, representative_phase
 from necp_validate.report.frames import ALL, RunFrames, percentile_rows, records, throughput_rows
 from necp_validate.report.fuzz import fuzz_tables
 from necp_validate.report.reproduce import run_command
-from necp_validate.report.verdict import RunVerdict, sentence
+from necp_validate.report.verdict import RunVerdict, first_clause, open_checks, sentence
 from necp_validate.report.workers import worker_rows
 
 FILE_NAME = "summary.md"
@@ -21,23 +22,21 @@ _MARKS = {Verdict.PASS: "✅ pass", Verdict.FAIL: "❌ fail", Verdict.UNKNOWN: "
 _EXAMPLES_AT_MOST = 5
 
 
-def write_markdown(run_dir: Path, run: RunFrames, verdict: RunVerdict | None) -> Path:
+def write_markdown(run_dir: Path, run: RunFrames, verdict: RunVerdict) -> Path:
     """Write ``summary.md`` into the run directory and return its path."""
     path = run_dir / FILE_NAME
     path.write_text(render(run, verdict), encoding="utf-8")
     return path
 
 
-def render(run: RunFrames, verdict: RunVerdict | None) -> str:
+def render(run: RunFrames, verdict: RunVerdict) -> str:
     """The whole summary, Markdown as GitHub and GitLab read it."""
     info = run.history.run
-    head = _MARKS[verdict.verdict] if verdict else "❔ not judged"
-    parts = [f"## {head}: {info.scenario}", sentence(verdict) if verdict else "This run has no verdict yet."]
+    parts = [f"## {_MARKS[verdict.verdict]}: {info.scenario}", sentence(verdict)]
     if info.status != "finished":
         parts.append(f"**The run is {info.status}**: {(info.error or 'no reason is recorded').splitlines()[0]}")
     parts.append("\n".join(f"- {one.label}: **{one.value}** {_note(one.note)}" for one in key_figures(run)))
-    if verdict:
-        parts += [_claims(verdict.claims), _checks(verdict.checks)]
+    parts += [_claims(verdict.claims), _checks(verdict), _evidence(verdict.evidence)]
     parts += [_fuzz(run), _faults(run), _rates(run), _workers(run), f"Run `{info.id}`. Again: `{run_command(info)}`"]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -50,27 +49,53 @@ def _claims(claims: Sequence[ClaimResult]) -> str:
     if not claims:
         return ""
     rows = (
-        (_MARKS[claim.verdict], claim.id, claim.threshold, claim.measured or text.MISSING, claim.evidence)
+        (_MARKS[claim.verdict], claim.id, claim.threshold, claim.measured or text.MISSING, _rests_on(claim))
         for claim in claims
     )
     return "### Claims\n\n" + table(("", "claim", "claimed", "measured", "evidence"), rows)
 
 
-def _checks(checks: Sequence[Finding]) -> str:
-    """Failed and unknown checks in full, the passed ones by name."""
+def _rests_on(claim: ClaimResult) -> str:
+    sees = f". Would have seen: {text.brief(claim.sees)}" if claim.sees else ""
+    return text.brief(claim.evidence, 3) + sees
+
+
+def _evidence(holdings: Sequence[Holding]) -> str:
+    """What is missing; of what is all there, only how much that is."""
+    short = [one for one in holdings if not one.complete]
+    if not short:
+        return ""
+    rows = ((one.what, text.count(one.due), text.count(one.found), f"`{one.file}`") for one in short)
+    lead = f"{len(holdings) - len(short)} of {len(holdings)} kinds of evidence are complete. Not so:"
+    return f"### Evidence\n\n{lead}\n\n" + table(("", "due", "found", "file"), rows)
+
+
+def _checks(verdict: RunVerdict) -> str:
+    """Failed and unknown checks, the passed ones by name, the others folded away."""
     parts = []
-    open_ones = [check for check in checks if check.verdict is not Verdict.PASS]
+    open_ones = open_checks(verdict)
     if open_ones:
-        rows = ((_MARKS[check.verdict], check.name, text.count(check.count), check.summary) for check in open_ones)
-        parts.append(table(("", "check", "found", "what it rests on"), rows))
-    for check in open_ones:
+        parts.append(table(("", "check", "found", "what it rests on"), (_open_row(group) for group in open_ones)))
+    for check in (check for group in open_ones for check in group):
         parts += [
             f"- `{check.name}` {_cell(one.where)}: {_cell(one.detail)}" for one in check.examples[:_EXAMPLES_AT_MOST]
         ]
-    passed = [f"`{check.name}`" for check in checks if check.verdict is Verdict.PASS]
+    passed = [f"`{check.name}`" for check in verdict.applicable if check.verdict is Verdict.PASS]
     if passed:
         parts.append(f"Passed: {', '.join(passed)}.")
+    if verdict.not_applicable:
+        names = ", ".join(f"`{check.name}`" for check in verdict.not_applicable)
+        lead = f"{len(verdict.not_applicable)} checks are about what this run does not have"
+        parts.append(f"<details><summary>{lead}</summary>\n\n{names}\n\n</details>")
     return "### Checks\n\n" + "\n\n".join(parts) if parts else ""
+
+
+def _open_row(group: Sequence[Finding]) -> tuple[str, ...]:
+    """A check that did not pass, or several that are unknown for one reason."""
+    one, *others = group
+    if others:
+        return _MARKS[one.verdict], ", ".join(check.name for check in group), "", first_clause(one.summary)
+    return _MARKS[one.verdict], one.name, text.count(one.count), text.brief(one.summary, 3)
 
 
 def _faults(run: RunFrames) -> str:

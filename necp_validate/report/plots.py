@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from necp_validate.claims.limits import LIMITS, P99_LIMITS
 from necp_validate.core.histogram import HdrHistogram
 from necp_validate.report import text
 from necp_validate.report.fault_marks import LABEL_CHARS_PER_WIDTH, mark_faults
@@ -19,7 +20,7 @@ from necp_validate.report.style import chart, colour, legend
 POINTS_AT_MOST = 500
 _DASHES = {"combat": "-", "economy": (0, (6, 1.5)), "social": (0, (3, 1.2)), "system": (0, (1, 1))}
 _QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
-LATENCY_LIMITS_MS = {"combat": 30.0, "economy": 100.0, "social": 200.0}
+LATENCY_LIMITS_MS = {domain: LIMITS[name].value for domain, name in P99_LIMITS.items()}
 
 _RATE = EngFormatter(sep="")
 _BYTES = EngFormatter(unit="B", sep=" ")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from necp_validate.core.errors import UsageError
 from necp_validate.core.suggestions import did_you_mean
-from necp_validate.record import layout
+from necp_validate.record import parts
 
 RUNS = Path("reports/runs")
 LAST = "last"
@@ -23,16 +23,16 @@ def find_run(name: str | Path, *, runs: Path = RUNS) -> Path:
         UsageError: there is no such run.
     """
     path = Path(name)
-    if (path / layout.RUN).is_file():
+    if (parts.RUN.file(path)).is_file():
         return path
-    known = sorted((one.parent for one in runs.glob(f"*/{layout.RUN}")), key=lambda run: run.stat().st_mtime)
+    known = sorted((one.parent for one in runs.glob(f"*/{parts.RUN.path}")), key=lambda run: run.stat().st_mtime)
     if str(name) == LAST and known:
         return known[-1]
     for run in known:
         if run.name == str(name):
             return run
     if path.is_dir():
-        raise UsageError(f"{path} is no run directory: it holds no {layout.RUN}", hint=_hint(str(name), known))
+        raise UsageError(f"{path} is no run directory: it holds no {parts.RUN.path}", hint=_hint(str(name), known))
     raise UsageError(f'there is no run "{name}"', hint=_hint(str(name), known))
 
 

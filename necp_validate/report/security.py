@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from necp_validate.record import ACCEPTED, REFUSED, UNTRIED, AccessProbe, History, ListenerProbe
+from necp_validate.record import ACCEPTED, REFUSED, UNTRIED, AccessProbe, ListenerProbe, Record
 
 _LETTERS = {
     "Describe": "D",
@@ -73,7 +73,7 @@ class SecurityTables:
     samples: Sequence[tuple[str, str]]
 
 
-def security_tables(history: History) -> SecurityTables | None:
+def security_tables(history: Record) -> SecurityTables | None:
     """Make both tables; None if nothing was tried."""
     if not history.security:
         return None

@@ -10,7 +10,25 @@ from typing import TypeAlias
 Shown: TypeAlias = Callable[[float | None], str]
 
 MISSING = "–"  # noqa: RUF001  # the dash that tables use
-SYMBOLS = {"pass": "✓", "fail": "✗", "unknown": "?"}
+SYMBOLS = {"pass": "✓", "fail": "✗", "unknown": "?", "not applicable": "·"}
+
+
+def clauses(words: str) -> list[str]:
+    """What claims and checks rest on, part by part, each once: they join what they have found by semicolons."""
+    return list(dict.fromkeys(filter(None, (part.strip() for part in words.split("; ")))))
+
+
+def folded(words: str, most: int) -> tuple[str, str, int]:
+    """The first parts of what a claim or a check rests on, the others, and how many these are; never one alone."""
+    parts = clauses(words)
+    shown = most if len(parts) > most + 1 else len(parts)
+    return "; ".join(parts[:shown]), "; ".join(parts[shown:]), len(parts) - shown
+
+
+def brief(words: str, most: int = 2) -> str:
+    """The first parts, and how many there are more."""
+    shown, _, more = folded(words, most)
+    return f"{shown}; and {more} more" if more else shown
 
 
 def count(value: float | None) -> str:

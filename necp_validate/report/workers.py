@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from necp_validate.record import ClockEstimate, History
+from necp_validate.record import ClockEstimate, Record
 from necp_validate.report import text
 
 
@@ -39,7 +39,7 @@ class WorkerRow:
     received: str
 
 
-def worker_rows(history: History) -> list[WorkerRow]:
+def worker_rows(history: Record) -> list[WorkerRow]:
     """One row per load worker; none where one process sent it all."""
     loads = {load.worker: load for load in history.loads}
     apart = len({worker.namespace for worker in history.workers}) > 1

@@ -12,7 +12,7 @@ from confluent_kafka import KafkaException
 from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.record import REFUSED, HistoryWriter, read_rounds
+from necp_validate.record import REFUSED, parts
 from necp_validate.record.audit import AuditRecord, CollectorRecord
 from necp_validate.record.gateway import OwnStream
 from necp_validate.security.audit import Rotation, audit_trail
@@ -40,7 +40,6 @@ class AuditRun:
     def __init__(self, stack: Stack, run_dir: Path, undo: ExitStack) -> None:
         self._stack = stack
         self._run_dir = run_dir
-        self._writer = HistoryWriter(run_dir)
         self._needs = ""
         self._lines: list[str] = []
         self._own: dict[str, Any] = {}
@@ -87,7 +86,7 @@ class AuditRun:
             raise StackError("the collector of security events did not end cleanly", detail=self._collector.log_tail())
         # What was logged between its last word and its end it has sent as well: a few more, as of one that was killed.
         stream = OwnStream(instance=_NAME, **self._own, killed=True)
-        self._writer.save_collector(CollectorRecord(streams=(stream,)))
+        parts.COLLECTOR_RECORD.write(self._run_dir, CollectorRecord(streams=(stream,)))
         reader = cluster_reader(self._stack)
         wait_until(
             lambda: reader.lag(Domain.SYSTEM) == 0,
@@ -106,9 +105,9 @@ class AuditRun:
             SuiteError: it could not be read to its end.
         """
         if self._needs:
-            self._writer.save_audit(AuditRecord(needs=self._needs))
+            parts.AUDIT.write(self._run_dir, AuditRecord(needs=self._needs))
             return
-        rounds = read_rounds(self._run_dir)
+        rounds = parts.SECURITY.read(self._run_dir)
         probes = [probe for one in rounds for part in (one.listeners, one.access) for probe in part]
         record = audit_trail(
             self._stack,
@@ -118,4 +117,4 @@ class AuditRun:
             servers=[_NAME],
             rotation=self._rotation,
         )
-        self._writer.save_audit(record)
+        parts.AUDIT.write(self._run_dir, record)

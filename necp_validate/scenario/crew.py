@@ -14,8 +14,7 @@ import msgspec
 from necp_validate.core import SuiteError
 from necp_validate.load.messages import KEY_VARIABLE
 from necp_validate.load.plan import LoadPlan
-from necp_validate.record import layout
-from necp_validate.record.reader import read_workers
+from necp_validate.record import parts
 from necp_validate.record.workers import WorkerRecord
 from necp_validate.scenario.events import OnEvent, StageStarted, WarningRaised
 from necp_validate.stack import Stack
@@ -122,7 +121,7 @@ class CrewWatcher:
 
     def tell(self) -> None:
         """Tell what is new."""
-        for worker in read_workers(self._run_dir):
+        for worker in parts.WORKERS.read(self._run_dir):
             before = self._states.get(worker.worker)
             if worker.state == before:
                 continue
@@ -139,7 +138,7 @@ class CrewWatcher:
         Raises:
             SuiteError: one has; with its last words.
         """
-        if (self._run_dir / layout.PHASES).exists():
+        if (parts.PHASES.file(self._run_dir)).exists():
             return  # from now on the run goes on without it, and the master says that it is lost
         for process in workers:
             if not process.alive():

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from necp_validate.claims.early_stop import lost_by_now
-from necp_validate.claims.model import OwnClaim
+from necp_validate.claims.model import Claim
 from necp_validate.core import SuiteError, UsageError
-from necp_validate.record import read_history
+from necp_validate.record import read_record
 
 _EVERY_S = 5.0
 
@@ -18,7 +18,7 @@ class StoppedEarly(SuiteError):
     """A claim cannot be met any more, so the run was stopped. It has a verdict: this is no failure of the suite."""
 
 
-def require_claims(claims: Sequence[OwnClaim]) -> None:
+def require_claims(claims: Sequence[Claim]) -> None:
     """Do nothing if there is a claim that can stop a run.
 
     Raises:
@@ -37,9 +37,7 @@ class EarlyStop:
         clock: seconds of a clock that only goes forward.
     """
 
-    def __init__(
-        self, run_dir: Path, claims: Sequence[OwnClaim], *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, run_dir: Path, claims: Sequence[Claim], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._run_dir = run_dir
         self._claims = claims
         self._clock = clock
@@ -53,7 +51,7 @@ class EarlyStop:
         """
         if self._clock() < self._next_s:
             return
-        lost = lost_by_now(read_history(self._run_dir), self._claims, time.time())
+        lost = lost_by_now(read_record(self._run_dir), self._claims, time.time())
         self._next_s = self._clock() + _EVERY_S
         if lost:
             raise StoppedEarly(f"it cannot be met any more: {lost[0]}")

@@ -29,12 +29,14 @@ from necp_validate.external.plan import PlannedPhase, SendPlan, TopicPlan
 from necp_validate.external.pool import Pool, make_pool
 from necp_validate.external.reading import ReadTask
 from necp_validate.external.watch import Watch
-from necp_validate.record import layout, read_history
+from necp_validate.record import parts, read_record
+from necp_validate.scenario.due import due_of_topics
 from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, StackReady, ignore
 from necp_validate.scenario.model import PhaseKind, Scenario
+from necp_validate.scenario.planning import busiest_phase, drain_timeout_s
 from necp_validate.scenario.progress import LoadWatcher
-from necp_validate.scenario.reading import last_words
+from necp_validate.scenario.reading import require_done
 from necp_validate.scenario.recording import RecordedRun, new_run_dir
 from necp_validate.stack.external import ExternalStack
 from necp_validate.stack.external_config import ExternalSettings, load_external
@@ -124,6 +126,9 @@ def _refuse_faults(scenario: Scenario, allow: Collection[str]) -> None:
         )
 
 
+_CLAIMS = ("DUR-ACKED",)
+
+
 class _ExternalRun(RecordedRun):
     """One run; what has to be undone is held in an ExitStack, so that every way out undoes it."""
 
@@ -142,7 +147,8 @@ class _ExternalRun(RecordedRun):
             scenario=scenario.name,
             scale=scenario.scale,
             seed=scenario.seed,
-            config=scenario.to_config(),
+            # Whatever else is claimed of topics of the user's own is in a claims file.
+            config={**scenario.to_config(), "judge": list(_CLAIMS)},
             on_event=on_event,
         )
         self.scenario, self.config, self.topics, self.pools = scenario, dict(config), topics, pools
@@ -157,6 +163,7 @@ class _ExternalRun(RecordedRun):
                     facts = self._create(missing)
                 self._tell_target(facts)
             begin = {name: list(facts.topics[name].end) for name in self.topics}
+            parts.DUE.write(self.run_dir, due_of_topics({name: len(ends) for name, ends in begin.items()}))
             groups = {name: topic.group for name, topic in self.topics.items() if topic.group is not None}
             watch = Watch(self.run_dir, self.config, groups, list(self.topics))
             undo.callback(watch.stop)
@@ -252,7 +259,7 @@ class _ExternalRun(RecordedRun):
             ],
             client={**self.config, **producer},
             reader=self.config,
-            answers_s=max(30.0, 3 * self.scenario.thresholds.drain_s),
+            answers_s=drain_timeout_s(self.scenario),
         )
         watcher = LoadWatcher(self.run_dir, self.scenario, self.on_event, None)
         deadline = time.monotonic() + self.scenario.duration_s + plan.flush_s + plan.answers_s + _ALLOWANCE_S
@@ -269,11 +276,10 @@ class _ExternalRun(RecordedRun):
 
     def _drain(self, watch: Watch) -> None:
         """Wait until the consumer groups have committed everything, as long as a backlog may take."""
-        history = read_history(self.run_dir)
-        busiest = max(self.scenario.phases, key=lambda phase: phase.load)
-        end_us = next(phase.end_us for phase in history.phases if phase.name == busiest.name)
+        history = read_record(self.run_dir)
+        end_us = busiest_phase(self.scenario, history).end_us
         drained_us = caught_up_us(history.lag, history.timeline, end_us)
-        begun, limit_s = time.monotonic(), max(30.0, 3 * self.scenario.thresholds.drain_s)
+        begun, limit_s = time.monotonic(), drain_timeout_s(self.scenario)
         watch.lag.clear()  # what is known is from before the end
         while drained_us is None and time.monotonic() - begun < limit_s:
             known = dict(watch.lag)
@@ -281,15 +287,15 @@ class _ExternalRun(RecordedRun):
                 drained_us = time.time_ns() // 1000
             self.on_event(DrainTick(elapsed_s=time.monotonic() - begun, lag=sum(known.values())))
             time.sleep(_TICK_S)
-        self.writer.save_drain(drain_of(history.lag, end_us, drained_us))
+        parts.DRAIN.write(self.run_dir, drain_of(history.lag, end_us, drained_us))
 
     def _read_back(self, begin: Mapping[str, list[int]]) -> None:
         task = ReadTask(
             client=self.config,
             begin=dict(begin),
             streams=self.streams,
-            timeout_s=self.scenario.thresholds.readback_timeout_s,
-            out=str(self.run_dir / layout.READBACK),
+            timeout_s=self.scenario.readback_timeout_s,
+            out=str(parts.READBACK.file(self.run_dir)),
         )
         told = ""
 
@@ -312,12 +318,7 @@ class _ExternalRun(RecordedRun):
             while process.alive():
                 look(process)
                 time.sleep(_TICK_S)
-            if process.exit_code != 0:
-                raise SuiteError(
-                    f"the process that was to {what} ended with exit code {process.exit_code}",
-                    detail=last_words(process),
-                    hint=f"its whole output is in {process.log}",
-                )
+            require_done(process, f"the process that was to {what}")
         finally:
             if process is not None:
                 process.terminate(_STOP_S)

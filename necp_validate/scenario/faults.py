@@ -11,7 +11,7 @@ from necp_validate.chaos.experiment import Experiment
 from necp_validate.chaos.play import play
 from necp_validate.chaos.session import Interrupted, Session
 from necp_validate.core import SuiteError
-from necp_validate.record import layout
+from necp_validate.record import parts
 from necp_validate.scenario.events import ExperimentEnded, ExperimentStarted, OnEvent
 from necp_validate.scenario.model import Phase
 
@@ -96,7 +96,7 @@ class FaultPhases:
             self._thread.join(_STOP_S)
 
     def _start_us(self, phase: Phase) -> int | None:
-        path = self._session.run_dir / layout.PHASES
+        path = parts.PHASES.file(self._session.run_dir)
         if not self._starts_us and path.exists():
             self._starts_us = {row["name"]: row["start_us"] for row in json.loads(path.read_text(encoding="utf-8"))}
         start_us = self._starts_us.get(phase.name)

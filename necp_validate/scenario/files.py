@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.claims.limits import LIMITS
+from necp_validate.claims.model import UNDER_FAULTS
 from necp_validate.core.errors import UsageError
 from necp_validate.core.suggestions import did_you_mean
 from necp_validate.core.toml_errors import (
@@ -32,7 +35,6 @@ from necp_validate.scenario.model import (
     Players,
     Scenario,
     Table,
-    Thresholds,
     Traffic,
 )
 
@@ -42,8 +44,6 @@ DOMAIN_DEFAULTS: Mapping[str, Mapping[str, float]] = {
     "social": {"rate_eps": 1_000, "run_length": 20, "tick_hz": 10},
     "system": {"rate_eps": 500, "run_length": 25, "tick_hz": 10},
 }
-
-_STEADY_CLAIMS = ("THR-", "LAT-HEADLINE", "LAT-COMBAT", "LAT-ECONOMY", "LAT-SOCIAL")
 
 
 def scenario_folder() -> Path:
@@ -117,7 +117,6 @@ def _build(data: Mapping[str, Any], source: Source) -> Scenario:
 
 
 _TABLES: Mapping[str, type[Table]] = {
-    "thresholds": Thresholds,
     "core": Core,
     "load": Load,
     "broker": Broker,
@@ -130,6 +129,7 @@ def _check_keys(data: Mapping[str, Any], source: Source) -> None:
     _check_table(data, Scenario.__struct_fields__, (), source)
     for name, struct in _TABLES.items():
         _check_table(data.get(name, {}), struct.__struct_fields__, (name,), source)
+    _check_thresholds(data.get("thresholds", {}), source)
     _check_table(data.get("traffic", {}), DOMAINS, ("traffic",), source)
     for domain, given in data.get("traffic", {}).items():
         _check_table(given, Traffic.__struct_fields__, ("traffic", domain), source)
@@ -140,12 +140,27 @@ def _check_keys(data: Mapping[str, Any], source: Source) -> None:
         _check_table(given, Phase.__struct_fields__, ("phases", index), source)
 
 
-def _check_table(given: object, valid: Sequence[str], path: tuple[Key, ...], source: Source) -> None:
+def _check_thresholds(given: object, source: Source) -> None:
+    for key in given if isinstance(given, Mapping) else ():
+        if key in Scenario.__struct_fields__:
+            problem = f"{key} is no limit, but a setting of the scenario"
+            raise invalid_value(source, ("thresholds", key), problem, "write it above the first table of the file")
+    for key, value in _check_table(given, tuple(LIMITS), ("thresholds",), source).items():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or value < 0:
+            limit = LIMITS[key]
+            hint = f"{limit.about}{f', in {limit.unit}' if limit.unit else ''}; {limit.claimed():g} is claimed"
+            problem = f"must be a finite number from 0 on; it is {value!r}"
+            raise invalid_value(source, ("thresholds", key), problem, hint)
+
+
+def _check_table(given: object, valid: Sequence[str], path: tuple[Key, ...], source: Source) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise invalid_value(source, path, "must be a table", f"valid keys: {', '.join(valid)}")
     for key in given:
         if key not in valid:
             raise unknown_key(source, (*path, key), valid)
+    return given
 
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -203,7 +218,7 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
     if scenario.topics:
         _check_topics(scenario, source)
     names = [phase.name for phase in scenario.phases]
-    kinds = {phase.kind for phase in scenario.phases}
+    kinds = {str(phase.kind) for phase in scenario.phases}
     for index, phase in enumerate(scenario.phases):
         if phase.name in names[:index]:
             raise invalid_value(source, ("phases", index, "name"), f'two phases are called "{phase.name}"')
@@ -233,9 +248,10 @@ def _check_whole(scenario: Scenario, source: Source) -> None:
     for id_ in scenario.judge:
         if id_ not in CLAIMS:
             raise invalid_choice(source, ("judge",), id_, tuple(CLAIMS))
-        needed = PhaseKind.STEADY if id_.startswith(_STEADY_CLAIMS) else PhaseKind.SURGE if id_ == "LOAD-200" else None
-        if needed is not None and needed not in kinds:
-            raise invalid_value(source, ("judge",), f"{id_} is judged in a {needed} phase, and there is none")
+        for one in CLAIMS[id_].conditions:
+            if one.phases and UNDER_FAULTS not in one.phases and not kinds & set(one.phases):
+                problem = f"{id_} is judged in a {' or '.join(one.phases)} phase, and there is none"
+                raise invalid_value(source, ("judge",), problem)
 
 
 def _check_topics(scenario: Scenario, source: Source) -> None:

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.clients.reader import end_offsets
-from necp_validate.core import SuiteError, UsageError
+from necp_validate.core import UsageError
 from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain
 from necp_validate.external.permission import require_write
 from necp_validate.fuzz.cases import Case
@@ -28,10 +28,9 @@ from necp_validate.fuzz.judging import Sent, judge
 from necp_validate.fuzz.kafka import CaseSender, OutputReader
 from necp_validate.fuzz.making import Workshop, tasks_of
 from necp_validate.fuzz.observed import Observed
-from necp_validate.record import FuzzConsumer, FuzzRecord, JsonLines, Phase, TopicSettings
-from necp_validate.record.codec import from_plain, to_plain
+from necp_validate.record import Appender, FuzzConsumer, FuzzRecord, Phase, TimelineRow, TopicSettings, parts
+from necp_validate.record.codec import to_plain
 from necp_validate.record.model import ServiceShutdown
-from necp_validate.record.readback import LedgerRead
 from necp_validate.scenario.events import (
     DrainTick,
     LoadTick,
@@ -143,6 +142,7 @@ class _Campaign(RecordedRun):
         self._given = cases
         self._core_env = core_env
         self._acked_before: Counter[str] = Counter()
+        self._not_acked_before: Counter[tuple[str, str]] = Counter()
         self._ended_before: Counter[str] = Counter()
 
     def do(self, given: Stack | None, allow: Collection[str]) -> None:
@@ -173,12 +173,12 @@ class _Campaign(RecordedRun):
             with self.stage("drain"):
                 self._settle(sender, reader, fleet)
             seconds = time.monotonic() - begun
-            self.writer.save_phases(
-                [Phase(name="fuzz", kind="steady", start_us=begun_us, end_us=time.time_ns() // 1000)]
-            )
+            ended_us = time.time_ns() // 1000
+            phase = Phase(name="fuzz", kind="steady", start_us=begun_us, end_us=ended_us, target_eps={})
+            parts.PHASES.write(self.run_dir, [phase])
             with self.stage("readback"):
                 if not reader.read_to_end(60.0):
-                    self.crashes.append(f"the outputs could not be read to their end: {reader.failure or 'too slow'}")
+                    self.crashes.append("the outputs could not be read to their end: too slow")
                 observed = reader.fresh()
                 consumers = self._consumers(stack)
                 settings = _settings(stack)
@@ -190,9 +190,10 @@ class _Campaign(RecordedRun):
             monitor.stop()
             if stack.describe().backend != "external":
                 with self.stage("stopping"):
-                    self.writer.save_core_shutdown(self._stop_core(fleet))
-            self.crashes += [f"{case.type_name} was not acknowledged: {why}" for case, why in sender.failed[:5]]
-            self.writer.save_fuzz(
+                    parts.CORE_SHUTDOWN.write(self.run_dir, self._stop_core(fleet))
+            self.crashes += [f"{case.type_name} was not acknowledged: {why}" for case, why in sender.lost[:5]]
+            parts.FUZZ.write(
+                self.run_dir,
                 FuzzRecord(
                     seed=self.plan.seed,
                     asked=asked,
@@ -203,11 +204,11 @@ class _Campaign(RecordedRun):
                     flaws=tuple(flaws),
                     flaw_counts=dict(judged.flaw_counts),
                     effects=judged.effects,
-                    ledger=from_plain(tuple[LedgerRead, ...], to_plain(observed.ledger.to_json())),
+                    ledger=observed.ledger.records(),
                     consumers=consumers,
                     crashes=tuple(self.crashes),
                     settings=settings,
-                )
+                ),
             )
             with self.stage("teardown"):
                 undo.close()
@@ -244,7 +245,7 @@ class _Campaign(RecordedRun):
         """Send everything; returns how many events that were."""
         asked, begun = 0, time.monotonic()
         source = made if self._given is None else self._given.items()
-        with self.writer.timeline("fuzz") as rows:
+        with parts.TIMELINE.open(self.run_dir, "fuzz") as rows:
             next_row = begun + 1.0
             for domain, cases in source:
                 sender.send(domain, cases)
@@ -262,8 +263,7 @@ class _Campaign(RecordedRun):
 
     def _all_well(self, fleet: CoreFleet, reader: OutputReader) -> bool:
         """Look whether the event core lives and is healthy, and the outputs are being read."""
-        if reader.failure is not None:
-            raise SuiteError("the event core's outputs cannot be read", detail=str(reader.failure)) from reader.failure
+        reader.check()
         for core in fleet.running():
             if not core.alive():
                 self._crashed(f"{core.name} died: {core.log_tail(3)}")
@@ -334,7 +334,12 @@ class _Campaign(RecordedRun):
         return ServiceShutdown(exit_code=0 if clean else 1, seconds=seconds, healthy_before=healthy)
 
     def _tick(
-        self, sender: CaseSender, reader: OutputReader, rows: JsonLines, begun: float, busy_pct: float | None
+        self,
+        sender: CaseSender,
+        reader: OutputReader,
+        rows: Appender[TimelineRow],
+        begun: float,
+        busy_pct: float | None,
     ) -> None:
         """Tell how far it is, and leave a row of it."""
         now = time.time()
@@ -344,11 +349,28 @@ class _Campaign(RecordedRun):
         rates: dict[str, tuple[int, int]] = {}
         for domain in Domain:
             topic = domain.topic
+            failed, unknown, refused = (
+                sender.not_acked[topic, fate] - self._not_acked_before[topic, fate]
+                for fate in ("failed", "unknown", "refused")
+            )
             rates[domain.value] = (acked[topic] - self._acked_before[topic], ended[topic] - self._ended_before[topic])
-            row = {"t": round(now, 3), "phase": "fuzz", "domain": domain.value}
             new, done = rates[domain.value]
-            rows.write({**row, "scheduled": new, "sent": new, "acked": new, "processed": done})
+            rows.write(
+                TimelineRow(
+                    t=round(now, 3),
+                    phase="fuzz",
+                    domain=domain.value,
+                    scheduled=new + failed + unknown,
+                    sent=new + failed + unknown,
+                    acked=new,
+                    failed=failed,
+                    unknown=unknown,
+                    refused=refused,
+                    processed=done,
+                )
+            )
         self._acked_before, self._ended_before = acked, ended
+        self._not_acked_before = sender.not_acked.copy()
         self.on_event(
             LoadTick(
                 t_s=time.monotonic() - begun,
@@ -358,7 +380,7 @@ class _Campaign(RecordedRun):
                 acked_eps={name: float(new) for name, (new, _) in rates.items()},
                 processed_eps={name: float(done) for name, (_, done) in rates.items()},
                 lag=max(len(sender.sent) - ended.total(), 0),
-                failed=len(sender.failed),
+                failed=len(sender.lost),
                 host_busy_pct=busy_pct,
             )
         )

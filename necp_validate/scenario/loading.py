@@ -17,6 +17,7 @@ from necp_validate.scenario.crew import Crew, CrewWatcher
 from necp_validate.scenario.events import OnEvent, ignore
 from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.monitor import Monitor
+from necp_validate.scenario.planning import drain_timeout_s
 from necp_validate.scenario.progress import LoadWatcher
 from necp_validate.stack import Stack
 from necp_validate.stack.private import write_private
@@ -98,7 +99,7 @@ def load_plan(
         phases=phases,
         traffic=traffic,
         verifier=stack.client_config(VERIFIER_PRINCIPAL),
-        drain_timeout_s=max(30.0, 3 * scenario.thresholds.drain_s),
+        drain_timeout_s=drain_timeout_s(scenario),
         web_port=web_port,
         receipts=receipts,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.clients.cluster import ClusterReader
 from necp_validate.core import SuiteError
 from necp_validate.events.topics import Domain
-from necp_validate.record import layout
+from necp_validate.monitoring.host import cpu_percentages
+from necp_validate.record import parts
 from necp_validate.record.model import BrokerSample as BrokerRow
-from necp_validate.record.model import GatewaySample, GroupSample, HostSample, IsrSample, LagSample, LeaderSample
-from necp_validate.record.writer import CsvRows, HistoryWriter
+from necp_validate.record.model import GatewaySample, HostSample, IsrSample, LagSample
+from necp_validate.record.self_watch import WatchedThread, noting
+from necp_validate.record.store import Part
+from necp_validate.record.writer import Appender
 from necp_validate.scenario.cluster_watch import GroupWatch, LeaderWatch
 from necp_validate.scenario.gateway_watch import GatewayWatch
 from necp_validate.stack import BrokerSample, Stack
@@ -67,30 +71,38 @@ class Monitor:
         self.lag: Mapping[str, int] = {}
         self.host_busy_pct: float | None = None
         self.broken: SuiteError | None = None
-        writer = HistoryWriter(run_dir)
-        self._host = writer.metrics(layout.HOST_METRICS, HostSample)
-        self._brokers = writer.metrics(layout.BROKER_METRICS, BrokerRow)
-        self._lag = writer.metrics(layout.LAG_METRICS, LagSample)
-        self._isr = writer.metrics(layout.ISR_METRICS, IsrSample)
-        self._groups = writer.metrics(layout.GROUP_METRICS, GroupSample)
-        self._leaders = writer.metrics(layout.LEADER_METRICS, LeaderSample)
+        self._host = parts.HOST.open(run_dir)
+        self._brokers = parts.BROKERS.open(run_dir)
+        self._lag = parts.LAG.open(run_dir)
+        self._isr = parts.ISR.open(run_dir)
+        self._groups = parts.GROUPS.open(run_dir)
+        self._leaders = parts.LEADERS.open(run_dir)
         self._close_up = close_up
         self._stopped = threading.Event()
+
+        def thread(of: str, work: Callable[[], None], *written: Part[Any]) -> WatchedThread:
+            name = f"monitor of {of}"
+            return WatchedThread(work, name=name, asked=self._stopped, on_failure=noting(run_dir, name, *written))
+
         self._threads = [
-            threading.Thread(target=self._watch_host, name="necp-monitor-host", daemon=True),
-            threading.Thread(target=self._watch_kafka, name="necp-monitor-kafka", daemon=True),
-            threading.Thread(target=self._watch_cluster, name="necp-monitor-cluster", daemon=True),
+            thread("host and brokers", self._watch_host, parts.HOST, parts.BROKERS),
+            thread("lag and replicas", self._watch_kafka, parts.LAG, parts.ISR),
+            thread("groups and leaders", self._watch_cluster, parts.GROUPS, parts.LEADERS),
         ]
-        self._files = [self._host, self._brokers, self._lag, self._isr, self._groups, self._leaders]
+        self._files: list[Appender[Any]] = [
+            self._host,
+            self._brokers,
+            self._lag,
+            self._isr,
+            self._groups,
+            self._leaders,
+        ]
         if gateways is not None:
-            file = writer.metrics(layout.GATEWAY_METRICS, GatewaySample)
+            file = parts.GATEWAY.open(run_dir)
             self.gateway_watch = watch = GatewayWatch(gateways)
             self._files.append(file)
-            self._threads.append(
-                threading.Thread(
-                    target=self._watch_gateway, args=(watch, file), name="necp-monitor-gateway", daemon=True
-                )
-            )
+            look = partial(self._watch_gateway, watch, file)
+            self._threads.append(thread("the gateway", look, parts.GATEWAY, parts.GATEWAY_RECORD))
 
     def start(self) -> None:
         """Begin to sample."""
@@ -101,8 +113,7 @@ class Monitor:
         """End sampling and close the files; may be called more than once."""
         self._stopped.set()
         for thread in self._threads:
-            if thread.is_alive():
-                thread.join(_TIMEOUT_S * 2)
+            thread.stop(_TIMEOUT_S * 2)
         for file in self._files:
             file.close()
 
@@ -121,7 +132,7 @@ class Monitor:
                         self._brokers.write(_broker_row(now_t, elapsed, previous, sample))
             except SuiteError as error:
                 self.broken = error  # the runner looks at it every second, and stops
-                return
+                raise
             before_t, before, before_cpu, before_brokers = now_t, now, cpu, brokers
 
     def _write_host(
@@ -133,15 +144,12 @@ class Monitor:
         cpu_before: tuple[float, float],
         cpu: tuple[float, float],
     ) -> None:
-        # Guest time is part of user time; the rest adds up to all the time that there was.
-        total = sum(now[:8]) - sum(before[:8]) or 1.0
-        idle = (now.idle + now.iowait) - (before.idle + before.iowait)
-        self.host_busy_pct = round(100 * (1 - idle / total), 1)
+        self.host_busy_pct, steal_pct = cpu_percentages(before, now)
         self._host.write(
             HostSample(
                 t=round(t, 3),
                 cpu_busy_pct=self.host_busy_pct,
-                cpu_steal_pct=round(100 * (now.steal - before.steal) / total, 1),
+                cpu_steal_pct=steal_pct,
                 mem_used_bytes=psutil.virtual_memory().used,
                 load_cpu_pct=round(100 * max(cpu[0] - cpu_before[0], 0.0) / elapsed, 1),
                 core_cpu_pct=round(100 * max(cpu[1] - cpu_before[1], 0.0) / elapsed, 1),
@@ -159,7 +167,7 @@ class Monitor:
             load_s += times.user + times.system
         return load_s, self._fleet.cpu_s()
 
-    def _watch_gateway(self, watch: GatewayWatch, file: CsvRows) -> None:
+    def _watch_gateway(self, watch: GatewayWatch, file: Appender[GatewaySample]) -> None:
         while not self._stopped.wait(_HOST_S - time.time() % _HOST_S):
             try:
                 self.gateway = watch.sample()
@@ -167,7 +175,7 @@ class Monitor:
                     file.write(self.gateway)
             except SuiteError as error:
                 self.broken = error
-                return
+                raise
 
     def _watch_kafka(self) -> None:
         reader = cluster_reader(self._stack)
@@ -181,7 +189,7 @@ class Monitor:
                 continue  # brokers are down or electing: there is no sample, and its absence shows
             except SuiteError as error:
                 self.broken = error
-                return
+                raise
 
     def _watch_cluster(self) -> None:
         """Describe groups and leaders; while brokers are down there is no sample, and its absence shows."""
@@ -199,7 +207,7 @@ class Monitor:
                 continue
             except SuiteError as error:
                 self.broken = error
-                return
+                raise
 
 
 def _isr_row(now: float, reader: ClusterReader) -> IsrSample:

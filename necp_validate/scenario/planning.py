@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from necp_validate.chaos.experiment import Experiment, PhasePlan, load_experiment
+from necp_validate.claims.limits import LIMITS
 from necp_validate.core import UsageError
+from necp_validate.record import Phase as PhaseRecord
+from necp_validate.record import Record
 from necp_validate.scenario.model import Phase, PhaseKind, Scenario
 
 
@@ -18,6 +21,20 @@ def experiments_of(scenario: Scenario) -> list[Experiment]:
         UsageError: one of them does not exist or has a mistake.
     """
     return [load_experiment(name) for name in scenario.experiments]
+
+
+def drain_timeout_s(scenario: Scenario) -> float:
+    """How long the last events may take to end, until nobody waits for them any more: thrice what is allowed."""
+    drain = LIMITS["drain_s"]
+    allowed = scenario.thresholds.get("drain_s") or max(drain.claimed(phase.kind) for phase in scenario.phases)
+    return max(30.0, 3 * allowed)
+
+
+def busiest_phase(scenario: Scenario, record: Record) -> PhaseRecord:
+    """The phase whose backlog is drained: the last of those with the highest load."""
+    highest = max(phase.load for phase in scenario.phases)
+    name = next(phase.name for phase in reversed(scenario.phases) if phase.load == highest)
+    return next(phase for phase in record.phases if phase.name == name)
 
 
 BACKGROUND = "chaos"

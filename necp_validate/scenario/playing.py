@@ -12,8 +12,9 @@ import msgspec
 
 from necp_validate.core import SuiteError, UsageError
 from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
-from necp_validate.record import layout
+from necp_validate.record import parts
 from necp_validate.scenario.model import Scenario
+from necp_validate.scenario.planning import drain_timeout_s
 from necp_validate.stack import GatewayHandle, PlayerTls, Stack
 from necp_validate.stack.private import write_private
 from necp_validate.stack.process import ManagedProcess
@@ -78,7 +79,7 @@ def players_plan(scenario: Scenario, stack: Stack, gateway: GatewayHandle, run_d
         tick_max_hz=scenario.gateway.tick_max_hz,
         grid=scenario.gateway.grid,
         login_per_s=players.login_per_s,
-        drain_timeout_s=max(30.0, 3 * scenario.thresholds.drain_s),
+        drain_timeout_s=drain_timeout_s(scenario),
     )
 
 
@@ -143,7 +144,7 @@ class PlayersRun:
         self.check()
 
     def _start_us(self) -> int | None:
-        path = self._run_dir / layout.PHASES
+        path = parts.PHASES.file(self._run_dir)
         if not path.exists():
             return None
         return int(json.loads(path.read_text(encoding="utf-8"))[0]["start_us"])

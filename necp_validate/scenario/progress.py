@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from necp_validate.record import layout
+from necp_validate.record import parts
 from necp_validate.record.model import GatewaySample
 from necp_validate.scenario.events import LoadTick, OnEvent, PhaseStarted
 from necp_validate.scenario.model import Scenario
@@ -40,7 +40,7 @@ class LoadWatcher:
 
     def tell(self, lag: Mapping[str, int], host_busy_pct: float | None, gateway: GatewaySample | None = None) -> None:
         """Read what is new and tell every second that is complete."""
-        for path in sorted(self._run_dir.glob(layout.TIMELINE.format(worker="*"))):
+        for path in parts.TIMELINE.files(self._run_dir).values():
             self._take(path)
         for second in sorted(self._rows):
             if time.time() < second + _GRACE_S:

@@ -14,8 +14,11 @@ import msgspec
 from msgspec.structs import replace
 
 from necp_validate.clients.readback import ReadTask
+from necp_validate.clients.reader import with_outcomes
 from necp_validate.core import SuiteError
 from necp_validate.ledger.shared_reading import merge_accounts
+from necp_validate.record.codec import from_json
+from necp_validate.record.readback import OutcomesRead, Readback
 from necp_validate.record.writer import write_json
 from necp_validate.scenario.events import OnEvent, ReadbackTick
 from necp_validate.stack.private import write_private
@@ -25,11 +28,16 @@ _TICK_S = 0.1
 _TOLD = '{"read"'
 
 
+class ProcessDied(SuiteError):
+    """A process of the suite itself ended by a failure of its own, and not with a reason that it gave."""
+
+
 def read_back(task: ReadTask, run_dir: Path, on_event: OnEvent) -> None:
     """Read everything back as the task says, the events by as many processes; its result is ``task.out``.
 
     Raises:
         SuiteError: the end was not reached; with the reader's last words.
+        ProcessDied: a reader died.
     """
     (run_dir / "logs").mkdir(parents=True, exist_ok=True)
     if task.readers == 1:
@@ -44,8 +52,9 @@ def read_back(task: ReadTask, run_dir: Path, on_event: OnEvent) -> None:
         _run(parts, run_dir, on_event)
         # Only now: what became of the events may still have been written while they were read.
         _run([rest], run_dir, on_event)
-        events = merge_accounts([json.loads(Path(part.out).read_bytes()) for part in parts])
-        write_json(Path(task.out), {**events, **json.loads(Path(rest.out).read_bytes())})
+        events = merge_accounts([from_json(Readback, Path(part.out).read_bytes()) for part in parts])
+        outcomes = from_json(OutcomesRead, Path(rest.out).read_bytes())
+        write_json(Path(task.out), with_outcomes(events, outcomes))
 
 
 def _run(tasks: Sequence[ReadTask], run_dir: Path, on_event: OnEvent) -> None:
@@ -68,8 +77,7 @@ def _run(tasks: Sequence[ReadTask], run_dir: Path, on_event: OnEvent) -> None:
                 told = tick
             time.sleep(_TICK_S)
         for process in processes:
-            if process.exit_code != 0:
-                raise SuiteError("the reader could not read everything back", detail=last_words(process))
+            require_done(process, "the process that was to read everything back")
     finally:
         for process in processes:
             process.kill()
@@ -77,8 +85,30 @@ def _run(tasks: Sequence[ReadTask], run_dir: Path, on_event: OnEvent) -> None:
             file.unlink(missing_ok=True)
 
 
+def require_done(process: ManagedProcess, who: str) -> None:
+    """Do nothing if a process that has ended has done its work.
+
+    Args:
+        process: the process.
+        who: what it is called.
+
+    Raises:
+        SuiteError: it could not, for a reason that it gave.
+        ProcessDied: it died of something else.
+    """
+    if process.exit_code == 0:
+        return
+    if process.exit_code == SuiteError.exit_code:
+        raise SuiteError(f"{who} could not do its work", detail=last_words(process))
+    raise ProcessDied(
+        f"{who} ended with exit code {process.exit_code}",
+        detail=last_words(process),
+        hint=f"its whole output is in {process.log}",
+    )
+
+
 def last_words(process: ManagedProcess) -> str:
-    """The last lines of a reader's log, without those that tell how far it is."""
+    """The last lines of a process's log, without those that tell how far it is."""
     return "\n".join(line for line in process.log_tail().splitlines() if not line.startswith(_TOLD))
 
 

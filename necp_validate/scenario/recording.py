@@ -10,14 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from necp_validate.core import SuiteError, UsageError, reason_in
+from necp_validate.core import SuiteError, UsageError, in_one_line, reason_in
+from necp_validate.record import parts
+from necp_validate.record.closing import close
 from necp_validate.record.model import RunInfo
-from necp_validate.record.writer import HistoryWriter
 from necp_validate.scenario.early_stop import StoppedEarly
 from necp_validate.scenario.events import OnEvent, RunStarted, StageFinished, StageStarted, WarningRaised
 from necp_validate.scenario.interrupts import sigterm_interrupts
 from necp_validate.scenario.model import Phase
 from necp_validate.scenario.provenance import host, versions
+from necp_validate.scenario.reading import ProcessDied
 
 
 def new_run_dir(out: Path, name: str) -> Path:
@@ -51,7 +53,6 @@ class RecordedRun:
     ) -> None:
         self.run_dir = run_dir
         self.on_event = on_event
-        self.writer = HistoryWriter(run_dir)
         self.logs = run_dir / "logs"
         self.logs.mkdir(parents=True)
         self.stages: dict[str, float] = {}
@@ -63,11 +64,15 @@ class RecordedRun:
             scenario=scenario,
             scale=scale,
             seed=seed,
+            stack={},
             versions=versions(),
             host=host(),
             config=config,
             started_us=self.started_us,
+            finished_us=None,
+            stages={},
             status="running",
+            error=None,
         )
         self.save()
 
@@ -85,7 +90,8 @@ class RecordedRun:
     def save(self, status: str = "running", error: str | None = None) -> None:
         """Write ``run.json`` as of now."""
         finished_us = None if status == "running" else time.time_ns() // 1000
-        self.writer.save_run(
+        parts.RUN.write(
+            self.run_dir,
             replace(
                 self._info,
                 stack=self.stack_info,
@@ -93,7 +99,7 @@ class RecordedRun:
                 stages=self.stages,
                 status=status,
                 error=error,
-            )
+            ),
         )
 
     @contextmanager
@@ -106,25 +112,37 @@ class RecordedRun:
             try:
                 yield
             except KeyboardInterrupt:
-                self.save("interrupted", "interrupted")
+                self.close("interrupted", "interrupted")
                 raise
             except StoppedEarly as stop:
-                self.save("stopped", str(stop))
+                self.close("stopped", str(stop))
                 return
             except Exception as error:
-                self.save("failed", str(error) if isinstance(error, SuiteError) else f"{type(error).__name__}: {error}")
+                why = str(error) if isinstance(error, SuiteError) else in_one_line(error)
+                self.close("failed", why)
                 raise
-        self.save("finished" if self._unread is None else "unread", self._unread)
+        self.close("finished" if self._unread is None else "unread", self._unread)
+
+    def close(self, status: str, error: str | None) -> None:
+        """Write ``run.json`` for the last time, close the run, and warn of each part of the suite that failed in it."""
+        self.save(status, error)
+        close(self.run_dir)
+        for failure in parts.SUITE_FAILURES.read(self.run_dir):
+            message = f"a part of the suite failed, what rests on it is unknown: {failure.component}: {failure.problem}"
+            self.on_event(WarningRaised(message=message))
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """The stage that reads everything back; where it cannot, the run goes on without what was to be read.
 
-        What was measured until then stays worth a verdict: only claims that need what was not read are unknown.
+        What was measured until then stays worth a verdict: only claims that need what was not read are unknown. A
+        reader that died by a failure of its own ends the run.
         """
         try:
             with self.stage("readback"):
                 yield
+        except ProcessDied:
+            raise
         except SuiteError as error:
             self._unread = str(error)
             self.on_event(WarningRaised(message=f"not everything could be read back: {reason_in(self._unread)}"))

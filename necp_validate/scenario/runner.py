@@ -20,12 +20,13 @@ from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_P
 from necp_validate.external.permission import require_faults, require_write
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.record import append_round, layout
+from necp_validate.record import parts
 from necp_validate.record.codec import to_plain
 from necp_validate.record.model import Drain, ServiceShutdown
-from necp_validate.record.reader import read_history
+from necp_validate.record.reader import read_record
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.crew import HERE, Crew, Placement
+from necp_validate.scenario.due import due_of_game
 from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import (
     DrainTick,
@@ -39,7 +40,7 @@ from necp_validate.scenario.faults import During, FaultPhases
 from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.scenario.model import PhaseKind, Scenario
 from necp_validate.scenario.monitor import Monitor
-from necp_validate.scenario.planning import experiments_of, with_experiments
+from necp_validate.scenario.planning import busiest_phase, experiments_of, with_experiments
 from necp_validate.scenario.playing import PlayersRun, players_plan
 from necp_validate.scenario.provenance import plain_description
 from necp_validate.scenario.reading import read_back
@@ -208,6 +209,7 @@ class _Run(RecordedRun):
             if Domain.ECONOMY in self.domains and has_topic(stack.client_config(VERIFIER_PRINCIPAL), LEDGER_TOPIC):
                 self.ledger_topic = LEDGER_TOPIC
             self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
+            self._save_due(stack)
             if described.backend == "external":
                 loaded = {domain.topic for domain in self.domains}
                 require_write({name: sum(ends) for name, ends in self.begin.items() if name in loaded}, self.allow)
@@ -245,13 +247,13 @@ class _Run(RecordedRun):
             monitor.stop()
             if monitor.gateway_watch is not None:
                 monitor.gateway_watch.sample()  # nobody plays any more: this is its last word
-                self.writer.save_gateway(monitor.gateway_watch.own_streams())
+                parts.GATEWAY_RECORD.write(self.run_dir, monitor.gateway_watch.own_streams())
             with self.stage("drain"):
                 if described.backend != "external":  # a service that is not ours is not ours to stop
                     self.on_event(DrainTick(elapsed_s=0.0, lag=0))
                     if gateways is not None:
-                        self.writer.save_gateway_shutdown(_stopped(gateways))
-                    self.writer.save_core_shutdown(_stopped(fleet))
+                        parts.GATEWAY_SHUTDOWN.write(self.run_dir, _stopped(gateways))
+                    parts.CORE_SHUTDOWN.write(self.run_dir, _stopped(fleet))
             with self.reading():
                 self._read_back(stack)
                 if audit is not None:
@@ -259,13 +261,19 @@ class _Run(RecordedRun):
             with self.stage("teardown"):
                 undo.close()
 
+    def _save_due(self, stack: Stack) -> None:
+        partitions = {name: len(ends) for name, ends in self.begin.items()}
+        monitored = self.scenario.monitoring is not None
+        due = due_of_game(stack, self.domains, partitions, policy=self.policy, monitored=monitored)
+        parts.DUE.write(self.run_dir, due)
+
     def _attempts(self, stack: Stack, when: Literal["start", "end"]) -> None:
         """Try what must be refused, if the scenario wants it at this time."""
         if self.policy is None or self.scenario.security is None or when not in self.scenario.security.at:
             return
         with self.stage(f"security_{when}"):
             told = partial(self._stage_detail, f"security_{when}")
-            append_round(self.run_dir, try_everything(stack, self.policy, when, progress=told))
+            parts.SECURITY.append(self.run_dir, try_everything(stack, self.policy, when, progress=told))
 
     def _stage_detail(self, stage: str, text: str) -> None:
         self.on_event(StageStarted(stage=stage, detail=text))
@@ -335,34 +343,35 @@ class _Run(RecordedRun):
 
     def _save_drain(self) -> None:
         """When the last event of the busiest phase had ended, against the end of that phase."""
-        history = read_history(self.run_dir)
-        busiest = max(self.scenario.phases, key=lambda phase: phase.load)
-        phase = next(p for p in history.phases if p.name == busiest.name)
-        ended = [record.last_ended_us.get(phase.name) for record in history.loads]
+        history = read_record(self.run_dir)
+        phase = busiest_phase(self.scenario, history)
+        ended = [(record.last_ended_us or {}).get(phase.name) for record in history.loads]
         known = [us for us in ended if us is not None]
-        missing = sum(record.unmatched_receipts for record in history.loads)
+        # When the events of a lost worker had ended was not recorded.
+        missing = any(record.unmatched_receipts != 0 for record in history.loads)
         lags = [row for row in history.lag if row.lag is not None and row.t * 1e6 <= phase.end_us]
         last_t = max((row.t for row in lags), default=None)
         drained_us = max(known) if known and not missing else None
-        self.writer.save_drain(
+        parts.DRAIN.write(
+            self.run_dir,
             Drain(
                 phase_end_us=phase.end_us,
                 lag_at_end=round(sum(row.lag or 0 for row in lags if row.t == last_t)),
                 drained_us=drained_us,
                 drain_s=None if drained_us is None else max((drained_us - phase.end_us) / 1e6, 0.0),
-            )
+            ),
         )
 
     def _read_back(self, stack: Stack) -> None:
-        history = read_history(self.run_dir)
+        history = read_record(self.run_dir)
         task = ReadTask(
             client=stack.client_config(VERIFIER_PRINCIPAL),
             begin=self.begin,
             known={s.stream: (s.topic, s.key) for record in history.senders for s in record.streams},
             dead_letter_topics=[domain.dead_letter_topic for domain in self.domains],
             ledger_topic=self.ledger_topic,
-            timeout_s=self.scenario.thresholds.readback_timeout_s,
-            out=str(self.run_dir / layout.READBACK),
+            timeout_s=self.scenario.readback_timeout_s,
+            out=str(parts.READBACK.file(self.run_dir)),
             readers=min(self.scenario.load.processes, os.cpu_count() or 1),
         )
         read_back(task, self.run_dir, self.on_event)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from itertools import groupby
+from operator import itemgetter
 from typing import NamedTuple
 
 from necp_validate.clients.connection import Connection, Fields, text
@@ -157,6 +159,16 @@ _REQUESTS: dict[tuple[str, str], _Request] = {
 }  # fmt: skip
 
 
+def cells_of(policy: Policy) -> list[tuple[str, str, str]]:
+    """Every principal, resource and operation that is tried."""
+    return [
+        (principal, resource, operation)
+        for principal in policy.principals
+        for resource in policy.resources
+        for operation in OPERATIONS[resource.partition(":")[0]]
+    ]
+
+
 def try_access(policy: Policy, connect: Connect) -> list[AccessProbe]:
     """Try every operation of every principal on every resource.
 
@@ -168,22 +180,21 @@ def try_access(policy: Policy, connect: Connect) -> list[AccessProbe]:
         A probe for each cell; where a principal could not log in, untried.
     """
     probes = []
-    for principal in policy.principals:
+    for principal, cells in groupby(cells_of(policy), key=itemgetter(0)):
         client = Asker(principal, connect)
-        for resource in policy.resources:
-            kind = resource.partition(":")[0]
-            for operation in OPERATIONS[kind]:
-                outcome, answer = client.ask(resource, operation)
-                probes.append(
-                    AccessProbe(
-                        principal=principal,
-                        resource=resource,
-                        operation=operation,
-                        allowed=policy.allows(principal, resource, operation),
-                        outcome=outcome,
-                        answer=answer,
-                    )
+        for _, resource, operation in cells:
+            outcome, answer = client.ask(resource, operation)
+            probes.append(
+                AccessProbe(
+                    principal=principal,
+                    resource=resource,
+                    operation=operation,
+                    allowed=policy.allows(principal, resource, operation),
+                    outcome=outcome,
+                    answer=answer,
+                    log_line="",
                 )
+            )
         client.close()
     return probes
 
@@ -197,17 +208,24 @@ class Asker:
         self._connection: Connection | None = None
 
     def ask(self, resource: str, operation: str) -> tuple[str, str]:
-        """Send the request of a cell; returns the outcome and the answer."""
+        """Send the request of a cell; returns the outcome and the answer.
+
+        A broker that closes a connection, or does not answer in time, has neither let anybody in nor refused: the
+        request is sent again, on a new connection.
+        """
         kind, _, name = resource.partition(":")
         request = _REQUESTS[kind, operation]
-        try:
-            if self._connection is None:
-                self._connection = self._connect(self._principal)
-            fields = self._connection.ask(request.key, request.version, request.body(name), tagged=request.tagged)
-            error = request.error(fields)
-        except OSError as problem:
-            self.close()
-            return UNTRIED, str(problem) or type(problem).__name__
+        for last in (False, True):
+            try:
+                if self._connection is None:
+                    self._connection = self._connect(self._principal)
+                fields = self._connection.ask(request.key, request.version, request.body(name), tagged=request.tagged)
+                error = request.error(fields)
+                break
+            except OSError as problem:
+                self.close()
+                if last:
+                    return UNTRIED, str(problem) or type(problem).__name__
         if error in DENIALS:
             return REFUSED, DENIALS[error]
         return ACCEPTED, _OTHERS.get(error, f"error {error}")

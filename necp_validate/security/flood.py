@@ -15,7 +15,6 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,9 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from necp_validate.core import SuiteError
 from necp_validate.events.topics import Domain
-from necp_validate.record import FloodRecord, FloodSecond, LoadRecord, append_flood
-from necp_validate.record.writer import HistoryWriter
-from necp_validate.security.sending import GUARANTEES, DrillStream, drill_stream_id
+from necp_validate.ledger.stream_account import AckedOffsets
+from necp_validate.record import FloodRecord, FloodSecond, parts
+from necp_validate.security.sending import DrillStream, drill_record, drill_stream_id
 
 READY: Final = "ready"
 HITS: Final = "kafka_producer_rate_limit_hits_total"
@@ -75,7 +74,6 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     runs: list[tuple[int, int, int, int]] = []
     failed: list[tuple[int, int]] = []
-    unknown: list[tuple[int, int]] = []
     retry_after_s: float = 0.0
     error: str = ""
 
@@ -88,12 +86,14 @@ _TAKEN: Final = frozenset({200, 429, 503})
 class _Sender:
     """One sender: a stream, a connection, and what it was told."""
 
-    def __init__(self, plan: FloodPlan, number: int) -> None:
+    def __init__(self, plan: FloodPlan, number: int, offsets: AckedOffsets) -> None:
         self.polite = number < plan.polite
         self._name = f"{plan.name}-{number:03d}"
         stream = drill_stream_id(plan.run_id, plan.name, number)
         form = f"{plan.run_id}/{plan.name}/{number % _FORMS}"
-        self.stream = DrillStream(plan.domain, stream, self._name, kind="valid", batch=BATCH, seed=form)
+        self.stream = DrillStream(
+            plan.domain, stream, self._name, kind="valid", batch=BATCH, seed=form, offsets=offsets
+        )
         self._key = self._name.encode()
         self._path = f"/v1/events/{plan.domain.topic}"
         self._headers = {"Authorization": f"Bearer {plan.token}", "Producer-Id": self._name}
@@ -120,13 +120,13 @@ class _Sender:
             content = reply.read()
         except (OSError, http.client.HTTPException):
             self.close()
-            self.stream.sent(BATCH, (), unknown=[(0, BATCH)])
+            self.stream.sent(BATCH, ())
             self.unanswered += BATCH
             return None
         if reply.status not in _TAKEN:
             raise SuiteError(f"the publisher answered {reply.status}: {content[:300].decode('utf-8', 'replace')}")
         answer = _DECODE(content)
-        self.stream.sent(answer.accepted, answer.runs, failed=answer.failed, unknown=answer.unknown)
+        self.stream.sent(answer.accepted, answer.runs, failed=answer.failed)
         if answer.refused:
             self.waits_s.append(answer.retry_after_s)
         return answer
@@ -146,7 +146,8 @@ class Flood:
 
     def __init__(self, plan: FloodPlan) -> None:
         self._plan = plan
-        self._senders = [_Sender(plan, number) for number in range(plan.polite + plan.hostile)]
+        self._offsets = AckedOffsets()
+        self._senders = [_Sender(plan, number, self._offsets) for number in range(plan.polite + plan.hostile)]
         self._lock = threading.Lock()
         self._seconds: list[list[int]] = []
         self._begin_s = self._last_offer_s = self._last_answer_s = 0.0
@@ -219,15 +220,8 @@ class Flood:
         plan, streams = self._plan, [sender.stream for sender in self._senders]
         run_dir = Path(plan.run_dir)
         elapsed_s = self._last_answer_s - self._begin_s
-        HistoryWriter(run_dir).save_drill(
-            LoadRecord(
-                worker=plan.name,
-                streams=tuple(stream.record() for stream in streams),
-                guarantees={plan.domain.value: GUARANTEES},
-                stakes={plan.domain.value: _summed(stream.stakes for stream in streams)},
-            )
-        )
-        append_flood(
+        parts.DRILL_LOADS.write(run_dir, drill_record(plan.name, plan.domain, streams, self._offsets, planted={}))
+        parts.FLOODS.append(
             run_dir,
             FloodRecord(
                 topic=plan.domain.topic,
@@ -242,18 +236,10 @@ class Flood:
                 unanswered=sum(sender.unanswered for sender in self._senders),
                 seconds=tuple(FloodSecond(offered=o, accepted=a, refused=r) for o, a, r in self._seconds),
                 waits_s=tuple(tuple(sender.waits_s) for sender in self._senders if sender.polite),
-                streams=tuple(stream.stream for stream in streams),
+                streams=tuple(stream.account.id for stream in streams),
                 hits=limit_hits(plan.metrics_url, plan.domain.topic),
             ),
         )
-
-
-def _summed(many: Iterable[dict[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for one in many:
-        for name, amount in one.items():
-            total[name] = total.get(name, 0) + amount
-    return total
 
 
 def limit_hits(metrics_url: str, topic: str) -> int | None:

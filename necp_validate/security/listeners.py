@@ -75,13 +75,18 @@ class Attempt:
     expected: str = REFUSED
 
 
+def attempts_at(*, mutual: bool) -> tuple[Attempt, ...]:
+    """Every way in that is tried at listeners with mutual TLS, or at those with a login."""
+    return MUTUAL_ATTEMPTS if mutual else LOGIN_ATTEMPTS
+
+
 def try_listener(listener: Listener) -> Iterator[tuple[ListenerProbe, int]]:
     """Try one listener in every way, in the right way first; if nobody is there, that is all.
 
     Returns:
         Each probe with the local port that it was made from, 0 if there was no connection.
     """
-    for attempt in MUTUAL_ATTEMPTS if listener.mutual else LOGIN_ATTEMPTS:
+    for attempt in attempts_at(mutual=listener.mutual):
         outcome, answer, port = _outcome(attempt, listener)
         yield (
             ListenerProbe(
@@ -91,6 +96,7 @@ def try_listener(listener: Listener) -> Iterator[tuple[ListenerProbe, int]]:
                 expected=attempt.expected,
                 outcome=outcome,
                 answer=answer,
+                log_line="",
             ),
             port,
         )

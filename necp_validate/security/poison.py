@@ -11,9 +11,11 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
+from necp_validate.ledger.client_errors import Fate, SendErrors, fate_of
 from necp_validate.ledger.delivery_reports import place_of
+from necp_validate.ledger.stream_account import AckedOffsets
 from necp_validate.record import LoadRecord
-from necp_validate.security.sending import GUARANTEES, DrillStream, drill_stream_id
+from necp_validate.security.sending import GUARANTEES, DrillStream, drill_record, drill_stream_id
 
 BURST: Final = 200
 _ANSWER_S: Final = 30.0
@@ -31,15 +33,23 @@ class PoisonProducer:
 
     def __init__(self, client: Mapping[str, str], domain: Domain, run_id: str, name: str) -> None:
         self._name = name
+        self._offsets = AckedOffsets()
         self._stream = DrillStream(
-            domain, drill_stream_id(run_id, name, 0), name, kind="poison", batch=BURST, seed=f"{run_id}/{name}"
+            domain,
+            drill_stream_id(run_id, name, 0),
+            name,
+            kind="poison",
+            batch=BURST,
+            seed=f"{run_id}/{name}",
+            offsets=self._offsets,
         )
+        self._errors = SendErrors(domain.value)
         self._producer = Producer({**client, **GUARANTEES, "linger.ms": "5", "message.timeout.ms": "20000"})
 
     @property
     def sent(self) -> int:
         """Events sent so far."""
-        return self._stream.next_seq
+        return self._stream.account.sent
 
     def send(self) -> None:
         """Send a burst; come back when all of it is acknowledged.
@@ -48,29 +58,35 @@ class PoisonProducer:
             StackError: some of it was not.
         """
         places: dict[int, tuple[int, int]] = {}
+        failed: list[tuple[int, int]] = []
         stream = self._stream
 
         def delivered(number: int, error: KafkaError | None, message: Message) -> None:
             if error is None:
                 places[number] = place_of(message)
+                return
+            fate = fate_of(error.name())
+            self._errors.add(error.name(), fate, 1, time.time_ns() // 1000)
+            if fate is Fate.FAILED:
+                failed.append((number, 1))
 
         values = stream.batch(time.time_ns() // 1000)
+        topic, key = stream.domain.topic, stream.account.key
         for number, value in enumerate(values):
-            self._producer.produce(stream.domain.topic, value, stream.key, on_delivery=partial(delivered, number))
+            self._producer.produce(topic, value, key, on_delivery=partial(delivered, number))
         self._producer.flush(_ANSWER_S)
         runs = [(number, *place, 1) for number, place in sorted(places.items())]
-        missing = [(number, 1) for number in range(len(values)) if number not in places]
-        stream.sent(len(values), runs, unknown=missing)
-        if missing:
-            raise StackError(f"{len(missing)} events of the poison were not acknowledged in {_ANSWER_S:g} s")
+        stream.sent(len(values), runs, failed=failed)
+        if missing := len(values) - len(places):
+            raise StackError(f"{missing} events of the poison were not acknowledged in {_ANSWER_S:g} s")
 
     def record(self) -> LoadRecord:
         """What was sent, as the history keeps it."""
-        domain = self._stream.domain.value
-        return LoadRecord(
-            worker=self._name,
-            streams=(self._stream.record(),),
-            guarantees={domain: GUARANTEES},
-            planted={domain: {"poison": self.sent}},
-            stakes={domain: {}},
+        return drill_record(
+            self._name,
+            self._stream.domain,
+            [self._stream],
+            self._offsets,
+            planted={"poison": self.sent},
+            errors=self._errors.records(),
         )

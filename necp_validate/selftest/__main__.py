@@ -1,11 +1,11 @@
-"""``python -m necp_validate.selftest``: seed every defect, print what caught it, exit 1 on a miss."""
+"""``python -m necp_validate.selftest``: seed every defect, take every evidence away, exit 1 on a miss."""
 
 from __future__ import annotations
 
 import sys
 
 from necp_validate.core import SuiteError
-from necp_validate.selftest.runner import exit_code, run_selftest, table
+from necp_validate.selftest.runner import run_selftest
 
 
 def main() -> int:
@@ -15,8 +15,8 @@ def main() -> int:
     except SuiteError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(table(results))
-    return exit_code(results)
+    print(results)
+    return results.exit_code
 
 
 if __name__ == "__main__":

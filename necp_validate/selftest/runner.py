@@ -1,23 +1,29 @@
-"""Runs every defect through the accounting and the checks, and says which of them were caught."""
+"""Seeds every defect, takes every kind of evidence away, judges what is left, and says what was caught."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
-from necp_validate.claims import CHECKS, verify_run
-from necp_validate.claims.catalogue import CLAIMS
+from necp_validate.claims.checks.registry import CHECKS
+from necp_validate.claims.run import Judgement
 from necp_validate.core import SuiteError, Verdict
-from necp_validate.selftest.accounts import write_run
-from necp_validate.selftest.defect import Defect
-from necp_validate.selftest.defects import DEFECTS
-from necp_validate.selftest.simulation import Simulation, new_simulation
-from necp_validate.selftest.topic_defects import TOPIC_DEFECTS, TopicDefect
-from necp_validate.selftest.topics import new_topic_run
+from necp_validate.evidence.inventory import Evidence
+from necp_validate.evidence.reconcile import RECONCILERS
+from necp_validate.selftest.bed import BEDS, Bed, verdicts_of
+from necp_validate.selftest.contents import Contents, write_like, write_run
+from necp_validate.selftest.defect import Defect, evidence_of
+from necp_validate.selftest.thinning import SPARED, Removal, removals
 
-_WORD = {Verdict.FAIL: "failed", Verdict.UNKNOWN: "unknown"}
+_WORD = {Verdict.FAIL: "failed", Verdict.UNKNOWN: "unknown", Verdict.NOT_APPLICABLE: "unknown"}
+CHANGED = "changed-record"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,132 +31,289 @@ class Caught:
     """What became of one defect.
 
     Args:
-        defect: what was seeded.
-        failed: the checks and judged claims that failed; for a defect that must leave them unknown, those too.
-        summary: what the check, or claim, that had to catch it says.
+        name: what was seeded.
+        caught_by: what must catch it.
+        verdict: which verdict that must have.
+        found: which one it has.
+        expected: the checks and claims that must fail (or be unknown, where that is the verdict), and no other.
+        failed: those that do.
+        summary: what the check, comparison or claim that must catch it says.
     """
 
-    defect: Defect | TopicDefect
+    name: str
+    caught_by: str
+    verdict: Verdict
+    found: Verdict
+    expected: frozenset[str]
     failed: frozenset[str]
     summary: str
 
     @property
-    def expected(self) -> frozenset[str]:
-        """The checks and claims that must fail, and no other."""
-        return self.defect.expected
-
-    @property
     def caught(self) -> bool:
         """Whether exactly those failed that must."""
-        return self.failed == self.expected
+        return self.found is self.verdict and self.failed == self.expected
 
     @property
     def problem(self) -> str:
         """Why the defect does not count as caught; empty if it does."""
         missed, extra = sorted(self.expected - self.failed), sorted(self.failed - self.expected)
-        parts = [f"not {_WORD[self.defect.verdict]}: {', '.join(missed)}"] if missed else []
-        parts += [f"{_WORD[self.defect.verdict]} as well: {', '.join(extra)}"] if extra else []
+        parts = [f"{self.caught_by} is {self.found}, not {self.verdict}"] if self.found is not self.verdict else []
+        parts += [f"not {_WORD[self.verdict]}: {', '.join(missed)}"] if missed else []
+        parts += [f"{_WORD[self.verdict]} as well: {', '.join(extra)}"] if extra else []
         return "; ".join(parts)
 
 
-def run_selftest(on_result: Callable[[Caught], None] = lambda _: None) -> list[Caught]:
-    """Seed every defect into a sound run and judge it; offline, in a few seconds.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missed:
+    """What became of the checks and claims from which something was taken away.
 
     Args:
-        on_result: told of every defect as soon as it has been judged.
+        bed: name of the sound run.
+        removal: what was taken away.
+        resting: the checks, comparisons and claims that rest on it, and pass with it.
+        passing: those of them that still pass and must not.
+        spared: those that still pass, for a reason that is known.
+    """
+
+    bed: str
+    removal: str
+    resting: frozenset[str]
+    passing: frozenset[str]
+    spared: frozenset[str] = frozenset()
+
+    @property
+    def words(self) -> str:
+        """Which checks and claims pass without it."""
+        if self.passing:
+            return f"NO, {', '.join(sorted(self.passing))} do"
+        reasons: dict[str, list[str]] = {}
+        for name in sorted(self.spared):
+            reasons.setdefault(SPARED[self.removal, name], []).append(name)
+        return "; ".join(f"only {', '.join(names)}: {why}" for why, names in reasons.items()) or "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What the self-test has shown.
+
+    Args:
+        caught: defect by defect.
+        missed: removal by removal.
+    """
+
+    caught: tuple[Caught, ...]
+    missed: tuple[Missed, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if each defect was caught by exactly what must catch it, and nothing passes without its evidence."""
+        sound = bool(self.caught) and all(one.caught for one in self.caught)
+        return 0 if sound and not any(one.passing for one in self.missed) else 1
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Both halves of the proof, a sentence each."""
+        caught = sum(one.caught for one in self.caught)
+        resting = {(one.bed, name) for one in self.missed for name in one.resting}
+        passing = {(one.bed, name) for one in self.missed for name in one.passing}
+        return (
+            f"{caught} of {len(self.caught)} defects caught",
+            f"{len(resting) - len(passing)} of {len(resting)} checks and claims do not pass without their evidence, "
+            f"taken away in {len(self.missed)} ways",
+        )
+
+    def __str__(self) -> str:
+        """Both halves as plain text: what was seeded or taken away, and what came of it."""
+        rows = [(one.name, one.caught_by, "yes" if one.caught else f"NO ({one.problem})") for one in self.caught]
+        text = _columns(("defect", "must be caught by", "caught"), rows)
+        taken = [(one.removal, f"{len(one.resting)}", one.words) for one in self.missed]
+        text += _columns(("taken away", "rest on it", "pass without it"), taken)
+        return "\n".join([*text, *self.words])
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A thing to be judged: the number of a sound run, and of one of its defects or removals."""
+
+    bed: int
+    what: Literal["defect", "removal"]
+    number: int
+
+
+def run_selftest(
+    on_result: Callable[[Caught | Missed], None] = lambda _: None, *, processes: int | None = None
+) -> Results:
+    """Seed every defect into a sound run, take every kind of evidence from it, and judge it; offline.
+
+    Args:
+        on_result: called with each result in turn.
+        processes: that share the work; by default one for each processor.
 
     Raises:
-        SuiteError: the sound run itself does not pass, so nothing can be said of the defects.
+        SuiteError: a sound run does not pass, so nothing can be said of what becomes of it.
     """
-    results = []
     with TemporaryDirectory(prefix="necp-selftest-") as folder:
-        _require_sound(Path(folder) / "sound")
-        for number, defect in enumerate(DEFECTS):
-            result = _seed(defect, Path(folder) / f"defect-{number}")
+        benches = [_Bench(bed, Path(folder) / bed.name) for bed in BEDS]
+        for bench in benches:
+            bench.require_sound()
+        items = [item for place, bench in enumerate(benches) for item in bench.items(place)]
+        found = []
+        for result in _judged(items, benches, processes or len(os.sched_getaffinity(0)), Path(folder)):
             on_result(result)
-            results.append(result)
-        _require_sound_topics(Path(folder) / "topics")
-        for number, one in enumerate(TOPIC_DEFECTS):
-            result = _seed_topics(one, Path(folder) / f"topics-{number}")
-            on_result(result)
-            results.append(result)
-    return results
+            found.append(result)
+    return Results(
+        caught=tuple(one for one in found if isinstance(one, Caught)),
+        missed=tuple(one for one in found if isinstance(one, Missed)),
+    )
 
 
-def exit_code(results: list[Caught]) -> int:
-    """0 if every defect was caught by exactly what must catch it, else 1."""
-    return 0 if results and all(result.caught for result in results) else 1
+def _columns(heads: tuple[str, str, str], rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(2)]
+    return [*(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in (heads, *rows)), ""]
 
 
 def uncovered() -> list[str]:
-    """Checks that no defect is seeded for (``complete-run`` looks at the run's status, not at its history)."""
-    return sorted(CHECKS.keys() - {defect.caught_by for defect in DEFECTS} - {"complete-run"})
+    """Checks, comparisons and claims that no defect makes fail."""
+    defects = [(defect, bed) for bed in BEDS for defect in bed.defects]
+    caught_by = {defect.caught_by for defect, _ in defects}
+    fallen = {name for defect, bed in defects for name in defect.expected(bed.claims)}
+    claims = {name for bed in BEDS for name in bed.claims}
+    return sorted(({*CHECKS, *RECONCILERS, CHANGED} - caught_by) | (claims - fallen))
 
 
-def table(results: list[Caught]) -> str:
-    """The results as plain text: defect, what must catch it, and whether it did."""
-    heads = ("defect", "must be caught by", "caught")
-    rows = [(r.defect.name, r.defect.caught_by, "yes" if r.caught else f"NO ({r.problem})") for r in results]
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(2)]
-    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in (heads, *rows)]
-    caught = sum(result.caught for result in results)
-    return "\n".join([*lines, "", f"{caught} of {len(results)} defects caught"])
+# Judging -------------------------------------------------------------------------------------------------------
 
 
-def _judge(simulation: Simulation, run_dir: Path) -> tuple[dict[str, Verdict], dict[str, str]]:
-    """Verdicts and summaries of all checks and judged claims of a simulated run, by name."""
-    write_run(simulation, run_dir)
-    return _verdicts(run_dir)
+class _Bench:
+    """A sound run in a folder, and what differs from it beside it.
 
+    Args:
+        bed: the sound run.
+        folder: where they go.
+    """
 
-def _verdicts(run_dir: Path) -> tuple[dict[str, Verdict], dict[str, str]]:
-    findings, claims, _ = verify_run(run_dir)
-    verdicts = {finding.name: finding.verdict for finding in findings}
-    summaries = {finding.name: finding.summary for finding in findings}
-    for claim in claims:
-        verdicts[claim.id] = claim.verdict
-        summaries[claim.id] = f"{claim.measured or 'nothing measured'}, claimed {claim.threshold}; {claim.evidence}"
-    return verdicts, summaries
+    def __init__(self, bed: Bed, folder: Path) -> None:
+        self.bed = bed
+        self._folder = folder
+        self._sound = bed.sound()
+        write_run(self._sound, folder / "sound")
+        self._judgement = bed.judge(folder / "sound")
+        self._verdicts = verdicts_of(self._judgement)
+        self._passing = [name for name, verdict in self._verdicts.items() if verdict is Verdict.PASS]
+        self._evidence = {name: evidence_of(name, bed.claims) for name in self._passing}
+        kinds: dict[str, Evidence] = {kind.name: kind for of in self._evidence.values() for kind in of}
+        self._removals: Sequence[Removal] = tuple(removals(kinds.values(), self._sound))
 
+    def items(self, place: int) -> Iterator[_Item]:
+        """What is to be judged of it.
 
-def _require_sound(run_dir: Path) -> None:
-    simulation = new_simulation()
-    simulation.go()
-    _refuse_wrong(*_judge(simulation, run_dir))
+        Args:
+            place: its number among the sound runs.
+        """
+        for number in range(len(self.bed.defects)):
+            yield _Item(place, "defect", number)
+        for number in range(len(self._removals)):
+            yield _Item(place, "removal", number)
 
+    def require_sound(self) -> None:
+        """Refuse a sound run in which something does not pass that must.
 
-def _require_sound_topics(run_dir: Path) -> None:
-    new_topic_run().write(run_dir)
-    _refuse_wrong(*_verdicts(run_dir))
+        Raises:
+            SuiteError: there is something.
+        """
+        due = {*self.bed.judges, *self.bed.claims}
+        wrong = [
+            name
+            for name, verdict in self._verdicts.items()
+            if verdict is not (Verdict.PASS if name in due else Verdict.NOT_APPLICABLE)
+        ]
+        wrong += sorted(due - self._verdicts.keys())
+        if wrong:
+            said = summaries_of(self._judgement)
+            raise SuiteError(
+                f"the sound run of the self-test does not pass ({self.bed.name}): {', '.join(wrong)}",
+                detail="\n".join(f"{n}: {self._verdicts.get(n, 'not judged')}: {said.get(n, '')}" for n in wrong),
+                hint="the checks or the accounting are wrong in this version; please report it",
+            )
 
+    def seeded(self, defect: Defect) -> Caught:
+        """Judge a run with a defect.
 
-def _refuse_wrong(verdicts: dict[str, Verdict], summaries: dict[str, str]) -> None:
-    wrong = [name for name, verdict in verdicts.items() if verdict is not Verdict.PASS]
-    if wrong:
-        raise SuiteError(
-            f"the sound run of the self-test does not pass: {', '.join(wrong)}",
-            detail="\n".join(f"{name}: {verdicts[name]}: {summaries[name]}" for name in wrong),
-            hint="the checks or the accounting are wrong in this version; please report it",
+        Raises:
+            SuiteError: there is no check and no claim of the name that must catch it.
+        """
+        if defect.caught_by not in self._verdicts:
+            raise SuiteError(f"defect {defect.name!r}: {defect.caught_by!r} is neither a check nor a claim")
+        judgement = self._judge(defect.make(), defect.afterwards)
+        verdicts = verdicts_of(judgement)
+        wanted = {Verdict.FAIL} if defect.verdict is Verdict.FAIL else {Verdict.FAIL, Verdict.UNKNOWN}
+        return Caught(
+            name=defect.name,
+            caught_by=defect.caught_by,
+            verdict=defect.verdict,
+            found=verdicts[defect.caught_by],
+            expected=defect.expected(self.bed.claims),
+            failed=frozenset(name for name, verdict in verdicts.items() if verdict in wanted),
+            summary=summaries_of(judgement)[defect.caught_by],
         )
 
+    def without(self, removal: Removal) -> Missed:
+        """Judge a run from which something was taken away."""
+        contents = dict(self._sound)
+        removal.change(contents)
+        verdicts = verdicts_of(self._judge(contents))
+        resting = {n for n in self._passing if any(kind.name in removal.kinds for kind in self._evidence[n])}
+        passing = {name for name in resting if verdicts.get(name) is Verdict.PASS}
+        if any(verdicts[name] is not Verdict.PASS for name in resting & RECONCILERS.keys()):
+            passing -= RECONCILERS.keys()  # each compares copies of its own: one of them has found it
+        spared = {name for name in passing if (removal.name, name) in SPARED}
+        return Missed(
+            bed=self.bed.name,
+            removal=removal.name,
+            resting=frozenset(resting),
+            passing=frozenset(passing - spared),
+            spared=frozenset(spared),
+        )
 
-def _seed(defect: Defect, run_dir: Path) -> Caught:
-    if defect.caught_by not in CHECKS and defect.caught_by not in CLAIMS:
-        raise SuiteError(f"defect {defect.name!r}: {defect.caught_by!r} is neither a check nor a claim")
-    simulation = new_simulation()
-    simulation.go(defect.after, defect.seed)
-    verdicts, summaries = _judge(simulation, run_dir)
-    wanted = {Verdict.FAIL, defect.verdict}
-    failed = frozenset(name for name, verdict in verdicts.items() if verdict in wanted)
-    if defect.verdict is Verdict.UNKNOWN:
-        failed -= {name for name in defect.expected if verdicts[name] is Verdict.FAIL}
-    return Caught(defect=defect, failed=failed, summary=summaries[defect.caught_by])
+    def judge(self, item: _Item) -> Caught | Missed:
+        """Judge one thing."""
+        if item.what == "defect":
+            return self.seeded(self.bed.defects[item.number])
+        return self.without(self._removals[item.number])
+
+    def _judge(self, contents: Contents, afterwards: Callable[[Path], None] = lambda _: None) -> Judgement:
+        with TemporaryDirectory(dir=self._folder) as folder:
+            run_dir = Path(folder) / "run"
+            write_like(contents, run_dir, sound=self._sound, sound_dir=self._folder / "sound")
+            afterwards(run_dir)
+            return self.bed.judge(run_dir)
 
 
-def _seed_topics(defect: TopicDefect, run_dir: Path) -> Caught:
-    run = new_topic_run()
-    defect.seed(run)
-    run.write(run_dir)
-    verdicts, summaries = _verdicts(run_dir)
-    failed = frozenset(name for name, verdict in verdicts.items() if verdict is Verdict.FAIL)
-    return Caught(defect=defect, failed=failed, summary=summaries[defect.caught_by])
+def summaries_of(judgement: Judgement) -> dict[str, str]:
+    """What checks, comparisons and claims say, by name."""
+    said = {finding.name: finding.summary for finding in judgement.findings}
+    for claim in judgement.claims:
+        said[claim.id] = f"{claim.measured or 'nothing measured'}, claimed {claim.threshold}; {claim.evidence}"
+    return said
+
+
+def _judged(
+    items: Sequence[_Item], benches: Sequence[_Bench], processes: int, folder: Path
+) -> Iterator[Caught | Missed]:
+    """Judge everything, in order."""
+    if processes == 1:
+        yield from (benches[item.bed].judge(item) for item in items)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        yield from pool.map(_judge_elsewhere, items, [f"{folder}"] * len(items), chunksize=4)
+
+
+def _judge_elsewhere(item: _Item, folder: str) -> Caught | Missed:
+    """Judge one thing in a process that works out its own sound runs, each once."""
+    return _bench(item.bed, folder).judge(item)
+
+
+@lru_cache
+def _bench(place: int, folder: str) -> _Bench:
+    return _Bench(BEDS[place], Path(folder) / f"{BEDS[place].name}-{os.getpid()}")

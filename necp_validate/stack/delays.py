@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -81,8 +81,8 @@ class Delays:
             where, late_ms, process = self._running[node]
             if (where, late_ms) == (tuple(enter), delay_ms) and process.alive():
                 return
-            process.kill()
             del self._running[node]
+            process.kill()
         if delay_ms:
             process = self._start(node, enter, delay_ms)
             self._running[node] = (tuple(enter), delay_ms, process)
@@ -104,6 +104,11 @@ class Delays:
     def clear(self) -> None:
         """End every program."""
         self._wanted.clear()
-        for _, _, process in self._running.values():
+        running, self._running = self._running, {}
+        for _, _, process in running.values():
             process.kill()
-        self._running.clear()
+
+    def ended_early(self) -> Mapping[str, tuple[tuple[str, ...], str]]:
+        """Return the programs that ended before they were asked to: by broker, how its packets are reached, and why."""
+        running = tuple(self._running.items())
+        return {node: (where, why) for node, (where, _, process) in running if (why := process.early_end())}

@@ -127,6 +127,17 @@ class FaultyStack(RotatingStack[Broker]):
         super().resume_broker(broker)
         self._links_again()
 
+    def check_alive(self) -> None:
+        """Do nothing if all is well.
+
+        Raises:
+            StackError: as for any stack, or a slow link is not slow any more.
+        """
+        super().check_alive()
+        for links in (self._links, self._player_links):
+            if links is not None:
+                links.check_alive()
+
     def _launched_again(self) -> None:
         self._links_again()
 

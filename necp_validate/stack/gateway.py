@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -115,8 +116,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     status: str = ""
-    sessions: int | None = None
-    tick_hz: float | None = None
+    sessions: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    tick_hz: Annotated[float, msgspec.Meta(ge=0)] | None = None
     audits: Audits | None = None
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from necp_validate.core import UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack.config import BROKERS, broker_principal
 from necp_validate.stack.delays import Delays
 from necp_validate.stack.packet_filter import Hook, PacketFilter, Rule
@@ -141,6 +141,20 @@ class Links(ABC):
         self._wanted = LinkFaults()
         self._each(lambda key, rules: self._put(key, rules, {}, always=True))
         self._delays.clear()
+
+    def check_alive(self) -> None:
+        """Do nothing if what is slow is kept slow.
+
+        Raises:
+            StackError: a program that held packets back ended early, and they pass. Where the broker's network has
+                gone as well, as a killed container's has, that is no surprise.
+        """
+        ended = self._delays.ended_early()
+        for key in self._filters() if ended else ():
+            for node in self._nodes(key):
+                where, why = ended.get(node, ((), ""))
+                if why and where == tuple(self._enter(key)):
+                    raise StackError(f"the packets of {node} are not held back any more: {why}")
 
     def touched(self) -> bool:
         """Tell whether this object has ever changed a link."""

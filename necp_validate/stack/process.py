@@ -62,7 +62,7 @@ class _Launcher:
             future, command, log, env, group, listens = jobs.get()
             try:
                 future.set_result(_popen(command, log, env, group, listens))
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001  # raised where it was asked for; the thread is everybody's
                 future.set_exception(error)
 
 
@@ -236,6 +236,10 @@ class ManagedProcess:
     def log_tail(self, lines: int = 20) -> str:
         """Return the last lines of its log."""
         return tail(self.log, lines)
+
+    def early_end(self) -> str:
+        """How it ended, in one line, with its last words; nothing while it runs."""
+        return "" if self.alive() else f"it ended with exit code {self.exit_code}: {self.log_tail(1) or 'no output'}"
 
 
 def birth_of(pid: int) -> float | None:

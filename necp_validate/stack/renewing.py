@@ -7,7 +7,8 @@ import threading
 from datetime import UTC, datetime
 from typing import Protocol
 
-from necp_validate.core import SuiteError
+from necp_validate.core import StackError, SuiteError
+from necp_validate.record.self_watch import WatchedThread
 
 log = logging.getLogger(__name__)
 
@@ -38,21 +39,32 @@ class Renewer:
     def __init__(self, stack: Renewable) -> None:
         self._stack = stack
         self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: WatchedThread | None = None
 
     def start(self) -> None:
         """Begin; nothing happens if it has begun."""
         if self._thread is None:
             self._stopping.clear()
-            self._thread = threading.Thread(target=self._run, name="necp-renewer", daemon=True)
+            self._thread = WatchedThread(self._run, name="necp-renewer", asked=self._stopping)
             self._thread.start()
 
     def stop(self) -> None:
         """End; what is under way gets a moment. Nothing happens if it has not begun."""
-        self._stopping.set()
         if self._thread is not None:
-            self._thread.join(_END_S)
+            self._thread.stop(_END_S)
             self._thread = None
+
+    def check(self) -> None:
+        """Do nothing if certificates are renewed in time, or were never to be.
+
+        Raises:
+            StackError: the thread ended early: a certificate that expires now would look like the brokers' failure.
+        """
+        if self._thread is not None and self._thread.problem:
+            raise StackError(
+                f"the renewal of brokers' certificates ended early: {self._thread.problem}",
+                hint="a defect of the suite itself: in this run a certificate that expires is no finding",
+            )
 
     def _run(self) -> None:
         while not self._stopping.wait(_LOOK_EVERY_S):

@@ -58,6 +58,15 @@ class RotatingStack(BrokerStack[Broker]):
         self._renewer.stop()
         super().stop()
 
+    def check_alive(self) -> None:
+        """Do nothing if all is well.
+
+        Raises:
+            StackError: a broker died that was not ended on purpose, or certificates are not renewed any more.
+        """
+        super().check_alive()
+        self._renewer.check()
+
     def due_certificates(self, now: datetime) -> list[int]:
         """Return the brokers that run and whose certificates are due for renewal."""
         found = []

@@ -13,31 +13,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+from shortened import short
 
-from necp_validate.chaos.experiment import experiments_folder
-from necp_validate.record import read_history
-from necp_validate.record.experiments import read_outcomes
+from necp_validate.record import parts, read_record
 from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 LOSSES = ("lost-write", "unseen", "duplicate", "inconsistent-offsets", "conservation", "value-mismatch")
-
-
-def short(tmp_path: Path, name: str, *, hold_s: float, fault_s: float, recovery_s: float) -> Path:
-    """An experiment of the suite, over sooner."""
-    document = json.loads((experiments_folder() / f"{name}.json").read_text(encoding="utf-8"))
-    for activity in document["method"]:
-        if activity["provider"]["func"] == "hold":
-            activity["provider"]["arguments"]["seconds"] = hold_s
-    document["extensions"][0] |= {
-        "before": {"duration_s": 3},
-        "fault": {"duration_s": fault_s},
-        "recovery": {"duration_s": recovery_s},
-    }
-    path = tmp_path / f"{name}.json"
-    path.write_text(json.dumps(document), encoding="utf-8")
-    return path
 
 
 def chaos_run(tmp_path: Path, experiment: Path) -> subprocess.Popen[str]:
@@ -75,17 +58,17 @@ def nothing_lost(run_dir: Path, output: str) -> None:
 
 def test_chaos_run_is_a_run_of_the_suite_in_one_command(tmp_path: Path) -> None:
     """Stack, load, fault by role, recovery, readback, verdict, journal; and nothing left."""
-    run = chaos_run(tmp_path, short(tmp_path, "broker-kill", hold_s=3, fault_s=10, recovery_s=15))
+    run = chaos_run(tmp_path, short(tmp_path, "broker-kill", fault_s=10, recovery_s=5, hold={"seconds": 3}))
     output, _ = run.communicate(timeout=280)
     run_dir = the_run(tmp_path)
     nothing_lost(run_dir, output)
-    history = read_history(run_dir)
+    history = read_record(run_dir)
     (fault,) = history.faults
     assert fault.kind == "broker-kill"
     assert "leader of game.combat.events-" in fault.target
     assert fault.evidence.startswith("pid ")
     assert fault.begin_us <= (fault.effective_us or 0) < (fault.end_us or 0)
-    (outcome,) = read_outcomes(run_dir)
+    (outcome,) = parts.EXPERIMENTS.read(run_dir)
     assert (outcome.status, outcome.steady_before, outcome.steady_after) == ("completed", True, True), output
     journal = json.loads((run_dir / "journal-broker-kill.json").read_text(encoding="utf-8"))
     assert [run["status"] for run in journal["run"]] == ["succeeded"] * 3
@@ -95,7 +78,7 @@ def test_chaos_run_is_a_run_of_the_suite_in_one_command(tmp_path: Path) -> None:
 
 def test_an_experiment_interrupted_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
     """Ctrl-C while a broker is dead: no process is left, and the record says when it was undone."""
-    run = chaos_run(tmp_path, short(tmp_path, "broker-kill", hold_s=60, fault_s=90, recovery_s=15))
+    run = chaos_run(tmp_path, short(tmp_path, "broker-kill", fault_s=90, recovery_s=5, hold={"seconds": 60}))
     deadline = time.monotonic() + 150
     children: list[psutil.Process] = []
     assert run.stdout is not None
@@ -111,20 +94,20 @@ def test_an_experiment_interrupted_in_the_middle_leaves_nothing(tmp_path: Path) 
     _, alive = psutil.wait_procs(children, timeout=10)
     assert [process for process in alive if process.is_running()] == []
     run_dir = the_run(tmp_path)
-    (fault,) = read_history(run_dir).faults
+    (fault,) = read_record(run_dir).faults
     assert fault.effective_us is not None
     assert json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["status"] == "interrupted"
 
 
 @pytest.mark.docker
 @pytest.mark.timeout(600)
-def test_broker_kill_and_leader_partition_in_containers_under_load(tmp_path: Path) -> None:
+def test_broker_kill_and_leader_partition_in_docker_under_load(tmp_path: Path) -> None:
     """One stack, two experiments, each with its own run and verdict: nothing lost, and back within 30 s."""
     if reason := why_not_docker():
         pytest.skip(f"needs a Docker engine: {reason}")
     paths = [
-        short(tmp_path, "broker-kill", hold_s=4, fault_s=12, recovery_s=15),
-        short(tmp_path, "leader-partition", hold_s=10, fault_s=16, recovery_s=15),
+        short(tmp_path, "broker-kill", fault_s=12, recovery_s=5, hold={"seconds": 4}),
+        short(tmp_path, "leader-partition", fault_s=16, recovery_s=5, hold={"seconds": 10}),
     ]
     command = [sys.executable, "-m", "necp_validate", "chaos", *map(str, paths), "--stack", "docker"]
     result = subprocess.run(
@@ -135,7 +118,7 @@ def test_broker_kill_and_leader_partition_in_containers_under_load(tmp_path: Pat
     assert len(run_dirs) == 2, output
     for run_dir, kind in zip(run_dirs, ("broker-kill", "cut"), strict=True):
         nothing_lost(run_dir, output)
-        faults = read_history(run_dir).faults
+        faults = read_record(run_dir).faults
         assert [fault.kind for fault in faults] == [kind], output
         assert all(fault.effective_us is not None and fault.end_us is not None for fault in faults), output
         verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))

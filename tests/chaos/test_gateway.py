@@ -13,7 +13,7 @@ from chaoslib.exceptions import ActivityFailed
 from necp_validate.chaos import actions, probes
 from necp_validate.chaos.session import Session, opened
 from necp_validate.core import StackError
-from necp_validate.record.faults import read_faults
+from necp_validate.record import parts
 from necp_validate.stack import GatewayHandle, Stack
 from necp_validate.stack.fleet import CoreFleet, GatewayFleet
 from necp_validate.stack.gateway import PlayersAddress, gateway_environment, start_gateway_process
@@ -84,7 +84,7 @@ def test_a_killed_gateway_is_seen_gone_and_replaced_at_its_address(session: Sess
     assert (after.name, after.websocket_url) == ("gateway-1", before.websocket_url)
     assert probes.gateway_answers()
     assert (probes.players_online(at_least=3), probes.gateway_hz()) == (3, 20.0)
-    (record,) = read_faults(session.run_dir)
+    (record,) = parts.FAULTS.read(session.run_dir)
     assert (record.kind, record.target) == ("gateway-kill", "gateway-0")
     assert record.effective_us is not None
     assert record.end_us is not None
@@ -95,7 +95,7 @@ def test_a_frozen_gateway_is_seen_mute_and_goes_on(session: Session) -> None:
     assert "is there, and /health gave no answer" in str(told["evidence"])
     assert actions.resume_gateway() == {"undone": 1}
     assert probes.gateway_answers(within_s=10)
-    assert [record.kind for record in read_faults(session.run_dir)] == ["gateway-pause"]
+    assert [record.kind for record in parts.FAULTS.read(session.run_dir)] == ["gateway-pause"]
 
 
 def test_a_bad_line_counts_when_datagrams_were_touched(session: Session) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from necp_validate.chaos.session import Interrupted, Session
 from necp_validate.core import StackError
-from necp_validate.record.faults import read_faults
+from necp_validate.record import parts
 from necp_validate.stack import Stack
 from necp_validate.stack.fleet import CoreFleet
 from necp_validate.stack.protocol import FaultUnavailable
@@ -56,9 +56,9 @@ def world(tmp_path: Path) -> World:
 def test_a_fault_is_recorded_when_it_is_over(world: World) -> None:
     world.inject()
     assert world.broken
-    assert read_faults(world.run_dir) == ()
+    assert parts.FAULTS.read(world.run_dir) == ()
     assert world.session.undo("broker-kill") == 1
-    (record,) = read_faults(world.run_dir)
+    (record,) = parts.FAULTS.read(world.run_dir)
     assert (record.id, record.experiment, record.claims) == ("broker-kill-1", "broker-kill", ("FT-BROKER",))
     assert record.evidence == "pid 1 gone"
     assert record.begin_us <= (record.effective_us or 0) <= (record.end_us or 0)
@@ -68,7 +68,7 @@ def test_a_fault_is_recorded_when_it_is_over(world: World) -> None:
 def test_a_fault_that_was_never_seen_has_no_effective_time(world: World) -> None:
     world.inject(do=lambda: None)
     world.session.close()
-    (record,) = read_faults(world.run_dir)
+    (record,) = parts.FAULTS.read(world.run_dir)
     assert record.effective_us is None
     assert record.evidence == "no effect was seen within 0 s"
 
@@ -79,7 +79,7 @@ def test_what_the_stack_cannot_do_is_recorded_with_what_it_needs(world: World) -
 
     with pytest.raises(FaultUnavailable):
         world.inject(do=refuse)
-    (record,) = read_faults(world.run_dir)
+    (record,) = parts.FAULTS.read(world.run_dir)
     assert (record.needs, record.effective_us, record.end_us) == ("needs root and iptables", None, None)
     assert world.session.needs == "needs root and iptables"
     assert world.session.in_force == ()
@@ -94,7 +94,7 @@ def test_a_fault_that_failed_half_way_is_undone_all_the_same(world: World) -> No
         world.inject(do=half)
     world.session.close()
     assert not world.broken
-    (record,) = read_faults(world.run_dir)
+    (record,) = parts.FAULTS.read(world.run_dir)
     assert record.effective_us is None
     assert record.end_us is not None
 
@@ -129,5 +129,5 @@ def test_the_last_fault_is_undone_first_and_one_that_cannot_be_does_not_keep_the
     with pytest.raises(StackError, match="could not be undone"):
         world.session.close()
     assert order == ["third", "first"]
-    ended = {record.id: record.end_us is not None for record in read_faults(world.run_dir)}
+    ended = {record.id: record.end_us is not None for record in parts.FAULTS.read(world.run_dir)}
     assert ended == {"broker-kill-1": True, "broker-kill-2": False, "broker-kill-3": True}

@@ -11,8 +11,8 @@ from cryptography import x509
 
 from necp_validate.chaos import rotation, swaps
 from necp_validate.chaos.rotation import Rotation
-from necp_validate.record import layout
-from necp_validate.record.drills import PasswordTaken, append_taken
+from necp_validate.record import parts
+from necp_validate.record.drills import PasswordTaken
 from necp_validate.stack.pki import Authority
 from necp_validate.stack.protocol import ListenerInfo
 
@@ -101,7 +101,7 @@ class Rotated:
 @pytest.fixture
 def rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rotated:
     made = Rotated(tmp_path)
-    timeline = tmp_path / layout.TIMELINE.format(worker="w0")
+    timeline = parts.TIMELINE.file(tmp_path, "w0")
     timeline.parent.mkdir(parents=True)
     timeline.touch()
 
@@ -120,10 +120,12 @@ def test_a_producers_password_is_changed_when_every_worker_has_it(rotated: Rotat
     assert change.found.refused_us is not None
     assert change.found.taken_us == {"load w0": None}
     stale, new = change.found.asked_us - 1, change.found.asked_us + 250_000
-    append_taken(rotated.run_dir, "w0", PasswordTaken(principal="combat-service", taken_us=stale))
-    append_taken(rotated.run_dir, "w0", PasswordTaken(principal="social-service", taken_us=new))
+    parts.PASSWORDS_TAKEN.append(
+        rotated.run_dir, PasswordTaken(principal="combat-service", taken_us=stale), worker="w0"
+    )
+    parts.PASSWORDS_TAKEN.append(rotated.run_dir, PasswordTaken(principal="social-service", taken_us=new), worker="w0")
     assert change.seen() == ""
-    append_taken(rotated.run_dir, "w0", PasswordTaken(principal="combat-service", taken_us=new))
+    parts.PASSWORDS_TAKEN.append(rotated.run_dir, PasswordTaken(principal="combat-service", taken_us=new), worker="w0")
     assert "1 clients had it 250 ms after" in change.seen()
     assert (change.found.session_ms, change.found.domains) == (10_000, ("combat",))
     watched = change.watched()

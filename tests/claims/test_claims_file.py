@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from necp_validate.claims.files import Places, load_claims, parse_claims, store_claims, stored_claims
+from necp_validate.claims.judge import threshold_of
 from necp_validate.claims.metrics.measures import MEASURES
 from necp_validate.claims.model import COMPARISONS, Repeats
 from necp_validate.core import UsageError
@@ -37,10 +38,11 @@ def changed(old: str, new: str) -> Source:
 
 def test_everything_that_is_written_is_read() -> None:
     (claim,) = parse_claims(Source(name="claims.toml", text=SOUND))
-    assert (claim.id, claim.metric, claim.phase, claim.domain) == ("quick", "e2e_p99", "steady", "combat")
-    assert (claim.comparison, claim.threshold, claim.shown) == ("<", 40.0, "40 ms")
-    assert (claim.min_samples, claim.window_s, claim.repeats) == (10_000, 10.0, Repeats(hold=2, of=3))
-    assert str(claim) == "e2e_p99 < 40 ms, combat, in steady, in every 10 s, in 2 of 3 repeats"
+    (one,) = claim.conditions
+    assert (claim.id, one.metric, one.phases, one.domain) == ("quick", "e2e_p99", ("steady",), "combat")
+    assert (one.comparison, one.threshold, one.shown) == ("<", 40.0, "40 ms")
+    assert (one.min_samples, one.window_s, claim.repeats) == (10_000, 10.0, Repeats(hold=2, of=3))
+    assert threshold_of(claim) == "e2e_p99 < 40 ms, combat, in steady, in every 10 s, in 2 of 3 repeats"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_everything_that_is_written_is_read() -> None:
 def test_units_are_understood(metric: str, threshold: str, base: float) -> None:
     text = f'[[claims]]\nid = "a"\nmetric = "{metric}"\ncomparison = "<"\nthreshold = {threshold}\n'
     (claim,) = parse_claims(Source(name="c", text=text))
-    assert claim.threshold == pytest.approx(base)
+    assert claim.conditions[0].threshold == pytest.approx(base)
 
 
 @pytest.mark.parametrize(

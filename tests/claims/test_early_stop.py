@@ -8,24 +8,19 @@ from typing import Any
 
 import pytest
 from histories import START_S, timed_history
+from own import claim
 
 from necp_validate.claims.early_stop import Lost, lost_by_now
-from necp_validate.claims.metrics.measures import MEASURES
-from necp_validate.claims.model import OwnClaim, Repeats
+from necp_validate.claims.model import Claim, Repeats
 from necp_validate.core import UsageError
-from necp_validate.record import History, LagSample
+from necp_validate.record import LagSample, Record
 from necp_validate.scenario import early_stop
 from necp_validate.scenario.early_stop import EarlyStop, StoppedEarly
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.runner import run_scenario
 
 
-def claim(metric: str, comparison: str, threshold: float, **changes: Any) -> OwnClaim:
-    fields = {"id": "mine", "description": "d", "shown": MEASURES[metric].dimension.show(threshold), **changes}
-    return OwnClaim(metric=metric, comparison=comparison, threshold=threshold, **fields)
-
-
-def going_on(seconds: int = 60, **changes: Any) -> History:
+def going_on(seconds: int = 60, **changes: Any) -> Record:
     """What is written after ten seconds of a phase."""
     whole = timed_history(eps={"combat": 2_000.0}, seconds=seconds, **changes)
     written = [row for row in whole.timeline if row.t <= START_S + 10]
@@ -33,7 +28,7 @@ def going_on(seconds: int = 60, **changes: Any) -> History:
     return replace(whole, loads=(), latency={}, readback=None, timeline=tuple(written), host=host)
 
 
-def slow(history: History, *, p50_ms: float, p99_ms: float, until_s: int = 10) -> History:
+def slow(history: Record, *, p50_ms: float, p99_ms: float, until_s: int = 10) -> Record:
     rows = [
         replace(row, e2e_p50_ms=p50_ms, e2e_p99_ms=p99_ms if row.t <= START_S + until_s else p50_ms)
         for row in history.timeline
@@ -41,7 +36,7 @@ def slow(history: History, *, p50_ms: float, p99_ms: float, until_s: int = 10) -
     return replace(history, timeline=tuple(rows))
 
 
-def lost(history: History, *claims: OwnClaim, at_s: float = 13.5) -> list[Lost]:
+def lost(history: Record, *claims: Claim, at_s: float = 13.5) -> list[Lost]:
     return lost_by_now(history, claims, START_S + at_s)
 
 
@@ -91,7 +86,7 @@ def test_a_saturated_host_and_repeats_leave_it_open() -> None:
 
 def test_a_run_is_looked_at_every_few_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(early_stop, "read_history", lambda _: slow(going_on(), p50_ms=60, p99_ms=90))
+    monkeypatch.setattr(early_stop, "read_record", lambda _: slow(going_on(), p50_ms=60, p99_ms=90))
     watched = EarlyStop(tmp_path, [claim("lag_max", "<", 1), WINDOWED], clock=lambda: now[0])
     watched.look()
     now[0] = 6.0

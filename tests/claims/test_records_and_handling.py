@@ -10,6 +10,7 @@ from histories import (
     STREAM,
     ack,
     failing,
+    finding_of,
     found,
     handled,
     history_of,
@@ -20,12 +21,24 @@ from histories import (
 )
 
 from necp_validate.core import Verdict
-from necp_validate.record import History, IntervalSet, StreamRead
+from necp_validate.record import IntervalSet, Record, StreamRead
 
 
-def with_readback(history: History, **changes: Any) -> History:
+def with_readback(history: Record, **changes: Any) -> Record:
     assert history.readback is not None
     return replace(history, readback=replace(history.readback, **changes))
+
+
+def with_more_read(history: Record, records: int) -> Record:
+    """The reader found more in the partition than belongs to the stream."""
+    assert history.readback is not None
+    (part,) = history.readback.partitions
+    part = replace(part, read=part.read + records, high=part.high + records, position=part.high + records)
+    return with_readback(history, partitions=(part,), events_read=history.readback.events_read + records)
+
+
+def stream_read(last: int, duplicates: int = 0) -> StreamRead:
+    return StreamRead(read=IntervalSet([(0, last)]), duplicates=duplicates, out_of_order=0, digest=0, partitions=(0,))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +47,8 @@ def with_readback(history: History, **changes: Any) -> History:
 )
 def test_what_the_reader_found_wrong_fails_exactly_its_check(field: str, check: str) -> None:
     history = with_readback(history_of(ack(0), ack(1), read(0), read(1)), **{field: 1})
+    if field == "unknown_records":
+        history = with_more_read(history, 1)
     assert {check} == failing(history)
     assert found(history, check).count == 1
 
@@ -41,7 +56,7 @@ def test_what_the_reader_found_wrong_fails_exactly_its_check(field: str, check: 
 def test_a_stream_that_nobody_sent_is_unknown_records() -> None:
     history = history_of(ack(0), read(0))
     assert history.readback is not None
-    strange = StreamRead(read=IntervalSet([(0, 2)]), duplicates=1)
+    strange = stream_read(2, duplicates=1)
     streams = {**history.readback.streams, "deadbeef": strange}
     assert found(with_readback(history, streams=streams), "unknown-record").count == 4
 
@@ -55,9 +70,10 @@ def test_numbers_beyond_what_a_stream_sent_are_unknown_records() -> None:
 def test_a_strange_stream_may_be_that_of_a_worker_without_a_record() -> None:
     history = history_of(ack(0), read(0), run=run_info(config={"load": {"processes": 2}}))
     assert history.readback is not None
-    streams = {STREAM: history.readback.streams[STREAM], "deadbeef": StreamRead(read=IntervalSet([(0, 2)]))}
-    finding = found(with_readback(history, streams=streams), "unknown-record")
+    streams = {STREAM: history.readback.streams[STREAM], "deadbeef": stream_read(2)}
+    finding = finding_of(with_more_read(with_readback(history, streams=streams), 3), "unknown-record")
     assert finding.verdict is Verdict.UNKNOWN
+    assert "1 of 2 records of load workers (history/load-*.json)" in finding.summary
 
 
 def test_conservation_needs_an_outcome_for_every_record() -> None:
@@ -104,7 +120,7 @@ def test_planted_cheats_and_poison_end_as_they_must() -> None:
 
 def test_a_cheat_that_was_processed_fails_conservation() -> None:
     history = history_of(ack(0), ack(1), read(0), read(1), planted={"cheat": 1})
-    assert {"conservation"} == failing(history)
+    assert {"conservation", "planted-cheats"} == failing(history)
     (example,) = found(history, "conservation").examples
     assert example.detail == "1 cheat events planted, but 0 events rejected"
 
@@ -122,7 +138,7 @@ def test_a_planted_event_that_was_not_acked_may_be_missing() -> None:
 def test_a_dead_letter_must_be_in_its_topic() -> None:
     ops = (ack(0), ack(1), read(0), read(1), handled(0), handled(1, DEAD_LETTERED))
     history = with_readback(history_of(*ops, planted={"poison": 1}), dead_letters={})
-    assert {"conservation"} == failing(history)
+    assert {"conservation", "planted-poison"} == failing(history)
 
 
 def test_handled_twice_is_allowed_where_at_least_once_is_documented() -> None:
@@ -139,4 +155,4 @@ def test_handled_twice_fails_economy() -> None:
 
 def test_without_receipts_nothing_is_known_of_handling() -> None:
     history = with_readback(history_of(ack(0), read(0)), receipts=())
-    assert {"conservation", "handled-twice", "poll-skip"} == unknown(history)
+    assert {"conservation", "handled-twice", "poll-skip", "damage-total"} == unknown(history)

@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 
 from necp_validate import __version__
 from necp_validate.cli.app import app
-from necp_validate.core import Finding, StackError, Verdict
-from necp_validate.report.verdict import conclude, write_verdict
+from necp_validate.core import StackError
+from necp_validate.report.pipeline import judge
 from necp_validate.scenario.events import OnEvent, RunStarted
 from necp_validate.scenario.model import Scenario
 
@@ -55,12 +55,6 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., tup
     return call
 
 
-def judged(run: Path, verdict: Verdict) -> Path:
-    check = Finding(name="lost-write", verdict=verdict, count=1, summary="1 event was lost")
-    write_verdict(run, conclude(run.name, [], [check]))
-    return run
-
-
 def test_help_names_every_command_and_every_exit_code(invoke) -> None:
     code, out, _ = invoke("--help")
     assert code == 0
@@ -89,19 +83,37 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("verdict", "code"), [(Verdict.PASS, 0), (Verdict.FAIL, 1), (Verdict.UNKNOWN, 3)])
-def test_gate_ends_with_the_code_of_the_verdict(invoke, tmp_path: Path, verdict: Verdict, code: int) -> None:
-    run = judged(fabricate(tmp_path), verdict)
+@pytest.mark.parametrize(
+    ("recipe", "verdict", "code"),
+    [
+        (Recipe(), "pass: Every claim", 0),
+        (Recipe(lost=3), "fail: 2 of", 1),
+        (Recipe(leave_out=frozenset({"history/drain.json"})), "unknown: Nothing failed, but", 3),
+        (Recipe(config={"judge": []}), "unknown: No claim was judged", 3),
+    ],
+)
+def test_gate_judges_the_record_and_ends_with_its_code(
+    invoke, tmp_path: Path, recipe: Recipe, verdict: str, code: int
+) -> None:
+    run = fabricate(tmp_path, recipe)
     found, out, _ = invoke("gate", run)
-    assert found == code
-    assert out.startswith(f"{verdict}: ")
+    assert (found, out.startswith(verdict)) == (code, True), out
 
 
-def test_gate_without_a_verdict_is_wrong_usage(invoke, tmp_path: Path) -> None:
+def test_gate_takes_no_stored_word_for_it(invoke, tmp_path: Path) -> None:
+    run = fabricate(tmp_path, Recipe(lost=3))
+    judge(run)
+    path = run / "verdict.json"
+    path.write_text(path.read_text().replace('"fail"', '"pass"'))
+    assert invoke("gate", run)[0] == 1
+
+
+def test_gate_names_a_file_that_was_changed(invoke, tmp_path: Path) -> None:
     run = fabricate(tmp_path)
-    code, _, err = invoke("gate", run)
-    assert code == 2
-    assert f"hint: make it with: necp-validate verify {run}" in err
+    (run / "metrics" / "host.csv").unlink()
+    code, out, _ = invoke("gate", run)
+    assert code == 3
+    assert "this run was changed since it was closed: missing metrics/host.csv" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("command", ["verify", "report", "gate"])
@@ -121,22 +133,23 @@ def test_verify_judges_a_stored_run(invoke, tmp_path: Path) -> None:
 
 
 def test_report_is_made_again_and_named(invoke, tmp_path: Path) -> None:
-    run = judged(fabricate(tmp_path), Verdict.PASS)
+    run = fabricate(tmp_path, Recipe(lost=3))
     code, out, _ = invoke("report", run)
     assert code == 0
+    assert "✗ fail" in (run / "report.html").read_text(encoding="utf-8"), "it is judged again"
     assert [Path(line).name for line in out.split()] == ["report.html", "summary.md", "junit.xml"]
 
 
 def test_runs_are_found_by_id_and_by_the_word_last(invoke, tmp_path: Path) -> None:
     runs = tmp_path / "reports" / "runs"
-    judged(fabricate(runs, Recipe(run_id="one")), Verdict.PASS)
+    fabricate(runs, Recipe(run_id="one"))
     assert invoke("gate", "one")[0] == 0
     assert invoke("gate", "last")[0] == 0
 
 
 def test_compare_shows_ratios_and_changed_verdicts(invoke, tmp_path: Path) -> None:
-    fast = judged(fabricate(tmp_path, Recipe(run_id="fast")), Verdict.PASS)
-    slow = judged(fabricate(tmp_path, Recipe(run_id="slow", slow=2)), Verdict.FAIL)
+    fast = fabricate(tmp_path, Recipe(run_id="fast"))
+    slow = fabricate(tmp_path, Recipe(run_id="slow", slow=2, lost=1))
     code, out, _ = invoke("compare", fast, slow)
     assert code == 0
     assert re.search(r"combat P99 .*\S2\.0", out)

@@ -9,7 +9,9 @@ import pytest
 from necp_validate.events import tail
 from necp_validate.events.receipts import Outcome, Receipt
 from necp_validate.ledger.outcomes import ReceiptAccounting
-from necp_validate.ledger.readback import ReadAccounting, digest_of
+from necp_validate.ledger.readback import ReadAccounting
+from necp_validate.ledger.stream_account import digest_of
+from necp_validate.record import IntervalSet, Jump, ReceiptsRecord
 
 TOPIC, STREAM, KEY = "game.combat.events", "0a1b2c3d", b"match-0001"
 Record = tuple[int, int, bytes, bytes]
@@ -24,14 +26,15 @@ def record(seq: int, offset: int | None = None, *, stream: str = STREAM, key: by
 def books(*records: Record) -> dict[str, Any]:
     accounting = ReadAccounting({STREAM: (TOPIC, KEY.decode())})
     accounting.add_records(TOPIC, records)
-    result = accounting.to_json({(TOPIC, 3): (0, 100)})
+    result = accounting.record({(TOPIC, 3): (0, 100)}, {(TOPIC, 3): 100})
+    stream = result.streams[STREAM]
     return {
-        "read": result["streams"][STREAM]["read"],
-        "duplicates": result["streams"][STREAM]["duplicates"],
-        "out_of_order": result["streams"][STREAM]["out_of_order"],
-        "bad_value": result["bad_value"],
-        "bad_key": result["bad_key"],
-        "unknown": result["unknown_records"],
+        "read": stream.read.to_list(),
+        "duplicates": stream.duplicates,
+        "out_of_order": stream.out_of_order,
+        "bad_value": result.bad_value,
+        "bad_key": result.bad_key,
+        "unknown": result.unknown_records,
     }
 
 
@@ -82,13 +85,13 @@ def test_an_event_of_a_stream_that_was_never_sent() -> None:
 def test_an_event_in_another_streams_topic() -> None:
     accounting = ReadAccounting({STREAM: ("game.economy.events", KEY.decode())})
     accounting.add_records(TOPIC, [record(0)])
-    assert accounting.to_json({})["unknown_records"] == 1
+    assert accounting.record({}, {}).unknown_records == 1
 
 
 def test_digests_agree_with_acknowledgements_of_the_same_places_only() -> None:
     accounting = ReadAccounting({STREAM: (TOPIC, KEY.decode())})
     accounting.add_records(TOPIC, [record(0, 10), record(1, 11), record(2, 15)])
-    digest = accounting.to_json({})["streams"][STREAM]["digest"]
+    digest = accounting.record({}, {}).streams[STREAM].digest
     assert (digest_of(0, 10, 3, 2) + digest_of(2, 15, 3, 1)) % 2**64 == digest
     assert (digest_of(0, 10, 3, 2) + digest_of(2, 16, 3, 1)) % 2**64 != digest
     assert (digest_of(0, 10, 4, 2) + digest_of(2, 15, 4, 1)) % 2**64 != digest
@@ -102,17 +105,17 @@ def test_receipts_are_accounted_by_offset() -> None:
     accounting.add(
         [Receipt(instance="core-0", domain="combat", topic=TOPIC, sent_us=1, transactional=False, runs=runs)]
     )
-    assert accounting.to_json() == [
-        {
-            "topic": TOPIC,
-            "partition": 3,
-            "accounted": [[0, 11]],
-            "processed": 12,
-            "rejected": 1,
-            "dead_lettered": 0,
-            "duplicate_outcomes": 1,
-            "jumps": [{"instance": "core-0", "after": 10, "first": 10, "from_us": 1, "to_us": 2}],
-            "jumps_left_out": 0,
-            "late": [],
-        }
-    ]
+    assert accounting.records() == (
+        ReceiptsRecord(
+            topic=TOPIC,
+            partition=3,
+            accounted=IntervalSet([(0, 11)]),
+            processed=12,
+            rejected=1,
+            dead_lettered=0,
+            duplicate_outcomes=1,
+            jumps=(Jump(instance="core-0", after=10, first=10, from_us=1, to_us=2),),
+            jumps_left_out=0,
+            late=IntervalSet(),
+        ),
+    )

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from neutral import neutral
+
 from necp_validate.clients.bookkeeping import LedgerAccounting
 from necp_validate.events.economy import OPENING_BALANCE, TREASURY
 from necp_validate.events.ledger import LedgerRecord, Listing, Posting, Tick
 from necp_validate.events.receipts import Outcome, Receipt
 from necp_validate.ledger.leader_epochs import EpochAccounting
 from necp_validate.ledger.outcomes import ReceiptAccounting
+from necp_validate.record import EpochRead, IntervalSet, Jump, LedgerRead, ReceiptsRecord
 
 SHARD = "market-0001"
 
@@ -31,25 +34,16 @@ def record(first: int, last: int, *postings: Posting, **changes: Any) -> LedgerR
     return LedgerRecord(partition=4, first_offset=first, last_offset=last, postings=list(postings), **fields)
 
 
-def book(*records: LedgerRecord) -> dict[str, Any]:
+def book(*records: LedgerRecord) -> LedgerRead:
     accounting = LedgerAccounting()
     accounting.add(records)
-    (found,) = accounting.to_json()
+    (found,) = accounting.records()
     return found
 
 
-SOUND = {
-    "partition": 4,
-    "covered": [[0, 4]],
-    "covered_twice": 0,
-    "entries": 5,
-    "trades": 1,
-    "repeated": 0,
-    "torn": 0,
-    "unfounded": 0,
-    "overdrawn": 0,
-    "moved": {"eddies": 25, "ammo": 2},
-}
+SOUND = neutral(
+    LedgerRead, partition=4, covered=IntervalSet([(0, 4)]), entries=5, trades=1, moved={"eddies": 25, "ammo": 2}
+)
 
 
 def test_sound_books() -> None:
@@ -66,30 +60,30 @@ def test_a_batch_that_is_there_again_counts_for_nothing_else() -> None:
     """Neither its money nor its entries."""
     found = book(record(0, 1, pay(0)), record(0, 1, pay(0)))
 
-    assert (found["covered_twice"], found["entries"], found["moved"]) == (2, 1, {"eddies": 10})
+    assert (found.covered_twice, found.entries, found.moved) == (2, 1, {"eddies": 10})
 
 
 def test_an_event_that_is_booked_again_is_counted() -> None:
     """In the same record, or in one of other offsets."""
-    assert book(record(0, 1, pay(0), pay(0)))["repeated"] == 1
-    assert book(record(0, 1, pay(0)), record(2, 3, pay(0), sequences=[("0000000a", 0, 0)]))["repeated"] == 1
+    assert book(record(0, 1, pay(0), pay(0))).repeated == 1
+    assert book(record(0, 1, pay(0)), record(2, 3, pay(0), sequences=[("0000000a", 0, 0)])).repeated == 1
 
 
 def test_a_trade_needs_both_legs_between_the_same_accounts() -> None:
     """The goods alone, or goods from somebody else."""
-    assert book(record(0, 0, goods(0)))["torn"] == 1
-    assert book(record(0, 0, pay(0), goods(0, debit="c")))["torn"] == 1
-    assert book(record(0, 0, pay(0), goods(0)))["torn"] == 0
+    assert book(record(0, 0, goods(0))).torn == 1
+    assert book(record(0, 0, pay(0), goods(0, debit="c"))).torn == 1
+    assert book(record(0, 0, pay(0), goods(0))).torn == 0
 
 
 def test_money_needs_an_event_an_amount_and_somebody_who_has_it() -> None:
     """An event of another batch, nothing at all, oneself; and more than an account ever had."""
-    assert book(record(0, 0, pay(7)))["unfounded"] == 1
-    assert book(record(0, 0, pay(0, 0)))["unfounded"] == 1
-    assert book(record(0, 0, pay(0, credit="a")))["unfounded"] == 1
-    assert book(record(0, 0, pay(0, OPENING_BALANCE)))["overdrawn"] == 0
-    assert book(record(0, 1, pay(0, OPENING_BALANCE), pay(1, 1)))["overdrawn"] == 1
-    assert book(record(0, 0, pay(0, 2 * OPENING_BALANCE, debit=TREASURY)))["overdrawn"] == 0
+    assert book(record(0, 0, pay(7))).unfounded == 1
+    assert book(record(0, 0, pay(0, 0))).unfounded == 1
+    assert book(record(0, 0, pay(0, credit="a"))).unfounded == 1
+    assert book(record(0, 0, pay(0, OPENING_BALANCE))).overdrawn == 0
+    assert book(record(0, 1, pay(0, OPENING_BALANCE), pay(1, 1))).overdrawn == 1
+    assert book(record(0, 0, pay(0, 2 * OPENING_BALANCE, debit=TREASURY))).overdrawn == 0
 
 
 def receipt(*runs: tuple[int, int], instance: str = "core-0", sent_us: int = 1, **results: Any) -> Receipt:
@@ -104,27 +98,27 @@ def receipt(*runs: tuple[int, int], instance: str = "core-0", sent_us: int = 1, 
     )
 
 
-def outcomes(*receipts: Receipt) -> dict[str, Any]:
+def outcomes(*receipts: Receipt) -> ReceiptsRecord:
     accounting = ReceiptAccounting()
     accounting.add(receipts)
-    (found,) = accounting.to_json()
+    (found,) = accounting.records()
     return found
 
 
-def jump(after: int, first: int, at_us: int = 1) -> dict[str, Any]:
-    return {"instance": "core-0", "after": after, "first": first, "from_us": 1, "to_us": at_us}
+def jump(after: int, first: int, at_us: int = 1) -> Jump:
+    return Jump(instance="core-0", after=after, first=first, from_us=1, to_us=at_us)
 
 
 def test_an_instance_that_goes_on_makes_no_jump() -> None:
     """Nor does another one that begins elsewhere, nor the first when it has the partition again."""
-    assert outcomes(receipt((0, 4), (5, 9)), receipt((10, 12)))["jumps"] == []
-    assert outcomes(receipt((0, 4)), receipt((2, 9), instance="core-1"), receipt((10, 12)))["jumps"] == []
+    assert outcomes(receipt((0, 4), (5, 9)), receipt((10, 12))).jumps == ()
+    assert outcomes(receipt((0, 4)), receipt((2, 9), instance="core-1"), receipt((10, 12))).jumps == ()
 
 
 def test_jumps_ahead_and_back() -> None:
     """Back to what it had; going on from the highest afterwards is none."""
-    assert outcomes(receipt((0, 4)), receipt((7, 9)))["jumps"] == [jump(4, 7)]
-    assert outcomes(receipt((0, 9)), receipt((7, 9)), receipt((10, 12)))["jumps"] == [jump(9, 7)]
+    assert outcomes(receipt((0, 4)), receipt((7, 9))).jumps == (jump(4, 7),)
+    assert outcomes(receipt((0, 9)), receipt((7, 9)), receipt((10, 12))).jumps == (jump(9, 7),)
 
 
 def test_a_receipt_that_was_sent_again_is_late_and_no_jump_back() -> None:
@@ -133,8 +127,8 @@ def test_a_receipt_that_was_sent_again_is_late_and_no_jump_back() -> None:
         receipt((0, 4)), receipt((7, 9), sent_us=3), receipt((5, 6), sent_us=2), receipt((10, 11), sent_us=4)
     )
 
-    assert found["jumps"] == [jump(4, 7, 3)]
-    assert found["late"] == [[5, 6]]
+    assert found.jumps == (jump(4, 7, 3),)
+    assert found.late == IntervalSet([(5, 6)])
 
 
 def test_totals_are_summed_over_receipts_and_keys() -> None:
@@ -152,7 +146,7 @@ def test_epochs_that_decrease_are_counted() -> None:
         accounting.saw("t", 0, epoch)
     accounting.saw("t", 1, 1)
 
-    assert accounting.to_json() == [
-        {"topic": "t", "partition": 0, "highest": 4, "decreases": 1},
-        {"topic": "t", "partition": 1, "highest": 1, "decreases": 0},
-    ]
+    assert accounting.records() == (
+        EpochRead(topic="t", partition=0, highest=4, decreases=1),
+        EpochRead(topic="t", partition=1, highest=1, decreases=0),
+    )

@@ -1,12 +1,13 @@
 """Silences of a partition, and offsets that went back, from nothing but acks."""
 
 from necp_validate.ledger.unavailability import PartitionWatch
+from necp_validate.record import PartitionGap
 
 S = 1_000_000
 
 
-def _gap(from_us: int, to_us: int | None, partition: int = 0) -> dict[str, object]:
-    return {"domain": "combat", "partition": partition, "from_us": from_us, "to_us": to_us}
+def _gap(from_us: int, to_us: int | None, partition: int = 0) -> PartitionGap:
+    return PartitionGap(domain="combat", partition=partition, from_us=from_us, to_us=to_us)
 
 
 def test_a_silence_counts_from_the_last_ack_or_from_when_the_next_event_was_due() -> None:

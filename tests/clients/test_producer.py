@@ -53,7 +53,7 @@ def test_what_is_due_while_a_batch_is_under_way_goes_with_the_next(producer: Eve
     settle(producer)  # from here on the stream's partition is known
     for intended_us in (2, 3, 4):
         producer.send(stream, flush, intended_us)
-    assert stream.next_seq == 2 * EVENTS, "one batch under way, two flushes held"
+    assert stream.sent == 2 * EVENTS, "one batch under way, two flushes held"
     assert producer.queued == 3 * EVENTS
     settle(producer)
     assert stream.acked.to_list() == [[0, 4 * EVENTS - 1]]
@@ -70,7 +70,7 @@ def test_another_partition_is_not_held_up(producer: EventProducer) -> None:
     other.partition = one.partition + 1  # as if it had been acknowledged elsewhere
     producer.send(one, flush, 2)
     producer.send(other, flush, 3)
-    assert (one.next_seq, other.next_seq) == (2 * EVENTS, EVENTS)
+    assert (one.sent, other.sent) == (2 * EVENTS, EVENTS)
     settle(producer)
 
 
@@ -81,10 +81,10 @@ def test_what_was_held_when_the_client_closes_was_never_sent(producer: EventProd
     producer.send(stream, flush, 2)
     producer.send(stream, flush, 3)
     producer.close()
-    row = producer.book.to_json()[0]
-    assert row["sent"] == 2 * EVENTS
-    assert row["acked"] == [[0, EVENTS - 1]]
-    assert row["unknown"] == [[EVENTS, 2 * EVENTS - 1]]
+    (row,) = [stream.record() for stream in producer.book.streams]
+    assert row.sent == 2 * EVENTS
+    assert row.acked.to_list() == [[0, EVENTS - 1]]
+    assert row.unknown.to_list() == [[EVENTS, 2 * EVENTS - 1]]
 
 
 def test_a_client_that_is_denied_gives_way_to_another_and_what_is_due_meanwhile_waits(
@@ -98,7 +98,7 @@ def test_a_client_that_is_denied_gives_way_to_another_and_what_is_due_meanwhile_
     denied = producer._client
     denied.failed = True
     producer.send(stream, flush, 2)
-    assert (producer.queued, stream.next_seq) == (EVENTS, EVENTS), "it waits"
+    assert (producer.queued, stream.sent) == (EVENTS, EVENTS), "it waits"
     producer.poll()
     assert producer._client is not denied
     settle(producer)

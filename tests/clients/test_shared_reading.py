@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from necp_validate.events import tail
 from necp_validate.ledger.readback import ReadAccounting
 from necp_validate.ledger.shared_reading import merge_accounts, share_of_partitions
+from necp_validate.record import Readback
 
 TOPIC = "game.combat.events"
 STREAMS = {f"0000000{n}": (TOPIC, f"match-{n}") for n in range(3)}
@@ -22,7 +23,7 @@ def value(stream: str, seq: int) -> bytes:
     return tail.seal(b'{"type":"combat.damage","v":1', 1_790_000_000_000_000, tail.event_id(stream, seq))
 
 
-def account(records: list[tuple[int, str, int]], partitions: set[tuple[str, int]]) -> dict[str, Any]:
+def account(records: list[tuple[int, str, int]], partitions: set[tuple[str, int]]) -> Readback:
     """What a reader of some partitions says of the log: (partition, stream, sequence number) in order of offset."""
     accounting = ReadAccounting(STREAMS)
     offsets = dict.fromkeys(range(PARTITIONS), 0)
@@ -32,8 +33,8 @@ def account(records: list[tuple[int, str, int]], partitions: set[tuple[str, int]
         if (TOPIC, partition) in partitions:
             key = STREAMS[stream][1].encode()
             accounting.add_records(TOPIC, [(partition, offset, key, value(stream, seq))])
-    said = accounting.to_json({place: mark for place, mark in MARKS.items() if place in partitions})
-    return {**said, "epochs": [], "elapsed_s": 1.0, "cpu_s": 0.5, "events_per_s": 0.0, "max_rss_bytes": 10}
+    found = accounting.record({place: mark for place, mark in MARKS.items() if place in partitions}, {})
+    return replace(found, epochs=(), elapsed_s=1.0, cpu_s=0.5, events_per_s=0.0, max_rss_bytes=10)
 
 
 # A stream's key keeps it in one partition: it moves at most once, when its topic grows.
@@ -47,19 +48,19 @@ def test_parts_add_up_to_the_whole(records: list[tuple[int, str, int]], readers:
     whole = account(records, set(MARKS))
     assert sum(map(len, shares)) == len(MARKS)
     for name in ("events_read", "bad_key", "bad_value", "unknown_records", "partitions"):
-        assert merged[name] == whole[name]
+        assert getattr(merged, name) == getattr(whole, name)
     for stream in STREAMS:
-        ours, theirs = merged["streams"][stream], whole["streams"][stream]
-        assert {**ours, "out_of_order": 0} == {**theirs, "out_of_order": 0}
-        if len(ours["partitions"]) <= 1:
+        ours, theirs = merged.streams[stream], whole.streams[stream]
+        assert replace(ours, out_of_order=0) == replace(theirs, out_of_order=0)
+        if len(ours.partitions) <= 1:
             assert ours == theirs
 
 
 def test_an_event_in_the_partitions_of_two_readers_is_there_twice() -> None:
     records = [(0, "00000000", 7), (1, "00000000", 7)]
     merged = merge_accounts([account(records, {(TOPIC, 0)}), account(records, {(TOPIC, 1)})])
-    assert merged["streams"]["00000000"]["duplicates"] == 1
-    assert merged["streams"]["00000000"]["partitions"] == [0, 1]
+    assert merged.streams["00000000"].duplicates == 1
+    assert merged.streams["00000000"].partitions == (0, 1)
 
 
 def test_a_partition_that_no_reader_took_shows() -> None:
@@ -67,15 +68,15 @@ def test_a_partition_that_no_reader_took_shows() -> None:
     records = [(partition, "00000001", partition) for partition in range(PARTITIONS)]
     first = account(records, share_of_partitions(MARKS, 0, 2))
     merged = merge_accounts([first])
-    assert merged["events_read"] == 3
-    assert merged["streams"]["00000001"]["read"] == [[0, 0], [2, 2], [4, 4]]
+    assert merged.events_read == 3
+    assert merged.streams["00000001"].read.to_list() == [[0, 0], [2, 2], [4, 4]]
 
 
 def test_times_are_of_the_slowest_and_costs_of_all() -> None:
     one = account([], {(TOPIC, 0)})
-    merged = merge_accounts([{**one, "elapsed_s": 2.0, "events_read": 4}, one])
-    assert (merged["elapsed_s"], merged["events_per_s"]) == (2.0, 2.0)
-    assert (merged["cpu_s"], merged["max_rss_bytes"]) == (1.0, 20)
+    merged = merge_accounts([replace(one, elapsed_s=2.0, events_read=4), one])
+    assert (merged.elapsed_s, merged.events_per_s) == (2.0, 2.0)
+    assert (merged.cpu_s, merged.max_rss_bytes) == (1.0, 20)
 
 
 @pytest.mark.parametrize("readers", [1, 2, 3, 50, 51])

@@ -2,6 +2,7 @@
 
 from necp_validate.events.receipts import Outcome, Receipt
 from necp_validate.ledger.transactions import TransactionWatch
+from necp_validate.record import IntervalSet, OutcomesSeen
 
 TOPIC = "game.economy.events"
 
@@ -23,13 +24,11 @@ def test_outcomes_are_kept_as_intervals_by_partition() -> None:
     watch.saw(_receipt((0, 0, 9), (1, 0, 4)), 0, 5)
     watch.saw(_receipt((0, 10, 19)), 2, 5)
 
-    assert watch.to_json() == {
-        "precommitted_reads": 0,
-        "outcomes_seen": [
-            {"topic": TOPIC, "partition": 0, "seen": [[0, 19]]},
-            {"topic": TOPIC, "partition": 1, "seen": [[0, 4]]},
-        ],
-    }
+    assert watch.precommitted_reads == 0
+    assert watch.outcomes_seen() == (
+        OutcomesSeen(topic=TOPIC, partition=0, seen=IntervalSet([(0, 19)])),
+        OutcomesSeen(topic=TOPIC, partition=1, seen=IntervalSet([(0, 4)])),
+    )
 
 
 def test_a_receipt_at_the_very_end_of_its_partition_was_shown_before_its_commit() -> None:
@@ -47,4 +46,4 @@ def test_receipts_outside_of_transactions_are_left_out() -> None:
     watch = TransactionWatch()
     watch.saw(_receipt((0, 0, 9), transactional=False), 6, 7)
 
-    assert watch.to_json() == {"precommitted_reads": 0, "outcomes_seen": []}
+    assert (watch.precommitted_reads, watch.outcomes_seen()) == (0, ())

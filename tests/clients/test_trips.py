@@ -22,7 +22,7 @@ def test_windows_weigh_what_they_counted() -> None:
     trips.add("steady", "combat", statistics((10, 4000, 1000), (0, 0, 0)))
     trips.add("steady", "combat", statistics((30, 8000, 2000)))
     trips.add("surge", "combat", statistics((5, 1000, 100)))
-    found = trips.to_json()
+    found = trips.by_phase()
     assert found["steady"]["combat"] == {"requests": 40, "rtt_p50": 7.0, "rtt_p99": 14.0, "queue_p50": 1.75}
     assert found["surge"]["combat"]["requests"] == 5
 
@@ -30,4 +30,4 @@ def test_windows_weigh_what_they_counted() -> None:
 def test_a_phase_without_requests_has_no_figures() -> None:
     trips = RoundTrips()
     trips.add("steady", "combat", statistics((0, 0, 0)))
-    assert trips.to_json() == {}
+    assert trips.by_phase() == {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from command_lines import parse
-from fabricate import Recipe, fabricate
+from fabricate import START_S, Recipe, fabricate
 from pages import ROOT, Block, all_blocks, blocks, nox_sessions
 from typer.testing import CliRunner
 
@@ -132,9 +132,9 @@ def test_a_command_that_there_is_not_is_found_out(command: str) -> None:
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as a reader of the pages has it: stored runs, a baseline, files of its own."""
     folder = tmp_path_factory.mktemp("reader")
-    for name in ("RUN1", "RUN2", "RUN3", "RUN4"):
-        fabricate(folder / "reports" / "runs", Recipe(run_id=name))
-        fabricate(folder / "baseline", Recipe(run_id=f"base-{name}"))
+    for n, name in enumerate(("RUN1", "RUN2", "RUN3", "RUN4")):
+        fabricate(folder / "reports" / "runs", Recipe(run_id=name, seed=n, start_s=START_S + 100 * n))
+        fabricate(folder / "baseline", Recipe(run_id=f"base-{name}", seed=9 + n, start_s=START_S - 100 * (n + 1)))
     for name in ("claims.toml", "release-claims.toml"):
         (folder / name).write_bytes((ROOT / "examples" / "claims.toml").read_bytes())
     schema = {"type": "record", "name": "Order", "fields": [{"name": "amount", "type": "int"}]}

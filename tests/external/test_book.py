@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.external.book import TopicBook
 from necp_validate.external.plan import PlannedPhase, TopicPlan
+from necp_validate.record import OutcomeGap, PhaseCounts
 
 HISTOGRAM = 0.01  # the precision of its buckets
 PHASES = [
@@ -59,20 +60,26 @@ def test_every_event_is_acknowledged_failed_or_unknown() -> None:
     _deliver(book, 0, (0, 7))
     _fail(book, 1, KafkaError.MSG_SIZE_TOO_LARGE)
     _fail(book, 2, KafkaError._MSG_TIMED_OUT)
-    record = book.record()
+    book.close(9_000)
+    record = book.account.record()
     assert record.acked == IntervalSet([(0, 0)])
     assert record.failed == IntervalSet([(1, 1)])
     assert record.unknown == IntervalSet([(2, 3)])
     assert [text.partition(":")[0] for text in book.examples] == ["orders event 1", "orders event 2"]
     counts = book.counts(0)
-    assert (counts.scheduled, counts.sent, counts.acked, counts.failed) == (4, 4, 1, 1)
+    assert counts == PhaseCounts(scheduled=4, sent=4, acked=1, failed=1, unknown=2, refused=0, unplaced=0)
+    assert [(one.error, one.fate) for one in book.errors.records()] == [
+        ("MSG_SIZE_TOO_LARGE", "failed"),
+        ("_MSG_TIMED_OUT", "unknown"),
+    ]
 
 
 def test_what_the_client_does_not_take_has_failed() -> None:
     book = _book()
     _hand_over(book, 1)
-    book.refused(0, 0, "Local: Queue full")
-    assert (book.counts(0).sent, book.counts(0).failed, book.record().unknown.count) == (1, 1, 0)
+    book.refused(0, 0, "_QUEUE_FULL", "Local: Queue full")
+    assert book.counts(0) == PhaseCounts(scheduled=1, sent=1, acked=0, failed=1, unknown=0, refused=1, unplaced=0)
+    assert (book.counts(0).offered, book.account.unknown.count) == (0, 0)
     assert book.examples == ["orders event 0: Local: Queue full"]
 
 
@@ -134,3 +141,24 @@ def test_a_row_tells_what_happened_since_the_one_before() -> None:
     assert (first.scheduled, first.sent, first.acked, first.processed) == (2, 2, 1, None)
     assert (second.scheduled, second.sent, second.acked, second.ack_p50_ms) == (0, 0, 0, None)
     assert _book(output="orders.done").row(1.0, "steady").processed == 0
+
+
+def test_answers_that_do_not_come_are_a_silence() -> None:
+    book = _book(output="orders.done")
+    _hand_over(book, 2)
+    _deliver(book, 0, (0, 0), now_us=5_000)
+    book.ended(0, 0, 1_000, 1_505_000)
+    _deliver(book, 1, (0, 1), now_us=2_000_000)
+    book.close(4_000_000)
+    assert book.outcomes.gaps == [
+        OutcomeGap(domain="orders", from_us=5_000, to_us=1_505_000),
+        OutcomeGap(domain="orders", from_us=2_000_000, to_us=None),
+    ]
+
+
+def test_an_ack_that_does_not_say_where_is_counted_apart() -> None:
+    book = _book()
+    _hand_over(book, 2)
+    _deliver(book, 0, (0, -1001))
+    _deliver(book, 1, (0, 3))
+    assert (book.counts(0).acked, book.counts(0).unplaced, book.account.unplaced) == (2, 1, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from neutral import neutral
 
 from necp_validate.external.drain import caught_up_us, drain_of
 from necp_validate.record.model import LagSample, TimelineRow
@@ -15,7 +16,7 @@ def _lag(*samples: tuple[float, str, int]) -> list[LagSample]:
 
 
 def _acked(topic: str, *seconds: float, each: int = 10) -> list[TimelineRow]:
-    return [TimelineRow(t=t, domain=topic, acked=each) for t in seconds]
+    return [neutral(TimelineRow, t=t, domain=topic, acked=each) for t in seconds]
 
 
 def test_without_further_load_it_is_gone_when_nothing_waits() -> None:
@@ -33,7 +34,7 @@ def test_every_topic_must_have_been_caught_up_with_at_the_same_moment() -> None:
     assert caught_up_us(lag, _acked("a", 101, 102), END_US) == 104_000_000
 
 
-@pytest.mark.parametrize("lag", [[], _lag((99, "a", 0)), _lag((102, "a", 1)), [LagSample(t=102, domain="a")]])
+@pytest.mark.parametrize("lag", [[], _lag((99, "a", 0)), _lag((102, "a", 1)), [neutral(LagSample, t=102, domain="a")]])
 def test_a_backlog_that_was_never_seen_to_be_gone_is_there(lag: list[LagSample]) -> None:
     assert caught_up_us(lag, [], END_US) is None
 

@@ -24,7 +24,7 @@ from plain_cluster import (
 from necp_validate.core import Verdict
 from necp_validate.external.cluster import describe
 from necp_validate.external.groups import groups_of
-from necp_validate.record import read_history
+from necp_validate.record import read_record
 from necp_validate.report.pipeline import judge_and_report
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -81,7 +81,7 @@ def test_from_nothing_to_a_report(bootstrap: str, tmp_path: Path) -> None:
     assert list(unknown) == ["all-answered"], unknown
     assert "let it copy the header necp-event" in unknown["all-answered"]
 
-    history = read_history(run_dir)
+    history = read_record(run_dir)
     assert history.readback is not None
     sent = {stream.topic: stream.sent for load in history.loads for stream in load.streams}
     assert sent == {"orders": 350, "trial": 350}
@@ -109,7 +109,7 @@ def test_an_interrupted_run_leaves_nothing_but_a_readable_record(bootstrap: str,
     assert "interrupted, everything stopped" in out
     assert not psutil.wait_procs(children, timeout=10)[1]
     assert not list(run_dir.glob("*-task.json"))
-    assert read_history(run_dir).run.status == "interrupted"
+    assert read_record(run_dir).run.status == "interrupted"
     assert judge_and_report(run_dir).verdict in (Verdict.FAIL, Verdict.UNKNOWN)
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_read_back_leaves_a_verdict_on_the_rest(bootstrap: str, t
     code, out = typed(tmp_path, "run", "scenario.toml", "--allow", "create-topics", *SHORT, too_short)
     assert code == 3, out
     run_dir = last_run(tmp_path)
-    run = read_history(run_dir).run
+    run = read_record(run_dir).run
     assert run.status == "unread"
     assert "could not be read to the end in time" in str(run.error)
     judged = {claim["id"]: (claim["verdict"], claim["evidence"]) for claim in verdict_of(run_dir)["claims"]}

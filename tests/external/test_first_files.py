@@ -84,7 +84,7 @@ def test_schemas_groups_and_registry_are_entered(tmp_path: Path) -> None:
     assert settings.topics["payments"].subject == "payments-value"
     assert settings.registry == found.registry
     claims = load_claims(tmp_path / CLAIMS)
-    assert (claims[-1].id, claims[-1].metric) == ("backlog-drained", "drain_time")
+    assert (claims[-1].id, claims[-1].conditions[0].metric) == ("backlog-drained", "drain_time")
 
 
 def test_a_backlog_is_claimed_only_where_all_of_it_can_be_seen(tmp_path: Path) -> None:

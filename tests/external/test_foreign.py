@@ -19,7 +19,7 @@ from plain_cluster import SHORT, last_run, make_topics, plain_broker, typed, ver
 
 from necp_validate.external.pool import make_pool
 from necp_validate.external.registry import subjects
-from necp_validate.record import read_history
+from necp_validate.record import read_record
 from necp_validate.stack import ADMIN, LocalStack
 from necp_validate.stack.external_topics import RegistryAddress, TopicTarget
 from necp_validate.stack.ports import free_ports
@@ -44,7 +44,7 @@ def _first_report(bootstrap: str, folder: Path, topic: str = "trial", allow: str
     run_dir = last_run(folder)
     assert code == 0, out
     assert {claim["verdict"] for claim in verdict_of(run_dir)["claims"]} == {"pass"}
-    readback = read_history(run_dir).readback
+    readback = read_record(run_dir).readback
     assert readback is not None
     assert readback.events_read == 350
     assert typed(folder, "run", "scenario.toml")[0] == 2

@@ -16,7 +16,7 @@ def _headers(seq: int, value: bytes = b"v", key: bytes | None = b"k", stream: st
 
 
 def _read(accounting: RecordAccounting, high: int = 10) -> Readback:
-    return accounting.readback({PLACE: (0, high)}, elapsed_s=2.0, cpu_s=1.0)
+    return accounting.readback({PLACE: (0, high)}, {PLACE: high}, elapsed_s=2.0, cpu_s=1.0)
 
 
 def _accounting() -> RecordAccounting:

@@ -1,8 +1,6 @@
-"""What Hypothesis draws in these tests is the same whatever else has been imported; and real brokers for a module."""
+"""What Hypothesis draws in these tests is the same whatever else has been imported; and real brokers."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import pytest
 from hypothesis.internal.cache import LRUCache
@@ -22,12 +20,7 @@ def no_constants_of_imported_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "CONSTANTS_CACHE", LRUCache(1024))
 
 
-@pytest.fixture(scope="module")
-def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+@pytest.fixture
+def brokers(local_stack: LocalStack) -> LocalStack:
     """Three brokers with topics, users and ACLs, without an event core."""
-    stack = LocalStack(log_dir=tmp_path_factory.mktemp("stack-logs"))
-    try:
-        stack.start(lambda _: None)
-        yield stack
-    finally:
-        stack.stop()
+    return local_stack

@@ -10,15 +10,17 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import NewTopic
+from shared_stacks import SharedStacks
 from typer.testing import CliRunner
 
 from necp_validate.cli.app import app
+from necp_validate.fuzz import campaign
 from necp_validate.fuzz.load import load_schemas
 from necp_validate.stack.local import LocalStack
 from necp_validate.stack.protocol import ADMIN
 from necp_validate.stack.provision import admin_client
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.usefixtures("local_stack")]
 
 FOREIGN = Path(__file__).parent / "foreign"
 GROUPS = ("sound", "lenient", "stuck")
@@ -26,28 +28,24 @@ TOPICS = ("avro", *(f"{group}{end}" for group in GROUPS for end in ("", ".dlt", 
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A local stack with plain topics, and the file that describes it."""
-    folder = tmp_path_factory.mktemp("stack")
-    stack = LocalStack(parent=folder)
-    try:
-        stack.start(print)
-        config = stack.client_config(ADMIN)
-        admin = admin_client(config)  # held: what it has not answered ends with it
-        for future in admin.create_topics([NewTopic(name, 2, 3) for name in TOPICS]).values():
-            future.result(30)
-        file = folder / "external.toml"
-        file.write_text(
-            f"""bootstrap_servers = "{config["bootstrap.servers"]}"
+def target(shared_stacks: SharedStacks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Plain topics on the local stack, and the file that describes it."""
+    config = shared_stacks.of(LocalStack).client_config(ADMIN)
+    admin = admin_client(config)  # held: what it has not answered ends with it
+    for future in admin.create_topics([NewTopic(name, 2, 3) for name in TOPICS]).values():
+        future.result(30)
+    file = tmp_path_factory.mktemp("target") / "external.toml"
+    file.write_text(
+        f"""bootstrap_servers = "{config["bootstrap.servers"]}"
 ca = "{config["ssl.ca.location"]}"
 [principals.{ADMIN}]
 username = "{config["sasl.username"]}"
 password = "{config["sasl.password"]}"
 """
-        )
-        yield file
-    finally:
-        stack.stop()
+    )
+    yield file
+    for future in admin.delete_topics(list(TOPICS)).values():
+        future.result(30)
 
 
 def _fuzz(folder: Path, *arguments: str | Path) -> tuple[int, str]:
@@ -137,7 +135,11 @@ def test_a_sound_consumer_passes_every_check(target: Path, tmp_path: Path) -> No
         assert check in out
 
 
-def test_a_consumer_that_lets_one_kind_through_is_caught_with_an_example(target: Path, tmp_path: Path) -> None:
+def test_a_consumer_that_lets_one_kind_through_is_caught_with_an_example(
+    target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a few attempts at a smaller one, three seconds each; without brokers all are made."""
+    monkeypatch.setattr(campaign, "_ATTEMPTS", 3)
     with consumer(target, "lenient", lets_through=b"is greater than the maximum"):
         code, out = _fuzz(tmp_path, "--schema", _dim(tmp_path), "--target", _described(target, "lenient"))
     assert code == 1, out

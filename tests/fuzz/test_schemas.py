@@ -61,7 +61,7 @@ class TestJson:
         node = {"type": "object", "properties": {"children": {"type": "array", "items": {"$ref": "#/$defs/node"}}}}
         path.write_text(json.dumps({"$ref": "#/$defs/node", "$defs": {"node": {**node, "required": ["children"]}}}))
 
-        @FEW
+        @settings(FEW, max_examples=10)  # trees: each takes a quarter of a second to draw
         @given(from_schema(path, kind="valid"))
         def check(case: Any) -> None:
             assert case.valid

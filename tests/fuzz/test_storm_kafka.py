@@ -12,7 +12,7 @@ from necp_validate.events.topics import Domain
 from necp_validate.fuzz.examples import load_example
 from necp_validate.fuzz.making import tasks_of
 from necp_validate.fuzz.source import ChunkTask, make_chunk
-from necp_validate.record import read_history
+from necp_validate.record import read_record
 from necp_validate.report.pipeline import judge, judge_and_report
 from necp_validate.scenario.fuzzing import CLAIMS, FuzzPlan, run_fuzz
 from necp_validate.stack import LocalStack
@@ -36,7 +36,7 @@ def test_every_fuzzed_event_is_accounted_for(brokers: LocalStack, tmp_path: Path
     plan = FuzzPlan(events=5_000, seed=1)
     run_dir = run_fuzz(plan, stack=brokers, out=tmp_path)
     verdict = judge_and_report(run_dir)
-    fuzz = read_history(run_dir).fuzz
+    fuzz = read_record(run_dir).fuzz
     assert fuzz is not None
     print((run_dir / "summary.md").read_text(encoding="utf-8"))
     assert fuzz.flaws == ()
@@ -57,7 +57,7 @@ def test_a_core_that_alters_dead_letters_is_found(brokers: LocalStack, tmp_path:
     env = {"PYTHONPATH": str(tmp_path)}
     run_dir = run_fuzz(FuzzPlan(), stack=brokers, cases=cases, core_env=env, out=tmp_path)
     verdict = judge(run_dir)
-    fuzz = read_history(run_dir).fuzz
+    fuzz = read_record(run_dir).fuzz
     assert fuzz is not None
     assert {check.name for check in verdict.checks if check.verdict is Verdict.FAIL} == {"fuzz-dead-letter"}
     flaw = fuzz.flaws[0]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from chaoslib.experiment import ensure_experiment_is_valid
+from neutral import neutral
 
 from necp_validate.chaos.experiment import all_experiment_names
 from necp_validate.core.verdict import Verdict
@@ -48,7 +49,7 @@ def _document(name: str) -> dict[str, Any]:
 
 def _played(**changes: Any) -> Played:
     given = {"steady_before": True, "steady_after": True, "failed": (), "missed": (), "status": "completed", **changes}
-    outcome = ExperimentOutcome(experiment="x", title="x", seconds=1.0, **given)
+    outcome = neutral(ExperimentOutcome, experiment="x", title="x", seconds=1.0, **given)
     return Played(name="x", outcome=outcome, journal={})
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.claims import Judgement
 from necp_validate.core.verdict import ClaimResult, Finding, Verdict
 from necp_validate.kubernetes import kubelet_tier
 from necp_validate.report.verdict import RunVerdict, conclude
@@ -14,7 +15,8 @@ def claim(id_: str, verdict: Verdict) -> ClaimResult:
 
 
 def run(*claims: ClaimResult, gap: Verdict = Verdict.PASS) -> RunVerdict:
-    return conclude("x", claims, [Finding(name="longest-gap", verdict=gap, count=0, summary="a silence")])
+    gaps = Finding(name="longest-gap", verdict=gap, count=0, summary="a silence")
+    return conclude(Path("x"), Judgement(findings=(gaps,), claims=claims))
 
 
 P, F, U = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN

@@ -1,6 +1,11 @@
 """Pods that were killed are paired with those that took their place."""
 
-from necp_validate.kubernetes.replacements import PodSeen, Replacement, fewest_ready, replacements
+import pytest
+from kubernetes import client
+
+from necp_validate.core import SuiteError
+from necp_validate.kubernetes.replacements import PodSeen, PodWatch, Replacement, fewest_ready, replacements
+from necp_validate.stack import wait_until
 
 
 def seen(at_s: float, uid: str, **more: object) -> PodSeen:
@@ -66,3 +71,11 @@ def test_two_that_are_away_at_one_time_are_counted():
     rows = [PodSeen(at_s=0, name=n, uid=n, ready=True) for n in "abc"]
     rows += [PodSeen(at_s=2, name="a", uid="a"), PodSeen(at_s=3, name="b", uid="b", ready=True, gone=True)]
     assert fewest_ready(rows, since_s=1) == 1
+
+
+def test_a_watch_that_died_does_not_say_that_nothing_happened(capfd):
+    watch = PodWatch(client.ApiClient(), "kafka", "app=kafka")
+    watch._core = None  # it cannot be asked
+    with watch, pytest.raises(SuiteError, match="the watch over pods ended early: AttributeError: 'NoneType'"):
+        wait_until(lambda: len(watch.seen()) > 0, timeout_s=10, message="nothing was seen")
+    assert capfd.readouterr() == ("", "")

@@ -14,9 +14,12 @@ told = []
 world = SimpleNamespace(
     open=lambda start_us: None, save_phases=lambda: None, start_us=0, close=lambda sleep: told.append("read out")
 )
-runner = SimpleNamespace(start_shape=lambda: None, stop=lambda: told.append("stop"), quit=lambda: told.append("stop"))
+stop = lambda: told.append("stop")
+runner = SimpleNamespace(start_shape=lambda: None, shape_greenlet=None, stop=stop, quit=stop)
+events = SimpleNamespace(user_error=SimpleNamespace(add_listener=lambda listener: None))
+environment = SimpleNamespace(stats=None, events=events, create_local_runner=lambda: runner)
 process.World = lambda plan, worker: world
-process._environment = lambda world: SimpleNamespace(stats=None, create_local_runner=lambda: runner)
+process._environment = lambda world: environment
 process._play = lambda world, stage, stopped: told.append("played")
 assert process._be_alone(SimpleNamespace(web_port=None)) == 0
 """
@@ -24,7 +27,7 @@ CLOSED = """
 told = []
 server = SimpleNamespace(due_us=[1, 2])
 world = SimpleNamespace(claim=lambda domain: server, flush=lambda _, at: told.append(at), finished=0)
-stage = Stage()
+stage = Stage(FirstFailure(lambda: None))
 stage.open(world)
 stage.bring_up_server("combat")
 gevent.sleep(0)
@@ -35,6 +38,7 @@ gevent.sleep(0)
 _BEFORE = """
 import json
 from types import SimpleNamespace
+from necp_validate.core.first_failure import FirstFailure
 from necp_validate.load import __main__ as process
 from necp_validate.load.users import Stage
 import gevent

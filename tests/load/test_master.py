@@ -11,6 +11,7 @@ from typing import Any
 
 import gevent.event
 import pytest
+from neutral import neutral
 
 from necp_validate import __version__
 from necp_validate.claims import CHECKS
@@ -21,9 +22,9 @@ from necp_validate.load.master import Master
 from necp_validate.load.messages import Seal, pieces
 from necp_validate.load.plan import DomainTraffic, LoadPlan, PlannedPhase
 from necp_validate.load.world import World
-from necp_validate.record import RunInfo, layout
-from necp_validate.record.reader import read_history, read_workers
-from necp_validate.record.writer import HistoryWriter
+from necp_validate.record import LoadRecord, RunInfo, TimelineRow, parts
+from necp_validate.record.codec import to_plain
+from necp_validate.record.reader import read_record
 
 KEY = "a key that both sides know"
 SEAL = Seal(KEY)
@@ -120,7 +121,7 @@ class Scene:
         self.master.start(self.world)
 
     def finish(self, client: str, worker: str) -> None:
-        record = json.dumps({"worker": worker, "streams": []}).encode()
+        record = json.dumps(to_plain(neutral(LoadRecord, worker=worker))).encode()
         for piece in pieces(f"history/load-{worker}.json", record, 7):
             self.runner.hear(client, say.FILE, piece)
 
@@ -135,12 +136,12 @@ def test_workers_are_given_numbers_the_plan_and_its_files(scene: Scene) -> None:
     first, second = scene.runner.told("a", say.PLAN)[0], scene.runner.told("b", say.PLAN)[0]
     assert (first["index"], second["index"]) == (0, 1)
     assert list(first["files"].values()) == [b"the authority"]
-    assert [one.state for one in read_workers(scene.run_dir)] == ["playing", "playing"]
+    assert [one.state for one in parts.WORKERS.read(scene.run_dir)] == ["playing", "playing"]
     assert read_history_phases(scene.run_dir) == ["steady"]
 
 
 def read_history_phases(run_dir: Path) -> list[str]:
-    return [row["name"] for row in json.loads((run_dir / layout.PHASES).read_text(encoding="utf-8"))]
+    return [row["name"] for row in json.loads((parts.PHASES.file(run_dir)).read_text(encoding="utf-8"))]
 
 
 def test_who_does_not_know_the_key_is_turned_away_and_sees_nothing(scene: Scene) -> None:
@@ -191,10 +192,10 @@ def test_each_worker_begins_by_its_own_clock_and_its_rows_are_kept_by_the_master
     scene.begin("a", "b")
     ahead = scene.runner.told("a", say.START)[0]["start_us"] - scene.world.start_us
     assert ahead == pytest.approx(5e6, abs=1e5)
-    scene.runner.hear("a", say.ROWS, [{"t": scene.world.start_us / 1e6 + 6.0, "domain": "combat"}])
+    scene.runner.hear("a", say.ROWS, [neutral(TimelineRow, t=scene.world.start_us / 1e6 + 6.0, domain="combat")])
     row = json.loads((scene.run_dir / "history/timeline-w0.jsonl").read_text(encoding="utf-8"))
     assert row["t"] - scene.world.start_us / 1e6 == pytest.approx(1.0, abs=0.1)
-    clocks = {one.worker: one.clocks[0].offset_us for one in read_workers(scene.run_dir)}
+    clocks = {one.worker: one.clocks[0].offset_us for one in parts.WORKERS.read(scene.run_dir)}
     assert clocks["w0"] == pytest.approx(5e6, abs=1e5)
     assert abs(clocks["w1"]) < 1e5
 
@@ -213,7 +214,7 @@ def test_a_run_is_over_when_every_worker_has_sent_its_history(scene: Scene) -> N
     scene.finish("a", "w0")
     scene.finish("b", "w1")
     scene.master.watch(scene.world, scene.stopped)
-    assert [one.state for one in read_workers(scene.run_dir)] == ["finished", "finished"]
+    assert [one.state for one in parts.WORKERS.read(scene.run_dir)] == ["finished", "finished"]
     assert scene.runner.told("a", say.RECEIVED) == [{"name": "history/load-w0.json"}]
 
 
@@ -223,7 +224,7 @@ def test_one_that_sends_its_history_before_the_end_has_left(scene: Scene) -> Non
     scene.master._end_us = 0
     scene.finish("b", "w1")
     scene.master.watch(scene.world, scene.stopped)
-    assert [one.state for one in read_workers(scene.run_dir)] == ["left", "finished"]
+    assert [one.state for one in parts.WORKERS.read(scene.run_dir)] == ["left", "finished"]
 
 
 def test_a_worker_cannot_send_what_is_not_its_own(scene: Scene) -> None:
@@ -249,10 +250,10 @@ def test_a_worker_that_is_lost_leaves_its_schedule_as_events_of_unknown_outcome(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lose_one(scene, monkeypatch)
-    HistoryWriter(scene.run_dir).save_run(
-        RunInfo(id="r", scenario="s", scale=1.0, seed=1, config={"load": {"processes": 2}})
+    parts.RUN.write(
+        scene.run_dir, neutral(RunInfo, id="r", scenario="s", scale=1.0, seed=1, config={"load": {"processes": 2}})
     )
-    history = read_history(scene.run_dir)
+    history = read_record(scene.run_dir)
     lost = next(load for load in history.loads if load.lost_us is not None)
     assert lost.worker == "w1"
     assert [one.state for one in history.workers] == ["finished", "lost"]
@@ -266,12 +267,46 @@ def test_a_worker_that_is_lost_leaves_its_schedule_as_events_of_unknown_outcome(
     assert "w1 on host-of-b is lost" in scene.told[-1]
 
 
+def test_a_worker_that_fails_is_lost_at_once_with_its_reason(scene: Scene) -> None:
+    scene.begin("a", "b")
+    scene.master._end_us = 0
+    scene.runner.hear("b", say.FAILED, {"message": "the load could not go on: TypeError: x", "hint": None})
+    scene.finish("a", "w0")
+    scene.master.watch(scene.world, scene.stopped)
+    assert [one.state for one in parts.WORKERS.read(scene.run_dir)] == ["finished", "lost"]
+    assert scene.told[-1] == (
+        "w1 on host-of-b is lost (the load could not go on: TypeError: x): what became of its events is unknown"
+    )
+    (failure,) = parts.SUITE_FAILURES.read(scene.run_dir)
+    assert (failure.component, failure.problem) == (
+        "load worker w1 on host-of-b",
+        "the load could not go on: TypeError: x",
+    )
+
+
+def test_a_load_of_which_every_worker_fails_ends_the_run(scene: Scene) -> None:
+    scene.begin("a", "b")
+    for client in ("a", "b"):
+        scene.runner.hear(client, say.FAILED, {"message": "no memory", "hint": "give it more"})
+    with pytest.raises(SuiteError, match="w1 on host-of-b: no memory") as caught:
+        scene.master.watch(scene.world, scene.stopped)
+    assert caught.value.hint == "give it more"
+
+
+def test_a_message_that_the_master_cannot_handle_ends_the_run(scene: Scene) -> None:
+    """Locust would log it, and the master would wait for what it has lost."""
+    scene.begin("a", "b")
+    scene.runner.hear("a", say.FILE, {"name": "history/load-w0.json"})
+    with pytest.raises(SuiteError, match=rf"a message of a load worker \({say.FILE}\) could not be handled: KeyError"):
+        scene.master.watch(scene.world, scene.stopped)
+
+
 def test_its_record_has_the_streams_that_it_would_have_sent(scene: Scene) -> None:
     """The same ids and keys as every worker's own: else what it did send would be records that nobody sent."""
     worlds = [World(scene.plan, index) for index in range(scene.plan.processes)]
     for world in worlds:
         world.start_us = 1
-    streams = [stream["stream"] for world in worlds for stream in world.unknown_record(1)["streams"]]
+    streams = [stream.stream for world in worlds for stream in world.unknown_record(1).streams]
     assert len(streams) == len(set(streams)) == World(scene.plan, 0).schedules["combat"].most_servers
 
 
@@ -285,7 +320,7 @@ def test_one_that_is_silent_for_a_while_is_not_lost(scene: Scene) -> None:
         "w1 on host-of-b is heard": lambda: scene.finish("b", "w1"),
     }
     scene.master.watch(scene.world, scene.stopped)
-    (told,) = [one for one in read_workers(scene.run_dir) if one.worker == "w1"]
+    (told,) = [one for one in parts.WORKERS.read(scene.run_dir) if one.worker == "w1"]
     assert (told.state, told.silences) == ("finished", 1)
     assert [line for line in scene.told if "w1" in line and "heard" in line] == [
         "nothing is heard of w1 on host-of-b any more; the run goes on",

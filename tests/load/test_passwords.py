@@ -8,7 +8,7 @@ import pytest
 
 from necp_validate.load import passwords
 from necp_validate.load.passwords import PasswordFile
-from necp_validate.record.drills import read_taken
+from necp_validate.record import parts
 
 
 def test_a_new_password_is_used_once_and_taken_down_without_being_written(
@@ -25,7 +25,7 @@ def test_a_new_password_is_used_once_and_taken_down_without_being_written(
     assert file.look(tmp_path, "w0")
     assert not file.look(tmp_path, "w0")
     assert used == ["new-secret"]
-    (row,) = read_taken(tmp_path, "w0")
+    (row,) = parts.PASSWORDS_TAKEN.read_of(tmp_path, "w0")
     assert (row.principal, row.taken_us > 0) == ("combat-service", True)
     assert "secret" not in "".join(p.read_text() for p in (tmp_path / "history").iterdir())
 

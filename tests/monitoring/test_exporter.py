@@ -1,3 +1,5 @@
+"""The exporter gives what brokers answered last; a password guards it, and a dead thread ends it."""
+
 from __future__ import annotations
 
 import threading
@@ -8,9 +10,12 @@ from typing import Any
 import pytest
 from prometheus_client.core import GaugeMetricFamily
 
+from necp_validate.core import SuiteError
 from necp_validate.monitoring import exporter
 from necp_validate.monitoring.exporter import LastSaid, Subject, guarded
-from necp_validate.monitoring.prometheus import Job, Login, Prometheus
+from necp_validate.monitoring.prometheus import HOST, Job, Login, Prometheus
+from necp_validate.monitoring.sampling import ExporterPlan
+from necp_validate.stack.ports import free_ports
 
 
 def answer(header: str | None) -> tuple[str, bytes]:
@@ -38,9 +43,12 @@ class Brokers:
 
     def __init__(self) -> None:
         self.broken = False
+        self.make_fails = False
         self.made = 0
 
     def make(self) -> Any:
+        if self.make_fails:
+            raise FileNotFoundError("client.pem")
         self.made += 1
         return self.sample
 
@@ -72,7 +80,22 @@ def test_whoever_got_no_answer_asks_with_new_connections() -> None:
     subject = Subject("lag", brokers.make, 2.0)
     brokers.broken = True
     subject.ask()
+    subject.ask()
     assert (brokers.made, subject.worked) == (2, False)
+
+
+def test_who_cannot_even_connect_tries_again_later() -> None:
+    """As with a certificate that is replaced at that moment."""
+    brokers = Brokers()
+    subject = Subject("lag", brokers.make, 2.0)
+    brokers.broken = True
+    subject.ask()
+    brokers.make_fails = True
+    subject.ask()
+    assert not subject.worked
+    brokers.make_fails = brokers.broken = False
+    subject.ask()
+    assert subject.worked
 
 
 def test_a_subject_ends_when_it_is_told_to() -> None:
@@ -81,6 +104,45 @@ def test_a_subject_ends_when_it_is_told_to() -> None:
     subject = Subject("lag", Brokers().make, 60.0)
     subject.run(stopped)
     assert subject.worked
+
+
+class Samples:
+    """In the place of what asks brokers: all of it answers, but the lag only twice."""
+
+    left = 2
+
+    def __init__(self, _: ExporterPlan) -> None:
+        pass
+
+    def replicas(self) -> Iterable[GaugeMetricFamily]:
+        return [GaugeMetricFamily("x", "x", value=1.0)]
+
+    disks = listeners = certificates = replicas
+
+    def lag(self) -> Iterable[GaugeMetricFamily]:
+        Samples.left -= 1
+        return [] if Samples.left >= 0 else 1 / 0  # type: ignore[return-value]
+
+
+def test_an_exporter_with_a_thread_that_died_ends_instead_of_exporting_less(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exporter, "Samplers", Samples)
+    (port,) = free_ports(1, HOST)
+    plan = ExporterPlan(
+        port=port,
+        user="u",
+        password="p",
+        interval_s=0.01,
+        client={},
+        internal=None,
+        brokers={},
+        listeners=(),
+        certificate=None,
+    )
+    with pytest.raises(SuiteError, match=r"the exporter cannot go on: ZeroDivisionError: division by zero \("):
+        exporter.serve(plan, threading.Event())
+    assert capfd.readouterr() == ("ready\n", "")
 
 
 def test_prometheus_is_told_no_password(tmp_path: Path) -> None:

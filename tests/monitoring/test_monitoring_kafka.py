@@ -18,7 +18,7 @@ from necp_validate.chaos.plaintext import PlaintextListener
 from necp_validate.monitoring import DASHBOARD, JMX_RULES, RULE_FILES
 from necp_validate.monitoring.binary import PrometheusMissing, ensure
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.record import FIRING, RESOLVED, read_transitions
+from necp_validate.record import FIRING, RESOLVED, parts
 from necp_validate.security.provoking import be_denied, fail_logins
 from necp_validate.stack import LocalStack, wait_until
 from necp_validate.stack.fleet import CoreFleet
@@ -95,7 +95,9 @@ def wait_firing(monitoring: MonitoringRun, name: str, *, fires: bool, timeout_s:
     wait_until(lambda: watch.firing(name) is fires, timeout_s=timeout_s, message=f"{name} {words}")
 
 
-def test_two_alerts_fire_and_go(stack: LocalStack, monitoring: MonitoringRun, run_dir: Path) -> None:
+@pytest.fixture(scope="module")
+def alerted(stack: LocalStack, monitoring: MonitoringRun, run_dir: Path) -> list[tuple[str, str]]:
+    """What alerts did, once, while logins failed, access was denied and a listener was open: name and new state."""
     assert monitoring.watch is not None
     assert monitoring.watch.states() == {}
     assert fail_logins(stack, 20) == 20
@@ -109,12 +111,16 @@ def test_two_alerts_fire_and_go(stack: LocalStack, monitoring: MonitoringRun, ru
         listener.close()
     wait_firing(monitoring, "KafkaUnencryptedConnections", fires=False, timeout_s=20)
     wait_firing(monitoring, "KafkaSaslAuthenticationFailures", fires=False, timeout_s=80)
-    rows = [(row.name, row.state) for row in read_transitions(run_dir)]
+    return [(row.name, row.state) for row in parts.ALERTS.read(run_dir)]
+
+
+def test_two_alerts_fire_and_go(alerted: list[tuple[str, str]]) -> None:
     for name in ("KafkaUnencryptedConnections", "KafkaSaslAuthenticationFailures"):
-        assert [state for alert, state in rows if alert == name] == [FIRING, RESOLVED]
-    assert {alert for alert, _ in rows} == {"KafkaUnencryptedConnections", "KafkaSaslAuthenticationFailures"}
+        assert [state for alert, state in alerted if alert == name] == [FIRING, RESOLVED]
+    assert {alert for alert, _ in alerted} == {"KafkaUnencryptedConnections", "KafkaSaslAuthenticationFailures"}
 
 
+@pytest.mark.usefixtures("alerted")  # some exist from the first event on that they count
 def test_every_metric_that_rules_and_dashboard_name_exists(monitoring: MonitoringRun) -> None:
     prometheus = monitoring.prometheus
     assert prometheus is not None
@@ -127,7 +133,7 @@ def test_every_metric_that_rules_and_dashboard_name_exists(monitoring: Monitorin
 
     deadline = time.monotonic() + 20
     while missing() and time.monotonic() < deadline:
-        time.sleep(1)
+        time.sleep(0.2)
     assert missing() == set()
 
 
@@ -147,6 +153,7 @@ def test_nobody_gets_metrics_without_the_password(stack: LocalStack, monitoring:
         assert (home / "jmx.yml").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.usefixtures("alerted")
 def test_what_was_measured_is_kept_and_right(monitoring: MonitoringRun, run_dir: Path) -> None:
     monitoring.finish()
     record = json.loads((run_dir / "history" / "monitoring.json").read_text())
@@ -159,3 +166,21 @@ def test_what_was_measured_is_kept_and_right(monitoring: MonitoringRun, run_dir:
     assert all(record["targets"].values())
     assert len(record["rules"]) == 9
     assert record["missed"] == 0
+    assert parts.SUITE_FAILURES.read(run_dir) == ()
+
+
+def test_processes_that_have_ended_by_then_are_in_the_run(monitoring: MonitoringRun, run_dir: Path) -> None:
+    """The last test of this stack: nothing watches it any more."""
+    ours = [one for one in psutil.Process().children(recursive=True) if "--web.config.file" in " ".join(one.cmdline())]
+    ours += [one for one in psutil.Process().children() if "necp_validate.monitoring.exporter" in one.cmdline()]
+    assert len(ours) == 2
+    for process in ours:
+        process.kill()
+    monitoring.finish()
+    found = {one.component: one for one in parts.SUITE_FAILURES.read(run_dir)}
+    assert set(found) == {"measuring at the end", "exporter", "Prometheus"}
+    for process in ("exporter", "Prometheus"):
+        assert found[process].parts == ("monitoring", "alerts")
+        assert found[process].problem.startswith("it ended with exit code -9: ")
+    assert found["measuring at the end"].parts == ("monitoring",)
+    assert "Prometheus does not answer" in found["measuring at the end"].problem

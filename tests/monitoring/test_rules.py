@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from necp_validate.claims.checks.monitoring.causes import CAUSES
+from necp_validate.claims.metrics.alert_causes import CAUSES
 from necp_validate.monitoring import FOLDER, RULE_FILES
 from necp_validate.monitoring.binary import PrometheusMissing, ensure
 

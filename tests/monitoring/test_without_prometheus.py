@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from neutral import neutral
 
 from necp_validate.monitoring import binary, run
 from necp_validate.monitoring.binary import PrometheusMissing, ensure
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.record import MonitoringRecord, layout
+from necp_validate.record import MonitoringRecord, parts
 from necp_validate.record.codec import from_plain
 from necp_validate.record.files import whole_lines
 
@@ -44,6 +45,8 @@ def test_the_run_goes_on_and_says_what_it_needs(monkeypatch: pytest.MonkeyPatch,
     monitoring.start()
     monitoring.finish()
     monitoring.stop()
-    (line,) = whole_lines(tmp_path / layout.MONITORING)
-    assert from_plain(MonitoringRecord, json.loads(line)) == MonitoringRecord(needs="needs prometheus: there is none")
+    (line,) = whole_lines(parts.MONITORING.file(tmp_path))
+    assert from_plain(MonitoringRecord, json.loads(line)) == neutral(
+        MonitoringRecord, needs="needs prometheus: there is none"
+    )
     assert monitoring.watch is None

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from contents import ROOT
+from fabricate import fabricate
 
 from necp_validate import __version__
 
@@ -93,9 +94,6 @@ def test_the_doctor_examines_every_scenario(run: Run) -> None:
 
 
 def test_a_stored_run_is_judged_and_reported(run: Run, tmp_path: Path) -> None:
-    sys.path.insert(0, str(ROOT / "tests" / "report"))
-    from fabricate import fabricate
-
     stored = fabricate(tmp_path / "stored")
     run("verify", str(stored))
     run("report", str(stored))

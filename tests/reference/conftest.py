@@ -1,22 +1,21 @@
-"""Real brokers for the tests of the event core, brought up once."""
+"""Real brokers for the tests of services, and servers that end at once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from socketserver import BaseServer
 
 import pytest
 
 from necp_validate.stack import LocalStack
 
 
-@pytest.fixture(scope="session")
-def brokers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+@pytest.fixture(autouse=True)
+def servers_end_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP servers of this process look for their end every 10 ms, not twice a second: each gateway has two."""
+    monkeypatch.setattr(BaseServer.serve_forever, "__defaults__", (0.01,))
+
+
+@pytest.fixture
+def brokers(local_stack: LocalStack) -> LocalStack:
     """Three brokers with topics, users and ACLs, without an event core."""
-    log_dir: Path = tmp_path_factory.mktemp("stack-logs")
-    stack = LocalStack(log_dir=log_dir)
-    try:
-        stack.start(lambda _: None)
-        yield stack
-    finally:
-        stack.stop()
+    return local_stack

@@ -97,12 +97,15 @@ class Tail:
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 20,
+                "enable.partition.eof": True,
             }
         )
         places = [TopicPartition(topic, partition) for topic in topics for partition in range(TOPICS[topic].partitions)]
         for place in places:
-            place.offset = self._consumer.get_watermark_offsets(place, timeout=20)[1]
+            place.offset = self._end(place)
         self._consumer.assign(places)
+        self._places = places
+        self._read_to: dict[tuple[str, int], int] = {}
         self.messages: list[Message] = []
 
     def read_until(self, done: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
@@ -111,13 +114,24 @@ class Tail:
         while not done():
             assert time.monotonic() < deadline, f"not in {timeout_s} s; read {len(self.messages)} records"
             for message in self._consumer.consume(1_000, 0.05):
-                assert message.error() is None, message.error()
-                self.messages.append(message)
+                if message.error() is None:
+                    self.messages.append(message)
+                else:
+                    assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                    self._read_to[message.topic() or "", message.partition() or 0] = message.offset() or 0
 
     def read_for(self, seconds: float) -> None:
         """Read whatever comes within a time."""
         deadline = time.monotonic() + seconds
         self.read_until(lambda: time.monotonic() > deadline)
+
+    def read_to_end(self) -> None:
+        """Read everything that is there by now; where nobody writes any more, nothing comes after it."""
+        ends = {(place.topic, place.partition): self._end(place) for place in self._places}
+        self.read_until(lambda: all(self._read_to.get(place, 0) >= end for place, end in ends.items()))
+
+    def _end(self, place: TopicPartition) -> int:
+        return int(self._consumer.get_watermark_offsets(place, timeout=20)[1])
 
     def of(self, topic: str) -> list[Message]:
         """What was read from a topic."""
@@ -149,8 +163,13 @@ class Accounts:
         self._tail.read_until(all_there, timeout_s=timeout_s)
 
     def settle(self, seconds: float) -> None:
-        """Read on for a while, to see what comes twice."""
+        """Read on for a while."""
         self._tail.read_for(seconds)
+        self._take()
+
+    def read_to_end(self) -> None:
+        """Read what is there by now, to see what came twice."""
+        self._tail.read_to_end()
         self._take()
 
     def close(self) -> None:

@@ -69,8 +69,8 @@ def test_every_event_ends_in_its_outcome_and_outputs_are_complete(brokers: Local
         with urllib.request.urlopen(core.metrics_url, timeout=5) as answer:
             metrics = answer.read().decode()
         assert core.stop(30), core.log_tail()
-        accounts.settle(1.0)
-        outputs.read_for(2.0)
+        accounts.read_to_end()
+        outputs.read_to_end()
     finally:
         core.kill()
         outputs.close()
@@ -169,7 +169,7 @@ def test_a_graceful_shutdown_loses_and_repeats_nothing(brokers: LocalStack, acco
         cores.append(last)
         accounts.wait_for(traffic.sent)
         assert last.stop(30), last.log_tail()
-        accounts.settle(1.0)
+        accounts.read_to_end()
     finally:
         stop.set()
         for core in cores:
@@ -203,7 +203,7 @@ def test_a_killed_instance_leaves_no_torn_transaction(brokers: LocalStack, accou
         sender.join()
         accounts.wait_for(traffic.sent)
         assert cores[-1].stop(30), cores[-1].log_tail()
-        outputs.read_for(2.0)
+        outputs.read_to_end()
     finally:
         stop.set()
         for core in cores:
@@ -228,6 +228,7 @@ def test_a_killed_instance_loses_no_combat_event(brokers: LocalStack, accounts: 
         traffic.send(Domain.COMBAT, 100)
         second = brokers.start_core("core-takes-over", env)
         accounts.wait_for(traffic.sent)
+        assert second.stop(30), second.log_tail()
     finally:
         first.kill()
         if second is not None:
@@ -255,7 +256,7 @@ def test_two_instances_share_the_work(brokers: LocalStack, accounts: Accounts) -
         accounts.wait_for(traffic.sent)
         assert _partitions(cores[0].http_url, "economy")
         assert [core.stop(30) for core in cores] == [True, True], cores[0].log_tail() + cores[1].log_tail()
-        accounts.settle(1.0)
+        accounts.read_to_end()
     finally:
         for core in cores:
             core.kill()

@@ -46,6 +46,7 @@ def core(brokers: LocalStack) -> Iterator[ProcessService]:
     try:
         core.wait_ready(60)
         yield core
+        core.stop(30)  # in order: the next one need not wait until a dead member's session is over
     finally:
         core.kill()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -691,6 +692,8 @@ def test_who_does_not_read_is_disconnected(certificates: Certificates) -> None:
         async with running(certificates) as gateway:
             slow, good = await gateway.login("slow", region="eu"), await gateway.login("good", region="eu")
             slow.connection.transport.pause_reading()  # type: ignore[attr-defined]
+            # With the megabytes that the kernel would hold for it this takes ten seconds.
+            slow.connection.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             text = "\N{GRINNING FACE}" * 500
             sent = 0
             while gateway.service.gateway.tally.disconnects["slow-reader"] == 0:

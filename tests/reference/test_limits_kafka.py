@@ -112,7 +112,7 @@ def test_a_flood_is_held_to_the_limit(brokers: LocalStack, publisher: ServiceHan
     took_s = time.monotonic() - begin_s
     accepted = sum(len(one.accepted) for one in senders)
     tail.read_until(lambda: len(tail.messages) >= accepted)
-    tail.read_for(1.0)
+    tail.read_to_end()
     with urllib.request.urlopen(publisher.metrics_url, timeout=5) as answer:
         metrics = answer.read().decode()
     tail.close()
@@ -147,10 +147,10 @@ def test_a_graceful_stop_answers_for_what_it_has_accepted(brokers: LocalStack, p
 
     thread = threading.Thread(target=go_on)
     thread.start()
-    time.sleep(1.0)
+    wait_until(lambda: len(one.accepted) >= 500, timeout_s=30, message="too little was accepted")
     assert publisher.stop(30), publisher.log_tail()
     thread.join(10)
-    tail.read_for(2.0)
+    tail.read_to_end()
     tail.close()
     assert ended in ([503], [0])
     assert one.accepted
@@ -219,7 +219,7 @@ def test_poison_opens_the_breaker_and_nothing_is_lost(brokers: LocalStack, domai
         with urllib.request.urlopen(core.metrics_url, timeout=5) as answer:
             metrics = answer.read().decode()
         assert core.stop(30), core.log_tail()
-        accounts.settle(1.0)
+        accounts.read_to_end()
     finally:
         core.kill()
         accounts.close()

@@ -106,8 +106,8 @@ class _Report:
 def test_what_became_of_a_batch_is_told_in_runs() -> None:
     """In the order of the batch, whatever the order of the reports; the reports here are made up."""
     batch = _Batch(8)
-    batch.fail(5, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
-    batch.fail(6, KafkaError(KafkaError._MSG_TIMED_OUT))
+    batch.refused(5, KafkaError(KafkaError._QUEUE_FULL))
+    batch.delivered(6, KafkaError(KafkaError._MSG_TIMED_OUT), _Report(0, -1))  # type: ignore[arg-type]
     for number, partition, offset in ((3, 1, 70), (0, 0, 10), (1, 0, 11), (2, 0, 12), (4, 1, 71)):
         batch.delivered(number, None, _Report(partition, offset))  # type: ignore[arg-type]
     assert not batch.done.is_set()
@@ -116,7 +116,7 @@ def test_what_became_of_a_batch_is_told_in_runs() -> None:
     written = batch.written()
     assert written.runs == [(0, 0, 10, 3), (3, 1, 70, 2), (7, 0, 13, 1)]
     assert (written.failed, written.unknown) == ([(5, 1)], [(6, 1)])
-    assert "uthorization" in written.error
+    assert "ueue full" in written.error
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,30 @@ from necp_validate.record import (
     AlertRule,
     AlertTransition,
     FaultRecord,
-    History,
     MonitoringRecord,
-    read_history,
+    Record,
+    read_record,
 )
 from necp_validate.report.alerts import AlertRow, AlertSpan, alert_rows, alert_spans
 from necp_validate.report.frames import to_frames
+from necp_validate.report.gate import gate
 from necp_validate.report.html import render
 from necp_validate.report.plots import alerts
 
 NAMES = ("KafkaClusterDown", "KafkaDiskUsageHigh")
-RULES = tuple(AlertRule(name=name, severity="critical") for name in NAMES)
+RULES = tuple(AlertRule(name=name, severity="critical", window_s=0, healthy=True) for name in NAMES)
 
 
-def watched(run: Path, *states: tuple[float, str]) -> tuple[History, float]:
+def watched(run: Path, *states: tuple[float, str]) -> tuple[Record, float]:
     """A run in which one alert went through states at seconds of the load; and when the load began."""
-    history = read_history(run)
+    history = read_record(run)
     begin_us = history.phases[0].start_us
-    rows = [AlertTransition(t_us=begin_us + round(s * 1e6), name=NAMES[0], state=state) for s, state in states]
+    rows = [
+        AlertTransition(
+            t_us=begin_us + round(s * 1e6), name=NAMES[0], state=state, labels={}, active_us=None, value=None
+        )
+        for s, state in states
+    ]
     kill = FaultRecord(
         id="kill-1",
         experiment="kill",
@@ -39,8 +45,10 @@ def watched(run: Path, *states: tuple[float, str]) -> tuple[History, float]:
         effective_us=begin_us + 2_500_000,
         evidence="pid gone",
         end_us=begin_us + 9_000_000,
+        needs="",
+        claims=(),
     )
-    record = MonitoringRecord(prometheus="2.42", looks=10, rules=RULES)
+    record = MonitoringRecord(prometheus="2.42", looks=10, missed=0, rules=RULES)
     return replace(history, alerts=tuple(rows), faults=(kill,), monitoring=record), begin_us / 1e6
 
 
@@ -79,8 +87,9 @@ def test_the_chart_tells_pending_from_firing(sound: Path) -> None:
 
 def test_the_page_has_the_table_and_says_what_was_missing(sound: Path) -> None:
     history, _ = watched(sound, (4, FIRING), (8, RESOLVED))
-    page = render(to_frames(history), None)
+    verdict = gate(sound)
+    page = render(to_frames(history), verdict)
     assert 'id="alerts"' in page
     assert "KafkaDiskUsageHigh" in page
     blind = replace(history, alerts=(), monitoring=MonitoringRecord(needs="needs prometheus"))
-    assert "No alert was watched: needs prometheus" in render(to_frames(blind), None)
+    assert "No alert was watched: needs prometheus" in render(to_frames(blind), verdict)

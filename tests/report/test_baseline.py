@@ -5,13 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fabricate import Recipe, fabricate
+from fabricate import START_S, Recipe, fabricate, rewrite
+from typer.testing import CliRunner
 
+from necp_validate.cli.app import app
 from necp_validate.core import UsageError, Verdict
+from necp_validate.record import parts
+from necp_validate.record.closing import close
 from necp_validate.report.baseline import (
+    COMPARED,
     Outcome,
     compare_with_baseline,
     find_runs,
@@ -82,7 +90,15 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Path]]:
     root = tmp_path_factory.mktemp("baseline")
     runs = {}
     for name, slow, seed in (("before", 1.0, 10), ("same", 1.0, 20), ("slow", 1.3, 30)):
-        recipes = [Recipe(run_id=f"{name}-{i}", slow=slow * (1 + 0.004 * i), seed=seed + i) for i in range(4)]
+        recipes = [
+            Recipe(
+                run_id=f"{name}-{i}",
+                slow=slow * (1 + 0.004 * i),
+                seed=seed + i,
+                start_s=START_S + 1000 * (seed + i),
+            )
+            for i in range(4)
+        ]
         runs[name] = [fabricate(root / name, recipe) for recipe in recipes]
     return runs
 
@@ -97,7 +113,8 @@ def test_slower_runs_are_found_and_equal_ones_are_not(stored: dict[str, list[Pat
     assert worst.relative(worst.estimate) == pytest.approx(0.3, abs=0.05)
     assert "e2e_p99 in steady" in slower.sentence
     equal = compare_with_baseline(stored["before"], stored["same"])
-    assert (equal.verdict, equal.of(Outcome.WORSE)) == (Verdict.PASS, ())
+    assert (equal.verdict, equal.of(Outcome.WORSE), equal.caveats) == (Verdict.PASS, (), ())
+    assert {one.metric for one in equal.differences} == set(COMPARED)
     faster = compare_with_baseline(stored["slow"], stored["before"], metrics=["e2e_p99"])
     assert (faster.verdict, len(faster.of(Outcome.BETTER))) == (Verdict.PASS, 3)
 
@@ -114,9 +131,129 @@ def test_domains_are_compared_by_themselves_where_asked(stored: dict[str, list[P
     assert "e2e_p99 combat in steady" in {one.name for one in found.differences}
 
 
-def test_runs_of_another_scale_are_compared_with_a_warning(stored: dict[str, list[Path]], tmp_path: Path) -> None:
-    other = fabricate(tmp_path, Recipe(run_id="other", scale=0.5))
-    assert compare_with_baseline(stored["before"], [other]).caveats[0].startswith("scale differs")
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        ({"scale": 0.5}, "with scale 0.05 and not 0.1"),
+        ({"scenario": "peak-200", "scale": 0.1}, "with scenario peak-200 and not smoke"),
+        ({"overrides": ("core.instances=2",)}, "with another configuration (core)"),
+        ({"host": {"cpus": 8}}, "with CPUs 8 and not 2"),
+        ({"host": {"memory_bytes": 8 * 2**30}}, "with memory 8 GiB and not 23 GiB"),
+        ({"versions": {"necp-validate": "0.2.0"}}, "with version of necp-validate 0.2.0 and not 0.1.0"),
+        ({"stack": {"backend": "docker"}}, "with stack docker and not local"),
+        ({"stack": {"kafka_version": "3.9.1"}}, "with Kafka 3.9.1 and not 4.4.0"),
+    ],
+)
+def test_runs_that_are_not_alike_are_compared_and_prove_nothing(
+    stored: dict[str, list[Path]], tmp_path: Path, recipe: dict[str, Any], says: str
+) -> None:
+    """Even if nothing got worse: it is not the same that is compared."""
+    others = [
+        fabricate(tmp_path, Recipe(run_id=f"other-{i}", seed=90 + i, start_s=START_S + 100 * i + 7, **recipe))
+        for i in range(4)
+    ]
+    found = compare_with_baseline(stored["before"], others, metrics=["failed_share", "lost"])
+    assert found.of(Outcome.WORSE) == ()
+    assert found.verdict is Verdict.UNKNOWN
+    (caveat,) = found.caveats
+    assert caveat.startswith("not like before-0: other-0, other-1, other-2, other-3 with ")
+    assert says in caveat
+    assert f"but that proves nothing: {caveat}" in found.sentence
+
+
+def test_what_got_worse_is_a_fail_on_other_hosts_as_well(stored: dict[str, list[Path]], tmp_path: Path) -> None:
+    recipe = {"slow": 1.3, "host": {"cpus": 1}}
+    slower = [
+        fabricate(tmp_path, Recipe(run_id=f"slower-{i}", seed=90 + i, start_s=START_S + 100 * i + 7, **recipe))
+        for i in range(4)
+    ]
+    found = compare_with_baseline(stored["before"], slower, metrics=["e2e_p99"])
+    assert (found.verdict, len(found.caveats)) == (Verdict.FAIL, 1)
+
+
+class TestTheSameRunTwice:
+    """It would be evidence for itself."""
+
+    def test_in_both_is_refused(self, stored: dict[str, list[Path]]) -> None:
+        before = stored["before"]
+        with pytest.raises(UsageError, match="before-0 is both in the baseline and compared with it"):
+            compare_with_baseline(before, before[:1])
+
+    def test_a_copy_under_another_name_is_refused_on_either_side(
+        self, stored: dict[str, list[Path]], tmp_path: Path
+    ) -> None:
+        copy = shutil.copytree(stored["before"][1], tmp_path / "another")
+        rewrite(copy, parts.RUN, id="another", seed=99, started_us=START_S * 10**6 + 5)
+        for baseline, runs, says in (
+            (stored["before"], [copy], "both in the baseline and compared with it"),
+            ([*stored["before"], copy], stored["same"], "there twice"),
+            (stored["same"], [copy, *stored["before"]], "there twice"),
+        ):
+            with pytest.raises(UsageError, match=says) as caught:
+                compare_with_baseline(baseline, runs)
+            assert str(copy) in caught.value.message
+            assert str(stored["before"][1]) in caught.value.message
+
+    def test_it_ends_with_code_2(self, stored: dict[str, list[Path]]) -> None:
+        one = str(stored["before"][0])
+        done = CliRunner().invoke(app, ["compare", "--baseline", one, one])
+        assert (done.exit_code, "both in the baseline" in done.stderr) == (2, True)
+
+
+class TestFiguresThatDoNotCount:
+    """A figure of a run counts only where all that is due for it is there, and adds up."""
+
+    @pytest.fixture
+    def copies(self, stored: dict[str, list[Path]], tmp_path: Path) -> list[Path]:
+        return [Path(shutil.copytree(one, tmp_path / one.name)) for one in stored["same"]]
+
+    def test_evidence_that_is_missing(self, stored: dict[str, list[Path]], copies: list[Path]) -> None:
+        """Half of the samples of the brokers: of the others, nobody knows."""
+        path = copies[0] / "metrics" / "brokers.csv"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(lines[: len(lines) // 2]))
+        close(copies[0])
+        found = compare_with_baseline(stored["before"], copies, metrics=["broker_memory_max", "lost"])
+        memory, lost = found.differences
+        assert (len(memory.figures), memory.outcome) == (3, Outcome.TOO_FEW)
+        assert (len(lost.figures), lost.outcome) == (4, Outcome.SAME)
+        (caveat,) = found.caveats
+        assert caveat.startswith("broker_memory_max in run of same-0 does not count: ")
+        assert "seconds of samples of the brokers (metrics/brokers.csv)" in caveat
+        assert found.verdict is Verdict.UNKNOWN
+
+    def test_a_figure_that_no_run_has_evidence_for_is_said(
+        self, stored: dict[str, list[Path]], copies: list[Path]
+    ) -> None:
+        for one in copies:
+            rewrite(one, parts.DUE, brokers=("1", "2", "3", "4"))
+        found = compare_with_baseline(
+            stored["before"], copies, metrics=["broker_memory_max", "broker_cpu_mean", "lost"]
+        )
+        assert [one.metric for one in found.differences] == ["lost"]
+        assert [caveat.partition(":")[0] for caveat in found.caveats] == [
+            f"broker_memory_max in run and 1 more of same-{i} does not count" for i in range(4)
+        ]
+        assert found.verdict is Verdict.UNKNOWN
+
+    def test_a_record_that_does_not_add_up(self, stored: dict[str, list[Path]], copies: list[Path]) -> None:
+        (load,) = parts.LOADS.read(copies[0])
+        counts = {
+            phase: {domain: replace(one, acked=one.acked + 7, sent=one.sent + 7) for domain, one in by.items()}
+            for phase, by in (load.phases or {}).items()
+        }
+        parts.LOADS.write(copies[0], replace(load, phases=counts))
+        close(copies[0])
+        found = compare_with_baseline(stored["before"], copies, metrics=["failed_share"])
+        assert any("failed_share" in caveat and "same-0" in caveat for caveat in found.caveats)
+        assert found.verdict is Verdict.UNKNOWN
+
+    def test_a_record_that_was_changed_or_never_closed(self, stored: dict[str, list[Path]], copies: list[Path]) -> None:
+        (copies[0] / "logs" / "core-0.log").write_text("all went well")
+        (copies[1] / "manifest.json").unlink()
+        found = compare_with_baseline(stored["before"], copies, metrics=["lost"])
+        assert found.caveats == ("same-0: it was changed since it was closed", "same-1: it was never closed")
+        assert found.verdict is Verdict.UNKNOWN
 
 
 def test_wrong_input_is_told(stored: dict[str, list[Path]]) -> None:
@@ -124,8 +261,6 @@ def test_wrong_input_is_told(stored: dict[str, list[Path]]) -> None:
     with pytest.raises(UsageError, match="no metric") as caught:
         compare_with_baseline(before, stored["same"], metrics=["e2e_p9"])
     assert 'did you mean "e2e_p9' in str(caught.value)
-    with pytest.raises(UsageError, match="both in the baseline"):
-        compare_with_baseline(before, before[:1])
     with pytest.raises(UsageError, match="confidence"):
         compare_with_baseline(before, stored["same"], confidence=1.0)
     with pytest.raises(UsageError):

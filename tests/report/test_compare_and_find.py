@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fabricate import Recipe, fabricate
+from histories import run_info
 
 from necp_validate.core import UsageError
-from necp_validate.record import RunInfo
 from necp_validate.report import text
 from necp_validate.report.compare import compare
 from necp_validate.report.reproduce import run_command
@@ -32,10 +34,23 @@ def test_changed_verdicts_are_listed_and_equal_ones_are_not(judged: dict[str, Pa
     assert "nonmonotonic-poll" not in changes
 
 
-def test_a_run_that_was_not_judged_can_be_compared(judged: dict[str, Path], sound: Path) -> None:
-    found = compare([judged["sound"], sound])
-    assert found.verdicts[1] == "not judged"
+def test_runs_are_judged_again_to_be_compared(judged: dict[str, Path], tmp_path: Path) -> None:
+    """One that nobody judged has its verdict, too."""
+    lossy = fabricate(tmp_path, Recipe(run_id="not-judged", lost=1))
+    found = compare([judged["sound"], lossy])
+    assert found.verdicts == ("pass", "fail")
     assert found.caveats == ()
+
+
+def test_runs_that_are_not_like_the_first_are_said_those_alike_together(
+    judged: dict[str, Path], tmp_path: Path
+) -> None:
+    others = [fabricate(tmp_path, Recipe(run_id=name, scale=0.5, host={"cpus": 8})) for name in ("one", "two")]
+    found = compare([judged["sound"], *others])
+    assert found.caveats == (
+        "not like sound: one, two with scale 0.05 and not 0.1; CPUs 8 and not 2; "
+        "another configuration (scale, traffic)",
+    )
 
 
 def test_one_run_is_not_enough(sound: Path) -> None:
@@ -73,18 +88,34 @@ def test_the_command_to_repeat_a_run_leads_to_its_configuration(
     scenario: str, scale: float, overrides: list[str], options: str
 ) -> None:
     stored = load_scenario(scenario, scale=scale, overrides=overrides)
-    info = RunInfo(id="x", scenario=scenario, scale=stored.scale, seed=1, config=stored.to_config())
+    info = replace(run_info(), scenario=scenario, scale=stored.scale, stack={}, config=stored.to_config())
     assert run_command(info).replace(" --seed 1", "") == f"necp-validate run {scenario}{options}"
 
 
 def test_a_scenario_of_the_users_own_is_repeated_by_its_name() -> None:
-    info = RunInfo(id="x", scenario="mine", scale=1.0, seed=5)
+    info = run_info(scenario="mine", seed=5, stack={})
     assert run_command(info) == "necp-validate run mine --seed 5"
 
 
 def test_a_run_on_kubernetes_is_repeated_by_its_session() -> None:
-    info = RunInfo(id="x", scenario="chaos", scale=0.1, seed=1, stack={"backend": "kubernetes"}, status="finished")
+    info = run_info(scenario="chaos", scale=0.1, stack={"backend": "kubernetes"})
     assert run_command(info) == "nox -s k8s"
+
+
+@pytest.mark.parametrize(
+    ("words", "most", "brief"),
+    [
+        ("", 2, ""),
+        ("one", 2, "one"),
+        ("one; two; three", 2, "one; two; three"),
+        ("one; two; three; four", 2, "one; two; and 2 more"),
+        ("one; two; one; two; three", 1, "one; and 2 more"),
+        ("one; two; one", 1, "one; two"),
+    ],
+)
+def test_what_something_rests_on_is_told_once_and_briefly(words: str, most: int, brief: str) -> None:
+    """And no single part is left out: to say that there is one more takes as much room."""
+    assert text.brief(words, most) == brief
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fabricate import START_S
+
 from necp_validate.claims.catalogue import CLAIMS
 from necp_validate.core import ClaimResult, Verdict
-from necp_validate.record import append_round
+from necp_validate.record import SecurityRound, parts
 from necp_validate.report.compliance import CONTRADICTED, SUPPORTED, UNDECIDED, ControlRow, compliance_rows, standards
 from necp_validate.report.frames import load_run
 from necp_validate.report.html import render
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.report.verdict import read_verdict
-from necp_validate.selftest.attempts import sound_round
 
 
 def _claim(id_: str, verdict: Verdict) -> ClaimResult:
@@ -46,7 +47,8 @@ def test_an_unknown_claim_supports_nothing() -> None:
 
 
 def test_the_report_of_a_run_with_attempts_has_the_table(sound: Path) -> None:
-    append_round(sound, sound_round())
+    now_us = START_S * 10**6
+    parts.SECURITY.append(sound, SecurityRound(when="start", begin_us=now_us, end_us=now_us, listeners=(), access=()))
     judge_and_report(sound)
     page = render(load_run(sound), read_verdict(sound))
     assert 'id="compliance"' in page

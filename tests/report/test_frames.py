@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fabricate import Recipe, fabricate
 
-from necp_validate.record import HdrHistogram, read_history
+from necp_validate.record import HdrHistogram, read_record
 from necp_validate.report.frames import ALL, load_run, percentile_rows, records, throughput_rows, to_frames
 
 
@@ -22,7 +22,7 @@ def test_time_counts_from_the_first_phase(sound: Path) -> None:
     run = load_run(sound)
     assert run.phases[0].start_s == 0
     assert run.timeline is not None
-    assert (run.timeline.t_s.min(), run.timeline.t_s.max()) == (0, 44)
+    assert (run.timeline.t_s.min(), run.timeline.t_s.max()) == (1, 45)
     assert run.domains == ("combat", "economy", "social", "system")
 
 
@@ -33,7 +33,7 @@ def test_workers_are_summed_and_the_worst_latency_is_kept(sound: Path) -> None:
     first = json.loads(lines[0])
     timeline = load_run(sound).timeline
     assert timeline is not None
-    row = rows_of(timeline[timeline.t_s == 0], domain=first["domain"])[0]
+    row = rows_of(timeline[timeline.t_s == 1], domain=first["domain"])[0]
     assert row["acked_eps"] == 2 * first["acked"]
     assert row["e2e_p99_ms"] == 9999.0
 
@@ -65,7 +65,7 @@ def test_a_torn_last_line_is_left_out(sound: Path) -> None:
 def test_percentiles_need_samples(sound: Path, samples: int, p99: bool, p999: bool) -> None:
     histogram = HdrHistogram()
     histogram.record(2_000, samples)
-    history = read_history(sound)
+    history = read_record(sound)
     run = to_frames(replace(history, loads=(), latency={("steady", "combat", "e2e"): histogram}))
     row = rows_of(percentile_rows(run), phase="steady", domain="combat")[0]
     assert row["samples"] == samples
@@ -75,7 +75,7 @@ def test_percentiles_need_samples(sound: Path, samples: int, p99: bool, p999: bo
 def test_an_event_without_an_end_is_slower_than_any_other(tmp_path: Path) -> None:
     """Half of the events were never seen handled: the median is known, the 95th percentile is never."""
     run_dir = fabricate(tmp_path, Recipe())
-    history = read_history(run_dir)
+    history = read_record(run_dir)
     acked = history.counts("steady", ["social"]).acked
     histogram = HdrHistogram()
     histogram.record(2_000, acked // 2 + 1)

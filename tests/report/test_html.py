@@ -7,10 +7,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from fabricate import Recipe, fabricate
+from fabricate import Recipe, fabricate, rewrite
 
+from necp_validate.claims.run import Judgement
 from necp_validate.core import ClaimResult, Finding, SuiteError, UsageError, Verdict
+from necp_validate.evidence.inventory import Holding
+from necp_validate.record import parts
 from necp_validate.report.frames import load_run
+from necp_validate.report.gate import gate
 from necp_validate.report.html import render
 from necp_validate.report.pipeline import report
 from necp_validate.report.verdict import conclude, read_verdict
@@ -96,9 +100,92 @@ def test_charts_follow_the_theme_of_the_page(judged: dict[str, Path]) -> None:
 
 def test_foreign_text_cannot_become_markup(sound: Path) -> None:
     evil = "<script>alert(1)</script>"
-    claim = ClaimResult(id="DUR-ACKED", title=evil, verdict=Verdict.PASS, threshold=evil, measured=evil, evidence=evil)
-    check = Finding(name="lost-write", verdict=Verdict.FAIL, count=1, summary=evil)
-    assert evil not in render(load_run(sound), conclude("r", [claim], [check]))
+    claim = ClaimResult(
+        id="DUR-ACKED", title=evil, verdict=Verdict.PASS, threshold=evil, measured=evil, evidence=evil, sees=evil
+    )
+    checks = [
+        Finding(name=f"lost-{verdict}", verdict=verdict, count=1, summary=evil, sees=evil)
+        for verdict in (Verdict.FAIL, Verdict.PASS, Verdict.NOT_APPLICABLE)
+    ]
+    holding = Holding(what=evil, due=2, found=1, file=evil, missing=(evil,))
+    judgement = Judgement(findings=tuple(checks), claims=(claim,), evidence=(holding,))
+    page = render(load_run(sound), conclude(sound, judgement))
+    assert evil not in page
+    assert page.count("&lt;script&gt;") >= 10
+
+
+def _finding(verdict: Verdict, name: str, summary: str = "as it should be", sees: str = "") -> Finding:
+    return Finding(name=name, verdict=verdict, count=0, summary=summary, sees=sees)
+
+
+def _page(run: Path, claims: list[ClaimResult], checks: list[Finding], *evidence: Holding) -> str:
+    judgement = Judgement(findings=tuple(checks), claims=tuple(claims), evidence=evidence)
+    return render(load_run(run), conclude(run, judgement))
+
+
+def test_checks_of_what_is_not_there_are_folded_away_and_not_counted(sound: Path) -> None:
+    absent = [_finding(Verdict.NOT_APPLICABLE, f"absent-{n}", "the scenario has no players") for n in range(3)]
+    page = _page(sound, [], [_finding(Verdict.PASS, "lost-write"), *absent])
+    assert "checks: 1 pass<" in page
+    folded = page[page.index("<summary>3 checks are about what this run does not have: not passed, and not counted") :]
+    folded = folded[: folded.index("</details>")]
+    for check in absent:
+        assert f"<b>{check.name}</b>: the scenario has no players" in folded
+        assert page.count(check.name) == folded.count(check.name) == 1
+
+
+def test_evidence_is_shown_with_what_is_due_and_found(sound: Path) -> None:
+    whole = Holding(what="phases", due=4, found=4, file="history/phases.json")
+    short = Holding(what="partitions read back", due=12, found=5, file="history/readback.json", missing=("combat-2",))
+    page = _page(sound, [], [], whole, short)
+    assert "<details open><summary>Evidence: 1 of 2 kinds are complete</summary>" in page
+    row = page[page.index("<tr><td>partitions read back") :].split("</tr>")[0]
+    assert "missing: combat-2" in row
+    assert '<td class="n">12</td><td class="n"><b class="unknown">5</b></td><td><code>history/readback.json' in row
+    assert "<details><summary>Evidence: 1 of 1 kinds are complete</summary>" in _page(sound, [], [], whole)
+
+
+def test_a_pass_says_what_would_have_been_seen(sound: Path) -> None:
+    claim = ClaimResult(
+        id="DUR-ACKED",
+        title="t",
+        verdict=Verdict.PASS,
+        threshold="lost <= 0",
+        measured="0",
+        evidence="e",
+        sees="1 loss",
+    )
+    page = _page(sound, [claim], [_finding(Verdict.PASS, "duplicate", sees="1 event that is there twice")])
+    assert "Would have seen: 1 loss" in page
+    assert "Would have seen: 1 event that is there twice" in page
+
+
+def test_a_long_reason_is_told_once_and_folded(sound: Path) -> None:
+    """Every condition of a claim names what is missing: the reader needs it once."""
+    evidence = "run: no list of topics; 3 acked events; run: no list of topics; 5 records; run at scale 0.1"
+    claim = ClaimResult(
+        id="FT-BROKER",
+        title="t",
+        verdict=Verdict.UNKNOWN,
+        threshold="lost <= 0; seen < 9 s",
+        measured="",
+        evidence=evidence,
+    )
+    page = _page(sound, [claim], [])
+    assert "run: no list of topics; 3 acked events<details><summary>2 more</summary>5 records; run at scale 0.1" in page
+    assert "<div>lost &lt;= 0</div><div>seen &lt; 9 s</div>" in page
+
+
+def test_checks_that_are_unknown_for_one_reason_are_one_row(sound: Path) -> None:
+    unknown = [
+        _finding(Verdict.UNKNOWN, name, f"no list of topics; {name} found nothing") for name in ("unseen", "torn")
+    ]
+    page = _page(sound, [], [*unknown, _finding(Verdict.UNKNOWN, "drain", "no drain"), _finding(Verdict.FAIL, "lost")])
+    assert "<b>2 checks</b>" in page
+    assert "no list of topics<details><summary>unseen, torn</summary>" in page
+    assert "<b>torn</b>: torn found nothing" in page
+    places = [page.index(word) for word in ("<b>lost</b>", "<b>2 checks</b>", "<b>drain</b>")]
+    assert places == sorted(places)
 
 
 PARTS = (
@@ -128,16 +215,18 @@ def test_a_run_with_nothing_but_run_json_has_a_report(tmp_path: Path) -> None:
     run = fabricate(tmp_path, Recipe(leave_out=frozenset(PARTS)))
     reports = report(run)
     text = _Page(reports.html.read_text(encoding="utf-8")).text
-    assert "not judged" in text
-    assert reports.junit is None
-    assert reports.markdown.read_text(encoding="utf-8").startswith("## ❔ not judged")
+    assert reports.verdict.verdict is Verdict.UNKNOWN
+    assert "? unknown" in text
+    assert "The run directory does not hold:" in text
+    assert "<testsuites" in reports.junit.read_text(encoding="utf-8")
+    assert reports.markdown.read_text(encoding="utf-8").startswith("## ❔ unknown: smoke")
 
 
 def test_an_interrupted_run_says_so(sound: Path) -> None:
-    stored = (sound / "run.json").read_text()
-    stored = stored.replace('"status": "finished", "error": null', '"status": "failed", "error": "broker 2 died"')
-    (sound / "run.json").write_text(stored)
-    assert "broker 2 died" in render(load_run(sound), None)
+    rewrite(sound, parts.RUN, status="failed", error="broker 2 died")
+    verdict = gate(sound)
+    assert verdict.verdict is Verdict.UNKNOWN
+    assert "The run is failed</b>: broker 2 died" in render(load_run(sound), verdict)
 
 
 def test_what_is_no_run_directory_is_wrong_usage(tmp_path: Path) -> None:

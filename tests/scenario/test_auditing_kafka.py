@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from necp_validate.clients.reader import end_offsets
 from necp_validate.events.topics import AUDIT_TOPIC, CORE_PRINCIPAL, VERIFIER_PRINCIPAL, Domain
-from necp_validate.record import append_round, layout
+from necp_validate.record import parts
 from necp_validate.record.audit import AuditRecord, CollectorRecord
 from necp_validate.record.codec import from_plain
 from necp_validate.scenario.auditing import AuditRun
@@ -56,14 +56,14 @@ def test_every_refusal_is_sealed_and_whatever_is_done_to_the_trail_shows(stack: 
         undo.callback(fleet.close)
         fleet.start(2)
         run = AuditRun(stack, run_dir, undo)
-        append_round(run_dir, try_everything(stack, load_policy(), "start"))
+        parts.SECURITY.append(run_dir, try_everything(stack, load_policy(), "start"))
         run.rotate()
-        append_round(run_dir, try_everything(stack, load_policy(), "end"))
+        parts.SECURITY.append(run_dir, try_everything(stack, load_policy(), "end"))
         fleet.kill(fleet.running()[0])
         run.finish()
         assert fleet.stop(30)
         run.read(begin)
-    record = from_plain(AuditRecord, json.loads((run_dir / layout.AUDIT).read_bytes()))
+    record = from_plain(AuditRecord, json.loads((parts.AUDIT.file(run_dir)).read_bytes()))
     trail = record.trail
     assert (trail.clear, trail.unopened, trail.nonces_repeated, trail.chain_breaks) == (0, 0, 0, 0), trail.examples
     assert record.provoked.due > 1_400
@@ -79,7 +79,7 @@ def test_every_refusal_is_sealed_and_whatever_is_done_to_the_trail_shows(stack: 
     assert all(one.held for one in record.tampering), record.tampering
     assert (record.retention_ms, record.retention_bytes, record.cleanup_policy) == (2_555 * DAY_MS, -1, "delete")
     assert record.keyring_mode == 0o600
-    (stream,) = from_plain(CollectorRecord, json.loads((run_dir / layout.COLLECTOR).read_bytes())).streams
+    (stream,) = from_plain(CollectorRecord, json.loads((parts.COLLECTOR.file(run_dir)).read_bytes())).streams
     assert stream.sent == record.violations.due
 
     _tamper(stack)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from neutral import neutral
 
 from necp_validate.cli.workers import placement_of
 from necp_validate.core import SuiteError, UsageError
@@ -98,7 +99,7 @@ def test_it_is_told_who_comes_and_who_is_lost(tmp_path: Path) -> None:
         ("playing", "silent"),
         ("finished", "lost"),
     ):
-        records = [WorkerRecord(worker=f"w{n}", host="h", state=state) for n, state in enumerate(states)]
+        records = [neutral(WorkerRecord, worker=f"w{n}", host="h", state=state) for n, state in enumerate(states)]
         write_json(tmp_path / "history/workers.json", records)
         watcher.tell()
         watcher.tell()  # nothing is told twice

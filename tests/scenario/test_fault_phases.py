@@ -12,7 +12,7 @@ import pytest
 
 from necp_validate.chaos.experiment import Experiment, PhasePlan, Settings
 from necp_validate.chaos.session import Session
-from necp_validate.record import layout
+from necp_validate.record import parts
 from necp_validate.scenario import faults
 from necp_validate.scenario.faults import FaultPhases
 from necp_validate.scenario.model import Phase, PhaseKind
@@ -20,7 +20,7 @@ from necp_validate.scenario.model import Phase, PhaseKind
 
 def begun(run_dir: Path, fault: PhasePlan, *, in_s: float) -> bool:
     """Whether an experiment has begun so long before its phase."""
-    phases_file = run_dir / layout.PHASES
+    phases_file = parts.PHASES.file(run_dir)
     phases_file.parent.mkdir(exist_ok=True)
     phases_file.write_text(json.dumps([{"name": "fault", "start_us": time.time_ns() // 1000 + int(in_s * 1e6)}]))
     experiment = Experiment(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
+from neutral import neutral
 
 from necp_validate.chaos.experiment import load_experiment
 from necp_validate.core import UsageError
@@ -71,7 +72,7 @@ def test_a_phase_can_have_its_own_share_of_poison() -> None:
 
 def test_a_run_of_an_experiment_is_repeated_by_naming_it() -> None:
     planned = with_experiments(load_scenario("chaos", seed=7), [load_experiment("poison-storm")])
-    info = RunInfo(id="r", scenario="chaos", scale=planned.scale, seed=7, config=planned.to_config())
+    info = neutral(RunInfo, id="r", scenario="chaos", scale=planned.scale, seed=7, config=planned.to_config())
     assert shlex.split(run_command(info)) == [
         *("necp-validate", "run", "chaos", "--seed", "7"),
         *("--set", 'experiments=["poison-storm"]'),

@@ -15,7 +15,7 @@ import pytest
 from necp_validate.chaos.experiment import load_experiment
 from necp_validate.core import SuiteError, UsageError
 from necp_validate.players.plan import PlayersPlan, PlayPhase, TlsFiles
-from necp_validate.record import layout
+from necp_validate.record import parts
 from necp_validate.reference.gateway.config import load_config
 from necp_validate.scenario import Scenario, load_scenario
 from necp_validate.scenario.gateway_watch import GatewayWatch
@@ -202,7 +202,7 @@ def playing(tmp_path: Path) -> Iterator[Any]:
 
 
 def begin(tmp_path: Path) -> None:
-    path = tmp_path / layout.PHASES
+    path = parts.PHASES.file(tmp_path)
     path.parent.mkdir()
     path.write_text('[{"name": "a", "start_us": 1234567}]', encoding="utf-8")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from necp_validate.record.reader import read_history
+from necp_validate.record.reader import read_record
 from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -81,7 +81,7 @@ def test_what_players_do_is_accounted_for_to_the_end(tmp_path: Path, stack: str)
     verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
     claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
     assert claims == dict.fromkeys(("DUR-ACKED", "GW-TRANSPORT", "OPS-HEALTH"), "pass"), output
-    history = read_history(run_dir)
+    history = read_record(run_dir)
     (players,) = history.players
     acked = sum(stream.acked.count for stream in players.streams)
     assert acked > 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,17 +12,23 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from contract import adds_up, not_recorded, wrong_fields
 
 from necp_validate.core import Verdict
 from necp_validate.events.topics import Domain
 from necp_validate.load.plan import DomainTraffic, PlannedPhase
 from necp_validate.load.schedule import Schedule
 from necp_validate.load.traffic import key_of
-from necp_validate.record.reader import read_history
+from necp_validate.record.reader import read_record
 from necp_validate.report.pipeline import judge_and_report
+from necp_validate.scenario import monitor
+from necp_validate.scenario.events import LoadTick, RunEvent, WarningRaised
+from necp_validate.scenario.files import load_scenario
+from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -77,8 +84,16 @@ longest_gap_ms = 30000
 drain_s = 60
 """
 
+NOT_THERE = {
+    "RunInfo.error": "it came to its end",
+    "LoadRecord.lost_us": "no worker was lost",
+}
 
-def start(tmp_path: Path, *arguments: str, steady_s: int = 8, stack: str = "local") -> subprocess.Popen[str]:
+
+STEADY_S = 5
+
+
+def start(tmp_path: Path, *arguments: str, steady_s: int = STEADY_S, stack: str = "local") -> subprocess.Popen[str]:
     scenario = tmp_path / "small.toml"
     scenario.write_text(SCENARIO.format(steady_s=steady_s), encoding="utf-8")
     command = [sys.executable, "-m", "necp_validate", "run", str(scenario), "--out", str(tmp_path / "runs")]
@@ -86,9 +101,9 @@ def start(tmp_path: Path, *arguments: str, steady_s: int = 8, stack: str = "loca
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def schedules(steady_s: int = 8) -> Iterator[tuple[Domain, Schedule, int]]:
+def schedules() -> Iterator[tuple[Domain, Schedule, int]]:
     """The schedule of each domain, from the scenario itself."""
-    scenario = tomllib.loads(SCENARIO.format(steady_s=steady_s))
+    scenario = tomllib.loads(SCENARIO.format(steady_s=STEADY_S))
     phases = [PlannedPhase(**{"load": 1.0, **phase}) for phase in scenario["phases"]]
     for domain, one in scenario["traffic"].items():
         traffic = DomainTraffic(topic="", client={}, **{"cheat_share": 0.0, **one})
@@ -104,10 +119,20 @@ def descendants(pid: int) -> list[psutil.Process]:
     return psutil.Process(pid).children(recursive=True)
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The run directory of a small scenario in one process, which each test leaves as it is, and the run's output."""
+    folder = tmp_path_factory.mktemp("alone")
+    output, _ = start(folder, "--workers", "1").communicate(timeout=240)
+    return the_run(folder), output
+
+
 @pytest.mark.parametrize(
     ("stack", "processes"), [("local", 1), ("local", 2), pytest.param("docker", 4, marks=pytest.mark.docker)]
 )
-def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, processes: int) -> None:
+def test_a_small_scenario_accounts_for_every_event(
+    request: pytest.FixtureRequest, tmp_path: Path, stack: str, processes: int
+) -> None:
     """Alone, with Locust's master and workers, and in containers: nothing lost, doubled or unaccounted for.
 
     The same events whoever sends them: each stream is as long, and as many events are planted.
@@ -115,9 +140,12 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     if stack == "docker" and (reason := why_not_docker()):
         pytest.skip(f"needs a Docker engine: {reason}")
     apart = ["--in-namespaces"] if stack == "docker" and os.geteuid() == 0 else []
-    run = start(tmp_path, "--workers", str(processes), *apart, stack=stack)
-    output, _ = run.communicate(timeout=240)
-    run_dir = the_run(tmp_path)
+    if processes == 1:
+        run_dir, output = request.getfixturevalue("alone")
+    else:
+        run = start(tmp_path, "--workers", str(processes), *apart, stack=stack)
+        output, _ = run.communicate(timeout=240)
+        run_dir = the_run(tmp_path)
     verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
     checks = {check["name"]: check for check in verdict["checks"]}
     claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
@@ -125,7 +153,10 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     assert dict.fromkeys(must_hold, "pass") == {name: checks[name]["verdict"] for name in must_hold}, output
     judged = ("DUR-ACKED", "EVT-REGISTRY", "EVT-COMBAT", "EVT-ECONOMY", "OPS-HEALTH")
     assert claims == dict.fromkeys(judged, "pass"), output
-    history = read_history(run_dir)
+    history = read_record(run_dir)
+    assert wrong_fields(run_dir) == []
+    assert not_recorded(run_dir) == set(NOT_THERE)
+    adds_up(history)
     assert len(history.loads) == processes
     assert [worker.state for worker in history.workers] == (["finished"] * processes if processes > 1 else [])
     assert all(worker.clocks for worker in history.workers)
@@ -140,6 +171,9 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
         for key in [key_of(domain, number)]
     }
     assert history.readback is not None
+    read = (*history.readback.partitions, *(history.readback.outputs or ()))
+    assert {part.topic for part in read} >= {topic for d in Domain for topic in (d.topic, d.dead_letter_topic)}
+    assert [part for part in read if part.position is None or part.position < part.high] == []
     acked = sum(stream.acked.count for load in history.loads for stream in load.streams)
     assert acked == history.readback.events_read > 8_000
     assert sum(load.unmatched_receipts for load in history.loads) == 0
@@ -149,16 +183,16 @@ def test_a_small_scenario_accounts_for_every_event(tmp_path: Path, stack: str, p
     assert known == {(sample.topic, sample.partition) for sample in history.leaders} != set()
     assert history.readback.ledger
     assert history.readback.epochs
-    assert history.readback.totals["combat"]["damage"] == sum(load.stakes["combat"]["damage"] for load in history.loads)
+    assert history.readback.totals["combat"]["damage"] == sum(
+        load.expected_totals["combat"]["damage"] for load in history.loads
+    )
     for name in ("report.html", "junit.xml", "summary.md"):
         assert (run_dir / name).stat().st_size > 0
 
 
-def test_stored_history_that_lost_an_event_fails_offline(tmp_path: Path) -> None:
+def test_stored_history_that_lost_an_event_fails_offline(alone: tuple[Path, str], tmp_path: Path) -> None:
     """The same run judged again, with one acknowledged event taken out of what the reader saw."""
-    run = start(tmp_path)
-    run.communicate(timeout=240)
-    run_dir = the_run(tmp_path)
+    run_dir = shutil.copytree(alone[0], tmp_path / alone[0].name)
     readback_file = run_dir / "history" / "readback.json"
     readback = json.loads(readback_file.read_text(encoding="utf-8"))
     stream = next(s for s in readback["streams"].values() if s["read"][0][1] > 10)
@@ -168,6 +202,38 @@ def test_stored_history_that_lost_an_event_fails_offline(tmp_path: Path) -> None
     verdict = judge_and_report(run_dir)
     assert verdict.verdict is Verdict.FAIL
     assert {"lost-write"} <= {check.name for check in verdict.checks if check.verdict is Verdict.FAIL}
+
+
+def test_a_monitor_that_dies_in_the_middle_is_in_the_run_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its samples end after some seconds of the load; the run itself comes to its end."""
+    scenario = tmp_path / "small.toml"
+    scenario.write_text(SCENARIO.format(steady_s=4), encoding="utf-8")
+    events: list[RunEvent] = []
+    whole, loaded_s = monitor.BrokerRow, 4.0
+
+    def of_broker(**figures: Any) -> Any:
+        if any(isinstance(event, LoadTick) and event.t_s > loaded_s for event in events):
+            raise TypeError("a broker without figures")
+        return whole(**figures)
+
+    monkeypatch.setattr(monitor, "BrokerRow", of_broker)
+    run_dir = run_scenario(
+        load_scenario(str(scenario), overrides=["stack=local"]), out=tmp_path / "runs", on_event=events.append
+    )
+    history = read_record(run_dir)
+    (failure,) = history.suite_failures
+    assert (failure.component, failure.parts) == ("monitor of host and brokers", ("host", "brokers"))
+    assert failure.problem.startswith("TypeError: a broker without figures (test_run_kafka.py, line ")
+    begin_us, end_us = history.phases[0].start_us, history.phases[-1].end_us
+    assert begin_us < failure.t_us < end_us
+    assert history.run.status == "finished"
+    assert max(sample.t for sample in history.host) <= failure.t_us / 1e6 < max(sample.t for sample in history.lag)
+    assert [event.message for event in events if isinstance(event, WarningRaised)] == [
+        f"a part of the suite failed, what rests on it is unknown: monitor of host and brokers: {failure.problem}"
+    ]
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("stage", ["starting 3 brokers", "warmup", "steady"])
@@ -196,4 +262,4 @@ def test_an_interrupted_run_leaves_no_process_and_a_readable_run_directory(tmp_p
     assert [process for process in alive if process.is_running()] == []
     info = json.loads((the_run(tmp_path) / "run.json").read_text(encoding="utf-8"))
     assert info["status"] == "interrupted"
-    read_history(the_run(tmp_path))
+    read_record(the_run(tmp_path))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-import necp_validate.claims  # noqa: F401  # registers the rules
 from necp_validate.claims.catalogue import CLAIMS
-from necp_validate.claims.judge import RULES
+from necp_validate.claims.limits import LIMITS
 from necp_validate.core import UsageError
 from necp_validate.core.toml_errors import find_line
 from necp_validate.scenario import DOMAINS, PhaseKind, Scenario, load_scenario, scenario_names
@@ -43,8 +42,22 @@ class TestEveryScenarioOfTheSuite:
         assert scenario.description
 
     def test_judges_only_claims_that_can_be_judged(self, name: str) -> None:
-        """A claim without a rule would leave every run of the scenario unknown."""
-        assert [id_ for id_ in load_scenario(name).judge if id_ not in RULES] == []
+        """A claim without a condition would leave every run of the scenario unknown."""
+        judge = load_scenario(name).judge
+        assert judge
+        assert [id_ for id_ in judge if CLAIMS[id_].not_judged or not CLAIMS[id_].conditions] == []
+
+    def test_loosens_no_limit(self, name: str) -> None:
+        """It would leave unknown what it limits."""
+        scenario = load_scenario(name)
+        kinds = {str(phase.kind) for phase in scenario.phases}
+        loose = {
+            limit: value
+            for limit, value in scenario.thresholds.items()
+            for kind in kinds
+            if LIMITS[limit].looser(value, kind)
+        }
+        assert loose == {}
 
     def test_has_the_mix_of_the_claimed_peak(self, name: str) -> None:
         traffic = load_scenario(name).traffic
@@ -128,6 +141,29 @@ def test_domains_have_the_defaults_of_the_claimed_peak(written) -> None:
         ('name = "surge"', 'name = "steady"', 52, "two phases"),
         ("rate_eps = 5000\n", "rate_eps = 5000 eps\n", 23, "not valid TOML"),
         ("scale = 0.1", "scale = 0.1\nsede = 1", 5, 'did you mean "seed"'),
+        ("[traffic.combat]", "[thresholds]\ndrian_s = 5\n[traffic.combat]", 16, 'did you mean "drain_s"'),
+        ("[traffic.combat]", "[thresholds]\nLAT-COMBAT = 5\n[traffic.combat]", 16, "unknown key"),
+        (
+            "[traffic.combat]",
+            "[thresholds]\ndrain_s = nan\n[traffic.combat]",
+            16,
+            "must be a finite number from 0 on; it is nan",
+        ),
+        (
+            "[traffic.combat]",
+            "[thresholds]\ndrain_s = inf\n[traffic.combat]",
+            16,
+            "must be a finite number from 0 on; it is inf",
+        ),
+        ("[traffic.combat]", "[thresholds]\ndrain_s = -1\n[traffic.combat]", 16, "from 0 on; it is -1"),
+        ("[traffic.combat]", '[thresholds]\ndrain_s = "5 s"\n[traffic.combat]', 16, "in s; 10 is claimed"),
+        (
+            "[traffic.combat]",
+            "[thresholds]\nreadback_timeout_s = 60\n[traffic.combat]",
+            16,
+            "readback_timeout_s is no limit, but a setting of the scenario",
+        ),
+        ("scale = 0.1", "scale = 0.1\nreadback_timeout_s = 0", 5, "readback_timeout_s"),
     ],
 )
 def test_an_error_names_file_line_and_remedy(written, old: str, new: str, place: int, says: str) -> None:
@@ -143,6 +179,27 @@ def test_a_claim_without_its_phase_is_refused(written) -> None:
     text = 'judge = ["LAT-COMBAT"]\n[[phases]]\nname = "surge"\nkind = "surge"\nduration_s = 10\n'
     with pytest.raises(UsageError, match="LAT-COMBAT is judged in a steady phase"):
         load_scenario(written(text))
+
+
+def test_any_limit_of_the_catalogue_can_be_set_and_reaches_the_stored_scenario(written) -> None:
+    limits = "\n".join(f"{name} = {limit.value}" for name, limit in LIMITS.items())
+    scenario = load_scenario(written(f"{SMOKE}\n[thresholds]\n{limits}\n"))
+    assert scenario.thresholds == {name: limit.value for name, limit in LIMITS.items()}
+    assert scenario.to_config()["thresholds"] == scenario.thresholds
+
+
+def test_how_long_reading_may_take_is_a_setting_of_the_scenario(written) -> None:
+    scenario = load_scenario(written(f"readback_timeout_s = 42\n{SMOKE}"))
+    assert (scenario.readback_timeout_s, load_scenario("smoke").readback_timeout_s) == (42, 600)
+
+
+@pytest.mark.parametrize("limit", ["drain_s=3600", "rate_tolerance=0.6", "soak_s=1", "producer_rate_eps=19999"])
+def test_a_looser_limit_is_accepted(limit: str) -> None:
+    """Its run can be made and looked at; what it limits is unknown then."""
+    name, _, value = limit.partition("=")
+    scenario = load_scenario("smoke", overrides=[f"thresholds.{limit}"])
+    assert scenario.thresholds == {name: float(value)}
+    assert LIMITS[name].looser(float(value))
 
 
 @pytest.mark.parametrize("name", ["smok", "nothing/there.toml"])
@@ -189,6 +246,8 @@ def test_overrides_reach_every_table_and_phases_by_name_or_place() -> None:
         ("stack=external", "described by a TOML file"),
         ("target=mine.toml", "only an external one"),
         ("stack=cloud", "auto, local, docker, external"),
+        ("thresholds.rebalence_s=5", 'did you mean "rebalance_s"'),
+        ("thresholds.rebalance_s=inf", "must be a finite number"),
     ],
 )
 def test_a_wrong_override_is_named(override: str, says: str) -> None:

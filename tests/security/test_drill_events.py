@@ -8,34 +8,40 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from neutral import neutral
 
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode
-from necp_validate.events.stakes import total_stakes
+from necp_validate.events.expected_totals import expected_totals_of
 from necp_validate.events.topics import Domain
 from necp_validate.ledger.readback import ReadAccounting
+from necp_validate.ledger.stream_account import AckedOffsets
 from necp_validate.record import (
     BreakerSample,
     FloodRecord,
     FloodSecond,
-    HistoryWriter,
     IntervalSet,
-    JsonLines,
-    LoadRecord,
     RunInfo,
-    append_flood,
-    layout,
-    read_history,
+    parts,
+    read_record,
 )
 from necp_validate.security.flood import limit_hits
-from necp_validate.security.sending import DrillStream, drill_stream_id
+from necp_validate.security.sending import DrillStream, drill_record, drill_stream_id
 
 NOW_US = 1_790_000_000_000_000
 
 
 def stream(kind: str = "valid") -> DrillStream:
     name = drill_stream_id("run", "flood-0", 7)
-    return DrillStream(Domain.COMBAT, name, "flood-0-007", kind=kind, batch=20, seed="1")  # type: ignore[arg-type]
+    return DrillStream(
+        Domain.COMBAT,
+        name,
+        "flood-0-007",
+        kind=kind,  # type: ignore[arg-type]
+        batch=20,
+        seed="1",
+        offsets=AckedOffsets(),
+    )
 
 
 def test_a_partly_accepted_batch_leaves_no_hole_in_the_numbers() -> None:
@@ -45,7 +51,7 @@ def test_a_partly_accepted_batch_leaves_no_hole_in_the_numbers() -> None:
     one.sent(13, [(0, 3, 100, 10), (10, 3, 200, 3)])
     second = one.batch(NOW_US + 1)
     one.sent(20, [(0, 3, 300, 19)], failed=[(19, 1)])
-    record = one.record()
+    record = one.account.record()
     assert (record.sent, record.acked.to_list(), record.failed.to_list()) == (33, [[0, 31]], [[32, 32]])
     assert record.max_acked_offset == 318
     reader = ReadAccounting({record.stream: (record.topic, record.key)})
@@ -55,9 +61,9 @@ def test_a_partly_accepted_batch_leaves_no_hole_in_the_numbers() -> None:
         record.topic,
         [(3, place, key, value) for place, value in zip(places, [*first[:13], *second[:19]], strict=True)],
     )
-    read = reader.to_json({})["streams"][record.stream]
-    assert (read["read"], read["digest"], read["duplicates"]) == ([[0, 31]], record.digest, 0)
-    assert one.stakes == total_stakes([*first[:13], *second])
+    read = reader.record({}, {}).streams[record.stream]
+    assert (read.read.to_list(), read.digest, read.duplicates) == ([[0, 31]], record.digest, 0)
+    assert one.expected_totals == expected_totals_of([*first[:13], *second])
 
 
 def test_poison_is_poison() -> None:
@@ -104,12 +110,13 @@ def test_the_publishers_own_count_is_read_by_topic(metrics: str) -> None:
 
 
 def test_the_history_keeps_floods_breakers_and_what_drills_sent(tmp_path: Path) -> None:
-    flood = FloodRecord(
+    flood = neutral(
+        FloodRecord,
         topic="t",
         rate_eps=1.0,
         burst=2.0,
-        begin_us=3,
-        end_us=4,
+        begin_us=NOW_US,
+        end_us=NOW_US + 1,
         offering_s=5.0,
         elapsed_s=6.0,
         due=7,
@@ -120,7 +127,7 @@ def test_the_history_keeps_floods_breakers_and_what_drills_sent(tmp_path: Path) 
         streams=("0a",),
     )
     sample = BreakerSample(
-        t_us=1,
+        t_us=NOW_US,
         instance="core-0",
         domain="social",
         state="closed",
@@ -137,14 +144,13 @@ def test_the_history_keeps_floods_breakers_and_what_drills_sent(tmp_path: Path) 
     one = stream("poison")
     one.batch(NOW_US)
     one.sent(20, [(0, 0, 0, 20)])
-    load = LoadRecord(worker="poison-0", streams=(one.record(),), planted={"combat": {"poison": 20}})
-    writer = HistoryWriter(tmp_path)
-    writer.save_run(RunInfo(id="r", scenario="s", scale=1.0, seed=1))
-    writer.save_drill(load)
-    append_flood(tmp_path, flood)
-    with JsonLines(tmp_path / layout.BREAKERS) as rows:
+    load = drill_record("poison-0", Domain.COMBAT, [one], AckedOffsets(), planted={"poison": 20}, errors=())
+    parts.RUN.write(tmp_path, neutral(RunInfo, id="r", scenario="s", scale=1.0, seed=1))
+    parts.DRILL_LOADS.write(tmp_path, load)
+    parts.FLOODS.append(tmp_path, flood)
+    with parts.BREAKERS.open(tmp_path) as rows:
         rows.write(sample)
-    history = read_history(tmp_path)
+    history = read_record(tmp_path)
     assert (history.floods, history.breakers, history.drill_loads) == ((flood,), (sample,), (load,))
     assert (flood.offered, flood.accepted, flood.refused) == (3, 1, 2)
     assert history.planted("poison", "combat") == 20
@@ -156,5 +162,5 @@ def test_an_event_acknowledged_nowhere_is_acknowledged() -> None:
     one = stream()
     one.batch(NOW_US)
     one.sent(3, [(0, 3, 100, 2), (2, 3, -1, 1)])
-    record = one.record()
+    record = one.account.record()
     assert (record.acked.to_list(), record.unplaced, record.max_acked_offset) == ([[0, 2]], 1, 101)

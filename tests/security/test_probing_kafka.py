@@ -19,19 +19,15 @@ from necp_validate.record import ACCEPTED, REFUSED, UNTRIED, SecurityRound
 from necp_validate.security.policy import load_policy
 from necp_validate.security.probing import try_everything
 from necp_validate.stack import LocalStack, Stack
-from necp_validate.stack.docker import DockerStack
-from necp_validate.stack.docker_engine import why_not_docker
 from necp_validate.stack.protocol import ADMIN
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
 @pytest.fixture
-def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stack]:
-    backend, overrides = request.param
-    if backend is DockerStack and (reason := why_not_docker()):
-        pytest.skip(f"needs a Docker engine: {reason}")
-    stack = backend(log_dir=tmp_path, overrides=overrides)
+def open_stack(tmp_path: Path) -> Iterator[Stack]:
+    """One whose internal listener takes clients without a certificate."""
+    stack = LocalStack(log_dir=tmp_path, overrides={"listener.name.internal.ssl.client.auth": "requested"})
     try:
         stack.start(lambda _: None)
         yield stack
@@ -46,12 +42,6 @@ def wrong(one: SecurityRound) -> set[tuple[str, ...]]:
     return listeners | access
 
 
-@pytest.mark.parametrize(
-    "stack",
-    [(LocalStack, {}), pytest.param((DockerStack, {}), marks=pytest.mark.docker)],
-    ids=["local", "docker"],
-    indirect=True,
-)
 def test_a_sound_cluster_lets_in_whom_it_must_and_nobody_else(stack: Stack) -> None:
     one = try_everything(stack, load_policy(), "start")
     assert wrong(one) == set(), [probe for probe in one.listeners if probe.outcome != probe.expected]
@@ -66,12 +56,9 @@ def test_a_sound_cluster_lets_in_whom_it_must_and_nobody_else(stack: Stack) -> N
     assert sum(bool(probe.log_line) for probe in denied) > 0.9 * len(denied)
 
 
-@pytest.mark.parametrize(
-    "stack", [(LocalStack, {"listener.name.internal.ssl.client.auth": "requested"})], ids=["defects"], indirect=True
-)
-def test_what_is_open_is_found(stack: Stack) -> None:
+def test_what_is_open_is_found(open_stack: Stack) -> None:
     """An internal listener that takes clients without a certificate, and a rule that allows too much."""
-    admin = AdminClient(stack.client_config(ADMIN))
+    admin = AdminClient(open_stack.client_config(ADMIN))
     rule = AclBinding(
         ResourceType.TOPIC,
         "game.economy.events",
@@ -83,7 +70,7 @@ def test_what_is_open_is_found(stack: Stack) -> None:
     )
     for future in admin.create_acls([rule]).values():
         future.result(timeout=30)
-    one = try_everything(stack, load_policy(), "start")
+    one = try_everything(open_stack, load_policy(), "start")
     assert wrong(one) == {
         ("internal", "no-certificate"),
         ("combat-service", "topic:game.economy.events", "Describe"),  # Write implies it

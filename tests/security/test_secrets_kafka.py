@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import leaks
@@ -18,7 +17,7 @@ from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.runner import run_scenario
 from necp_validate.stack import LocalStack
 from necp_validate.stack.docker import DockerStack
-from necp_validate.stack.docker_engine import connect, why_not_docker
+from necp_validate.stack.docker_engine import connect
 
 SCENARIO = """
 description = "everything that has a secret, for a few seconds"
@@ -59,27 +58,8 @@ drain_s = 60
 """
 
 
-@pytest.fixture
-def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalStack | DockerStack]:
-    backend = request.param
-    if backend is DockerStack and (reason := why_not_docker()):
-        pytest.skip(f"needs a Docker engine: {reason}")
-    started = backend(log_dir=tmp_path / "logs")
-    try:
-        started.start(lambda _: None)
-        yield started
-    finally:
-        started.stop()
-
-
 @pytest.mark.kafka
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "stack",
-    [LocalStack, pytest.param(DockerStack, marks=pytest.mark.docker)],
-    ids=["local", "docker"],
-    indirect=True,
-)
 def test_no_secret_shows_in_a_run(
     stack: LocalStack | DockerStack, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -98,7 +78,7 @@ def test_no_secret_shows_in_a_run(
         shown, processes = leaks.in_processes(secrets)
         counted.append(processes)
         found.extend(shown)
-        found.extend(leaks.in_files([home, tmp_path / "runs", tmp_path / "logs"], secrets, others_only=True))
+        found.extend(leaks.in_files([home, tmp_path / "runs", stack.logs], secrets, others_only=True))
         found.extend(f"open to other hosts: {one}" for one in leaks.open_to_other_hosts(os.getpid()))
         if isinstance(stack, DockerStack):
             told, containers = leaks.in_containers(connect(), "necp-", secrets)
@@ -110,7 +90,7 @@ def test_no_secret_shows_in_a_run(
     assert counted
     assert counted[0] > 5
     assert found == []
-    assert leaks.in_files([run_dir, tmp_path / "logs"], secrets, others_only=False) == []
+    assert leaks.in_files([run_dir, stack.logs], secrets, others_only=False) == []
     out, err = capfd.readouterr()
     assert leaks.shown((out + err).encode(), secrets) == []
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
+from shared_stacks import restore
 
 from necp_validate.clients.wire import PartitionView, WireClient, partitions_seen_by
 from necp_validate.core import StackError, UsageError
@@ -98,12 +99,13 @@ def handshake_s(connection: socket.socket) -> float:
 
 
 class FaultCases:
-    """Tests; the order is that of the file, each leaves a sound stack."""
+    """Tests; each leaves a sound stack."""
 
     @pytest.fixture(autouse=True)
     def mended(self, stack: Stack) -> Iterator[None]:
         yield
         stack.undo_faults()
+        restore(stack)
 
     def test_every_kind_of_fault_can_be_done(self, stack: Stack) -> None:
         assert stack.describe_unavailable() == {}

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from rotation_cases import RotationCases
-from running import NEEDS_DOCKER, running
+from running import NEEDS_DOCKER
 
 from necp_validate.stack.docker import DockerStack
 
 pytestmark = NEEDS_DOCKER
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerStack]:
-    with running(DockerStack(log_dir=tmp_path_factory.mktemp("logs"))) as stack:
-        yield stack
-    assert not stack.layout.directory.exists()
+@pytest.fixture
+def stack(docker_stack: DockerStack) -> DockerStack:
+    return docker_stack
 
 
 class TestDocker(RotationCases):

@@ -9,14 +9,14 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
 import msgspec
 import psutil
 import pytest
-from running import NEEDS_DOCKER, running
+from running import NEEDS_DOCKER
+from shared_stacks import in_engine
 
 from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
@@ -33,18 +33,9 @@ from necp_validate.stack.waiting import wait_until
 pytestmark = NEEDS_DOCKER
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerStack]:
-    with running(DockerStack(log_dir=tmp_path_factory.mktemp("logs"))) as stack:
-        yield stack
-    assert _left(stack._id) == []
-
-
-def _left(stack_id: str) -> list[str]:
-    client = docker.from_env()
-    filters = {"label": f"{LABEL}={stack_id}"}
-    containers = client.containers.list(all=True, filters=filters, ignore_removed=True)
-    return [str(item.name) for item in (*containers, *client.networks.list(filters=filters))]
+@pytest.fixture
+def stack(docker_stack: DockerStack) -> DockerStack:
+    return docker_stack
 
 
 def test_it_is_a_stack_of_three_brokers_in_containers(stack: DockerStack) -> None:
@@ -132,9 +123,9 @@ def test_nothing_is_left_when_the_suite_is_ended(number: signal.Signals) -> None
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=quiet, text=True) as suite:
         assert suite.stdout is not None
         stack_id = suite.stdout.readline().strip()
-        wait_until(lambda: len(_left(stack_id)) == 4, timeout_s=60, message="no containers")
+        wait_until(lambda: len(in_engine(stack_id)) == 4, timeout_s=60, message="no containers")
         suite.send_signal(number)
-    wait_until(lambda: _left(stack_id) == [], timeout_s=30, message="containers are left")
+    wait_until(lambda: in_engine(stack_id) == [], timeout_s=30, message="containers are left")
 
 
 def test_a_stack_whose_owner_went_without_its_guard_is_removed_by_the_next_one() -> None:
@@ -162,7 +153,7 @@ def test_a_stack_whose_owner_went_without_its_guard_is_removed_by_the_next_one()
             create_network(client, f"necp-{ids[name]}", given)
             client.containers.create(image, "true", name=f"necp-{ids[name]}-broker", labels=given)
         assert remove_orphans(client) == 4
-        left = {name: len(_left(stack_id)) for name, stack_id in ids.items()}
+        left = {name: len(in_engine(stack_id)) for name, stack_id in ids.items()}
         assert left == {"dead": 0, "before-the-crash": 0, "living": 2, "elsewhere": 2, "detached": 2}
     finally:
         for stack_id in ids.values():
@@ -174,7 +165,7 @@ def test_a_broker_that_dies_while_starting_ends_the_start_and_leaves_nothing() -
     with pytest.raises(StackError, match=r"broker [123] died") as caught:
         stack.start(lambda _: None)
     assert "num.io.threads" in str(caught.value)
-    assert _left(stack._id) == []
+    assert in_engine(stack._id) == []
 
 
 def test_up_and_down_across_processes(tmp_path: Path) -> None:
@@ -194,4 +185,4 @@ def test_up_and_down_across_processes(tmp_path: Path) -> None:
     finally:
         assert down(state)
     assert isinstance(found, DockerStack)
-    assert _left(found._id) == []
+    assert in_engine(found._id) == []

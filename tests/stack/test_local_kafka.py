@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from confluent_kafka.admin import (
     ResourcePatternType,
     ResourceType,
 )
-from running import running
 
 from necp_validate.core import StackError
 from necp_validate.events.topics import TOPICS
@@ -41,13 +39,12 @@ from necp_validate.stack.waiting import wait_until
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    with running(LocalStack(parent=tmp_path_factory.mktemp("stack"), log_dir=tmp_path_factory.mktemp("logs"))) as stack:
-        yield stack
+@pytest.fixture
+def stack(local_stack: LocalStack) -> LocalStack:
+    return local_stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def admin(stack: LocalStack) -> AdminClient:
     return admin_client(stack.internal_client_config())
 

@@ -7,12 +7,14 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from necp_validate.core import StackError, UsageError
 from necp_validate.stack import namespaces
 from necp_validate.stack.namespaces import WorkerNetwork, require_namespaces, spawn_in_namespace
+from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.root import root_shell
 from necp_validate.stack.waiting import wait_until
 
@@ -84,11 +86,23 @@ def test_two_processes_reach_the_network_each_from_its_own_address(network: Work
 
 
 @needs_bridges
-def test_a_bridge_that_is_not_there_is_named_and_no_process_is_left(tmp_path: Path) -> None:
+def test_a_bridge_that_is_not_there_is_named_and_no_process_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nowhere = WorkerNetwork(bridge="necpnone", prefix="10.9.9.", gateway="10.9.9.1", hosts={}, bootstrap="")
+    spawn, spawned = ManagedProcess.spawn, list[ManagedProcess]()
+
+    def remembering(*given: Any, **named: Any) -> ManagedProcess:
+        spawned.append(spawn(*given, **named))
+        return spawned[-1]
+
+    monkeypatch.setattr(ManagedProcess, "spawn", remembering)
     with pytest.raises(StackError, match="cannot be linked to necpnone"):
         spawn_in_namespace(["sleep", "600"], nowhere, 0, log=tmp_path / "log", env=os.environ)
-    assert root_shell("ip -o link show type veth | grep -c necp")[1].strip() == "0"
+    (process,) = spawned
+    assert not process.alive()
+    link = Path(f"/sys/class/net/necp{process.pid}")  # the kernel removes it a moment after the process
+    wait_until(lambda: not link.exists(), timeout_s=30, backoff_s=0.05, message="its link is left")
 
 
 def test_without_root_it_is_wrong_usage(monkeypatch: pytest.MonkeyPatch) -> None:

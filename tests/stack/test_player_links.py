@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 
-from necp_validate.core import UsageError
+from necp_validate.core import StackError, UsageError
 from necp_validate.stack.delays import Delays, can_delay
 from necp_validate.stack.docker_service import ManagedContainer
 from necp_validate.stack.links import LinkFaults
@@ -20,7 +22,9 @@ from necp_validate.stack.local import LocalStack
 from necp_validate.stack.local_links import host_program
 from necp_validate.stack.packet_filter import PacketFilter, Rule
 from necp_validate.stack.player_links import DockerPlayerLinks, LocalPlayerLinks, players_filter_id
+from necp_validate.stack.process import ManagedProcess
 from necp_validate.stack.root import root_shell
+from necp_validate.stack.waiting import wait_until
 
 LOSSY = LinkFaults(loss={"gateway": 0.1}, delay_ms={"gateway": 40.0})
 
@@ -152,3 +156,31 @@ def test_datagrams_are_late_each_way(real: tuple[LocalPlayerLinks, socket.socket
         assert [target.recv(1)[0] for _ in range(50)] == list(range(50))
         assert time.monotonic() - begun >= 0.08
     assert links.touched_packets("gateway") == 100
+
+
+def test_a_program_that_holds_packets_back_and_ends_early_is_an_error(
+    real: tuple[LocalPlayerLinks, socket.socket, socket.socket],
+) -> None:
+    """Packets pass without it: a fault that is recorded as in force would not be."""
+    links, _, _ = real
+    links.check_alive()
+    links.slow("gateway", delay_ms=80.0, loss=0.0)
+    links.check_alive()
+    (program,) = [child for child in psutil.Process().children() if "delay.py" in " ".join(child.cmdline())]
+    program.kill()
+    wait_until(lambda: bool(links._delays.ended_early()), timeout_s=10, message="its end was not noticed")
+    with pytest.raises(StackError, match=r"packets of gateway are not held back any more: it ended with exit code -9"):
+        links.check_alive()
+    links.heal()
+    links.check_alive()
+
+
+def test_a_program_that_ended_with_the_network_it_was_in_is_no_surprise(tmp_path: Path) -> None:
+    """As in a container that was killed; started again it has another network, and a program of its own."""
+    delays = Delays("id", tmp_path)
+    links = LocalPlayerLinks("id", delays, lambda: 7777)
+    ended = ManagedProcess.spawn([sys.executable, "-c", "print('no such packet')"], log=tmp_path / "log")
+    assert ended.wait(10)
+    delays._running["gateway"] = (("nsenter", "-t", "77"), 80.0, ended)
+    assert delays.ended_early() == {"gateway": (("nsenter", "-t", "77"), "it ended with exit code 0: no such packet")}
+    links.check_alive()

@@ -111,3 +111,23 @@ def test_the_birth_of_a_process_does_not_change_and_ends_with_it(tmp_path: Path)
     assert birth_of(child.pid) == child.birth
     child.kill()
     assert birth_of(child.pid) is None
+
+
+def test_a_command_that_no_process_can_have_is_an_error_where_it_was_given_and_the_next_one_starts(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ValueError, match="null byte"):
+        ManagedProcess.spawn(["a\0b"], log=tmp_path / "log")
+    process = ManagedProcess.spawn(
+        [sys.executable, "-c", "print('last words'); raise SystemExit(3)"], log=tmp_path / "log"
+    )
+    assert process.wait(10)
+    assert process.early_end() == "it ended with exit code 3: last words"
+
+
+def test_a_process_that_runs_has_not_ended_early(tmp_path: Path) -> None:
+    process = ManagedProcess.spawn(SLEEP, log=tmp_path / "log")
+    try:
+        assert process.early_end() == ""
+    finally:
+        process.kill()

@@ -10,13 +10,14 @@ import pytest
 from cryptography import x509
 
 from necp_validate.core import StackError
-from necp_validate.stack import rotating
+from necp_validate.stack import renewing, rotating
 from necp_validate.stack.authorities import TRUSTED, TRUSTED_BY_CONTROLLERS, Authorities
 from necp_validate.stack.config import BrokerSettings
 from necp_validate.stack.layout import ClusterLayout
 from necp_validate.stack.local import LocalStack
 from necp_validate.stack.pki import Authority
 from necp_validate.stack.renewing import Renewer
+from necp_validate.stack.waiting import wait_until
 
 NOW = datetime.now(UTC)
 
@@ -55,6 +56,21 @@ def test_what_is_due_is_renewed_and_nothing_else() -> None:
 
 def test_what_goes_wrong_is_told_and_tried_again_later() -> None:
     assert not Renewer(Certificates(broken=True)).renew(NOW)
+
+
+def test_a_renewer_whose_thread_died_stops_the_run_as_a_dead_broker_does(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Else a certificate that is not renewed would be the target's failure."""
+    monkeypatch.setattr(renewing, "_LOOK_EVERY_S", 0.01)
+    stack = LocalStack()
+    monkeypatch.setattr(stack, "due_certificates", lambda now: [][1])
+    stack.check_alive()
+    stack._renewer.start()
+    with pytest.raises(StackError, match="the renewal of brokers' certificates ended early: IndexError: list index"):
+        wait_until(lambda: stack.check_alive() is not None, timeout_s=10, message="it goes on")  # type: ignore[func-returns-value]
+    stack._renewer.stop()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_renewer_ends_at_once_and_may_be_ended_without_having_begun() -> None:

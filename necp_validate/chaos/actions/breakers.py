@@ -7,7 +7,7 @@ from necp_validate.chaos.breaker_watch import BreakerWatch, samples_of
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.session import current
 from necp_validate.events.topics import Domain
-from necp_validate.record import HistoryWriter, layout
+from necp_validate.record import parts
 from necp_validate.record.faults import FaultRecord
 from necp_validate.security.poison import BURST, PoisonProducer
 
@@ -28,7 +28,7 @@ def poison_until_open(domain: str = "social", within_s: float = 90.0) -> FaultRe
     """
     session = current()
     of = Domain(domain)
-    number = len(list(session.run_dir.glob(layout.DRILL.format(worker="poison-*"))))
+    number = sum(name.startswith("poison-") for name in parts.DRILL_LOADS.files(session.run_dir))
     watch = BreakerWatch(session.fleet, session.run_dir)
     producer = PoisonProducer(session.stack.client_config(of.service), of, session.run_dir.name, f"poison-{number}")
     wanted, sent_s = 0, float("-inf")
@@ -51,7 +51,7 @@ def poison_until_open(domain: str = "social", within_s: float = 90.0) -> FaultRe
 
     def undo() -> None:
         watch.stop()
-        HistoryWriter(session.run_dir).save_drill(producer.record())
+        parts.DRILL_LOADS.write(session.run_dir, producer.record())
 
     return session.inject(
         POISON, f"{domain} events of one producer", do=watch.start, seen=seen, undo=undo, within_s=within_s

@@ -13,7 +13,8 @@ from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.roles import resolve
 from necp_validate.chaos.session import Session, current, now_us
 from necp_validate.core import StackError
-from necp_validate.record.drills import CertificateSwap, append_swaps
+from necp_validate.record import parts
+from necp_validate.record.drills import CertificateSwap
 from necp_validate.record.faults import FaultRecord
 from necp_validate.stack.private import write_private
 from necp_validate.stack.served import served_by
@@ -80,7 +81,7 @@ def expiring_certificate(role: str = "random", valid_s: float = 30.0, within_s: 
 
     undo = _lasting(session, target.broker)
     record = session.inject("certificate-expiring", target.words, do=do, seen=seen, undo=undo, within_s=within_s)
-    append_swaps(session.run_dir, *(replace(row, fault=record.id) for row in last))
+    parts.CERTIFICATE_SWAPS.append(session.run_dir, *(replace(row, fault=record.id) for row in last))
     return record
 
 
@@ -150,7 +151,7 @@ def _changed(
         return "" if also is not None and not more else said + more
 
     record = session.inject(kind, target, do=do, seen=seen, undo=lambda: None, within_s=within_s)
-    append_swaps(session.run_dir, *(replace(row, fault=record.id) for row in last))
+    parts.CERTIFICATE_SWAPS.append(session.run_dir, *(replace(row, fault=record.id) for row in last))
     return record
 
 

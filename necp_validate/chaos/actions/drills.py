@@ -11,7 +11,6 @@ from necp_validate.chaos.session import current
 from necp_validate.chaos.timeline import recent_eps
 from necp_validate.clients.reader import read_back
 from necp_validate.core import StackError
-from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.topics import LEDGER_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.record.faults import FaultRecord
 from necp_validate.stack.served import serial_served
@@ -122,9 +121,10 @@ def reconcile_books(within_s: float = 20.0) -> dict:  # type: ignore[type-arg]  
         nonlocal found, counted
         committed = {(d.topic, n): at for d in Domain for n, at in session.cluster.committed(d).items()}
         books = read_back(session.stack.client_config(VERIFIER_PRINCIPAL), {}, begin={}, ledger_topic=LEDGER_TOPIC)
-        outcomes = {(r["topic"], r["partition"]): IntervalSet.from_list(r["accounted"]) for r in books["receipts"]}
-        booked = {book["partition"]: IntervalSet.from_list(book["covered"]) for book in books["ledger"]}
-        found = differences(committed, outcomes, booked, sum(book["torn"] for book in books["ledger"]))
+        ledger = books.ledger or ()
+        outcomes = {(r.topic, r.partition): r.accounted for r in books.receipts}
+        booked = {book.partition: book.covered for book in ledger}
+        found = differences(committed, outcomes, booked, sum(book.torn for book in ledger))
         counted = sum(one.count for one in outcomes.values())
         return "" if found else "agreed"
 

@@ -6,7 +6,7 @@ from necp_validate.chaos.registry import fault
 from necp_validate.chaos.session import current
 from necp_validate.core import StackError
 from necp_validate.events.topics import Domain
-from necp_validate.record import layout
+from necp_validate.record import parts
 from necp_validate.record.faults import FaultRecord
 
 FLOOD = "publisher-flood"
@@ -35,7 +35,7 @@ def flood_publisher(
         hostile: how many do not, and always have something to send.
     """
     session = current()
-    number = len(list(session.run_dir.glob(layout.DRILL.format(worker="flood-*"))))
+    number = sum(name.startswith("flood-") for name in parts.DRILL_LOADS.files(session.run_dir))
     flood = PublisherFlood(session.stack, session.run_dir, Domain(domain), f"flood-{number}")
 
     def do() -> None:

@@ -8,7 +8,7 @@ from chaoslib.exceptions import ActivityFailed
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.rotation import Rotation
 from necp_validate.chaos.session import current, now_us
-from necp_validate.record.drills import append_password_change
+from necp_validate.record import parts
 from necp_validate.record.faults import FaultRecord
 
 _MARGIN_S = 2.0
@@ -61,7 +61,7 @@ def watch_new_logins() -> dict:  # type: ignore[type-arg]  # the type that disco
         known_us = max(one.known_us or now_us() for one in changes)
         session.wait(max(session_s + _MARGIN_S - (now_us() - known_us) / 1e6, 0.0))
     for rotation in session.rotations:
-        append_password_change(session.run_dir, rotation.watched())
+        parts.PASSWORD_CHANGES.append(session.run_dir, rotation.watched())
     session.rotations.clear()
     session.tell(f"{len(changes)} passwords: no login from before is left, the old ones were tried again")
     return {"changes": len(changes), "session_s": session_s}

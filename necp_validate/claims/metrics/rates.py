@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from necp_validate.record import History, Phase, TimelineRow
+from necp_validate.record import Phase, Record, TimelineRow
 
 _ROUNDS_OF_SLACK = 2
 _ROW_JITTER_S = 3.0
@@ -25,7 +25,7 @@ class Rates:
         window_s: length of the stretch that was measured.
         planned_eps: what the scenario asks for.
         slack_eps: by how much a stretch of this length may miss the plan by chance: servers send in ticks.
-        sent_eps: handed to the client; those due and not yet handed over are missing here.
+        sent_eps: handed to the client, and taken by it; those due and not yet handed over are missing here.
         acked_eps: acknowledged by every in-sync replica.
         handled_eps: ended by the event core: processed, rejected or dead-lettered; ``None`` if not recorded.
     """
@@ -38,14 +38,14 @@ class Rates:
     handled_eps: float | None
 
 
-def even_part_s(history: History, phase: Phase) -> tuple[float, float]:
+def even_part_s(history: Record, phase: Phase) -> tuple[float, float]:
     """Begin and end, in epoch seconds, of a phase without its ramp."""
     ramp_s = float(_config_of(history, phase).get("ramp_s", 0.0))
     start_s, end_s = phase.start_us / 1e6, phase.end_us / 1e6
     return min(start_s + ramp_s, end_s), end_s
 
 
-def planned_eps(history: History, phase: Phase, domain: str) -> float:
+def planned_eps(history: Record, phase: Phase, domain: str) -> float:
     """Planned rate of a domain after the phase's ramp: load changes by whole game servers."""
     target = phase.target_eps.get(domain, 0.0)
     servers = _servers(history, domain)
@@ -55,8 +55,8 @@ def planned_eps(history: History, phase: Phase, domain: str) -> float:
     return target / load * round(servers * load) / servers
 
 
-def rates(history: History, phase: Phase, domains: Iterable[str]) -> Rates | None:
-    """Measure the domains' rates together; ``None`` if the timeline does not cover one of them."""
+def rates(history: Record, phase: Phase, domains: Iterable[str]) -> Rates | None:
+    """Measure the domains' rates together; ``None`` if the timeline does not cover one of them fully."""
     domains = tuple(domains)
     rows = _rows(history, phase)
     series = [workers for domain in domains for workers in rows.get(domain, {}).values()]
@@ -73,21 +73,23 @@ def rates(history: History, phase: Phase, domains: Iterable[str]) -> Rates | Non
             window_s = end_s - begin_s
         # The first row counts events from before the stretch; its end is the stretch's begin.
         for row in one[1:]:
-            sent += row.sent / window_s
+            if row.offered is None:
+                return None
+            sent += row.offered / window_s
             acked += row.acked / window_s
             handled += ((row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)) / window_s
-    round_events = sum(_round_events(history, phase, domain) for domain in domains)
+    in_a_round = sum(round_events(history, phase, domain) for domain in domains)
     return Rates(
         window_s=end_s - begin_s,
         planned_eps=sum(planned_eps(history, phase, domain) for domain in domains),
-        slack_eps=_ROUNDS_OF_SLACK * round_events / (end_s - begin_s),
+        slack_eps=_ROUNDS_OF_SLACK * in_a_round / (end_s - begin_s),
         sent_eps=sent,
         acked_eps=acked,
         handled_eps=None if any(row.processed is None for one in series for row in one) else handled,
     )
 
 
-def _rows(history: History, phase: Phase) -> dict[str, dict[str, list[TimelineRow]]]:
+def _rows(history: Record, phase: Phase) -> dict[str, dict[str, list[TimelineRow]]]:
     """Rows that end in the even part of a phase, by domain and worker, in order of time."""
     start_s, end_s = even_part_s(history, phase)
     rows: dict[str, dict[str, list[TimelineRow]]] = defaultdict(lambda: defaultdict(list))
@@ -97,7 +99,7 @@ def _rows(history: History, phase: Phase) -> dict[str, dict[str, list[TimelineRo
     return rows
 
 
-def _config_of(history: History, phase: Phase) -> dict[str, Any]:
+def _config_of(history: Record, phase: Phase) -> dict[str, Any]:
     phases = history.run.config.get("phases") or ()
     for entry in phases:
         if isinstance(entry, dict) and entry.get("name") == phase.name:
@@ -105,19 +107,19 @@ def _config_of(history: History, phase: Phase) -> dict[str, Any]:
     return {}
 
 
-def _traffic(history: History, domain: str) -> dict[str, Any]:
+def _traffic(history: Record, domain: str) -> dict[str, Any]:
     traffic = (history.run.config.get("traffic") or {}).get(domain)
     return traffic if isinstance(traffic, dict) else {}
 
 
-def _servers(history: History, domain: str) -> int:
+def _servers(history: Record, domain: str) -> int:
     """Game servers that carry a domain's rate at 100%; 0 if the scenario does not say."""
     traffic = _traffic(history, domain)
     per_server = float(traffic.get("run_length", 0)) * float(traffic.get("tick_hz", 0))
     return math.ceil(round(float(traffic.get("rate_eps", 0)) / per_server, 6)) if per_server else 0
 
 
-def _round_events(history: History, phase: Phase, domain: str) -> float:
+def round_events(history: Record, phase: Phase, domain: str) -> float:
     """Events of one tick of all game servers of a domain in this phase."""
     if domain in (history.run.config.get("topics") or {}):
         return 1.0  # a topic of the user's own gets its events one by one

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from necp_validate.claims.checks.registry import NoEvidence
 from necp_validate.claims.metrics.measures import Early, Measure, Measurement, Question, Scope, add
-from necp_validate.claims.metrics.units import CPU, EVENTS, HOST_CPU, MEMORY, OPERATIONS, PARTITIONS, Dimension
+from necp_validate.claims.metrics.units import CPU, EVENTS, HOST_CPU, MEMORY, OPERATIONS, PARTITIONS, SHARE, Dimension
+from necp_validate.evidence.inventory import BROKERS, HOST, LAG, PHASES, PLAYERS, REPLICAS
+from necp_validate.evidence.missing import NoEvidence
 from necp_validate.record import BrokerSample
 
 Value = Callable[[Any], float | None]
@@ -29,8 +31,9 @@ def _highest(by_who: dict[str, list[float]], how: str, what: str, unit: str) -> 
     figures = {who: max(values) if how == "max" else sum(values) / len(values) for who, values in by_who.items()}
     who = max(figures, key=lambda one: figures[one])
     samples = sum(map(len, by_who.values()))
-    notes = (f"{'highest' if how == 'max' else 'mean'} of {who}",) if who else ()
-    return Measurement.exact(figures[who], samples, unit, notes=notes)
+    notes = (f"{'highest' if how == 'max' else 'mean'} of {who}, of {len(figures)}",) if who else ()
+    sees = "a peak that lasts for two samples" if how == "max" else "a mean beyond the limit"
+    return Measurement.exact(figures[who], samples, unit, notes=notes, sees=sees)
 
 
 def _broker(value: Value, how: str, what: str, asked: Question) -> Measurement:
@@ -50,7 +53,8 @@ def _broker_iops(asked: Question) -> Measurement:
     source = str(asked.history.run.stack.get("io_source") or "")
     # More may be counted than the broker's own: a bound that holds proves, a bound exceeded does not.
     low = 0.0 if "upper bound" in source else found.high
-    return Measurement(low=low, high=found.high, samples=found.samples, of=found.of, notes=(*found.notes, source))
+    notes = (*found.notes, source) if source else found.notes
+    return replace(found, low=low, notes=notes)
 
 
 def _host(field: str, how: str, what: str, asked: Question) -> Measurement:
@@ -75,8 +79,20 @@ def _isr(field: str, asked: Question) -> Measurement:
     return _highest({"": values} if values else {}, "max", "the state of the replicas", "samples")
 
 
+_RESTS_ON = (
+    ("broker_", BROKERS), ("host_", HOST), ("core_", HOST), ("load_", HOST), ("lag_", LAG),
+    ("under_replicated", REPLICAS), ("offline", REPLICAS),
+)  # fmt: skip
+
+
 def _add(name: str, about: str, dimension: Dimension, measure: Callable[[Question], Measurement], **more: Any) -> None:
-    more = {"by_domain": False, "early": Early.WORSENS if name.endswith("_max") else Early.NOTHING, **more}
+    kind = next(of for prefix, of in _RESTS_ON if name.startswith(prefix))
+    more = {
+        "evidence": (PHASES, kind),
+        "by_domain": False,
+        "early": Early.WORSENS if name.endswith("_max") else Early.NOTHING,
+        **more,
+    }
     add(Measure(name=name, about=about, dimension=dimension, scope=Scope.EITHER, measure=measure, **more))
 
 
@@ -112,3 +128,27 @@ _add(
     partial(_isr, "under_replicated"),
 )
 _add("offline_max", "most partitions without a leader", PARTITIONS, partial(_isr, "offline"))
+
+
+def _struct_saving(asked: Question) -> Measurement:
+    """The least saving of any record, computed from the records' definitions as C structs."""
+    layouts = next((record.layouts for record in asked.history.players if record.layouts), ())
+    if not layouts:
+        raise NoEvidence("the layouts of records were not recorded")
+    saved = [(one.naive - one.aligned) / one.naive for one in layouts]
+    notes = [f"{one.record} {one.naive} → {one.aligned} bytes ({one.packed} packed)" for one in layouts]
+    return Measurement.exact(min(saved), len(layouts), "records", notes=tuple(notes), sees="1 byte of any record")
+
+
+add(
+    Measure(
+        name="struct_saving",
+        about="memory saved by the aligned order of a record's fields, the least of all records",
+        dimension=SHARE,
+        scope=Scope.RUN,
+        higher_is_better=True,
+        by_domain=False,
+        measure=_struct_saving,
+        evidence=(PLAYERS,),
+    )
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from necp_validate.record import History
+from necp_validate.record import Record
 
 _OUTPUT: Final = (
     'to supply it, name in the target the topic that your service answers in (output = "..." in [[topics]]), '
@@ -29,6 +29,6 @@ SUPPLY: Final[Mapping[str, str]] = {
 """By metric, what is to be done."""
 
 
-def how_to_supply(history: History, metric: str) -> str:
+def how_to_supply(history: Record, metric: str) -> str:
     """What to do for a metric that has no evidence; empty where there is nothing to say."""
     return f"; {SUPPLY[metric]}" if history.own_topics and metric in SUPPLY else ""

@@ -7,16 +7,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from necp_validate.claims.checks.load.flow import RATE_TOLERANCE, longest_gap_ms
-from necp_validate.claims.checks.load.latency import SAMPLES_FOR
-from necp_validate.claims.checks.load.workers import clock_words, clocks_apart_ms
-from necp_validate.claims.checks.registry import NoEvidence
-from necp_validate.claims.metrics.measures import Early, Measure, Measurement, Question, add
+from necp_validate.claims.limits import limit
+from necp_validate.claims.metrics.latencies import SAMPLES_FOR, latency_of, percentile_ms
+from necp_validate.claims.metrics.measures import Early, Excuse, Measure, Measurement, Question, add
 from necp_validate.claims.metrics.rates import Rates, planned_eps, rates
+from necp_validate.claims.metrics.silences import longest_gap_ms
 from necp_validate.claims.metrics.units import EVENTS, RATE, SHARE, TIME
 from necp_validate.claims.metrics.windows import Count, Second, span_s, windows, worst_percentile_ms
-from necp_validate.evidence.host_saturation import host_saturation
-from necp_validate.record import HdrHistogram, TimelineRow
+from necp_validate.claims.saturation import LIMIT_NAMES, saturation
+from necp_validate.evidence.host_saturation import HostSaturation
+from necp_validate.evidence.inventory import ACK_LATENCY, END_TO_END, LATENESS, PHASES, SENDERS, TIMELINE
+from necp_validate.evidence.load_workers import clock_words, clocks_apart_ms
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.record import TimelineRow
 
 
 def _ended(row: TimelineRow) -> int:
@@ -26,11 +29,13 @@ def _ended(row: TimelineRow) -> int:
 # Rates ------------------------------------------------------------------------------------------------------
 
 _COUNTS: dict[str, tuple[Count, ...]] = {
-    "sent_rate": (lambda row: row.sent,),
+    "sent_rate": (lambda row: row.offered or 0,),
     "acked_rate": (lambda row: row.acked,),
     "handled_rate": (_ended,),
     "throughput": (lambda row: row.acked, _ended),
 }
+_BACKLOG_S = 1.0
+"""Between the two ends of a stretch, what waits in the brokers may grow by so much of a sound system's flow."""
 
 
 def _of_phase(found: Rates, name: str) -> float:
@@ -52,35 +57,45 @@ def _rate(name: str, asked: Question) -> Measurement:
     found = rates(history, phase, asked.domains)
     if found is None:
         raise NoEvidence(f"the timeline does not cover {', '.join(asked.domains)} in {phase.name}")
-    value, samples = _of_phase(found, name), round(found.sent_eps * found.window_s)
-    notes = [f"planned {planned:,.0f}, sent {found.sent_eps:,.0f} events/s over {found.window_s:.0f} s"]
+    value, length_s = _of_phase(found, name), found.window_s
+    notes = [f"planned {planned:,.0f}, sent {found.sent_eps:,.0f} events/s over {length_s:.0f} s"]
     if asked.window_s:
         slowest = [
             min(windows(history, phase, asked.domains, asked.window_s, count), key=lambda one: one.total)
             for count in _COUNTS[name]
         ]
         worst = min(slowest, key=lambda one: one.total)
-        value = worst.total / asked.window_s
+        value, length_s = worst.total / asked.window_s, asked.window_s
         notes.append(f"the slowest of all stretches began {worst.from_s - phase.start_us / 1e6:.0f} s into the phase")
-    seen = host_saturation(history, phase, asked.domains)
-    least = planned * (1 - history.threshold("rate_tolerance", RATE_TOLERANCE)) - found.slack_eps
-    not_offered = found.sent_eps < least and seen.saturated
+    seen = saturation(history, phase, asked.domains)
+    tolerance = limit(history, "rate_tolerance")
+    not_offered = found.sent_eps < planned * (1 - tolerance) - found.slack_eps
+    ticks = found.slack_eps * found.window_s / length_s
+    backlog = 0.0 if name == "sent_rate" else _BACKLOG_S * planned / length_s
+    least = (1 - tolerance) * planned - ticks - backlog
     return Measurement(
         low=value,
         high=value,
-        samples=samples,
+        samples=round(found.sent_eps * found.window_s),
         least=0,
         notes=(*notes, str(seen)),
-        excuses=seen.reasons if not_offered else (),
+        # What was not offered cannot have been handled, whatever kept it from being sent.
+        excuses=tuple(Excuse(reason=one.reason) for one in seen.reasons) if not_offered else (),
         planned=planned,
+        slack=ticks + backlog,
+        sees=f"{least:,.0f} events/s over {length_s:.0f} s where {planned:,.0f} were planned",
     )
 
 
-for _name, _about in (
-    ("throughput", "events that are both acknowledged and handled"),
-    ("acked_rate", "events acknowledged by the brokers"),
-    ("handled_rate", "events that the system under test has ended, whatever their outcome"),
-    ("sent_rate", "events handed to the producers' client"),
+def _excuses(seen: HostSaturation) -> tuple[Excuse, ...]:
+    return tuple(Excuse(reason=one.reason, explains=one.explains_ms) for one in seen.reasons)
+
+
+for _name, _about, _label in (
+    ("throughput", "events that are both acknowledged and handled", "end to end"),
+    ("acked_rate", "events acknowledged by the brokers", "acked"),
+    ("handled_rate", "events that the system under test has ended, whatever their outcome", "handled"),
+    ("sent_rate", "events handed to the producers' client", "sent"),
 ):
     add(
         Measure(
@@ -91,19 +106,14 @@ for _name, _about in (
             windows=True,
             early=Early.PHASE_OVER,
             measure=partial(_rate, _name),
+            evidence=(PHASES, SENDERS, TIMELINE),
+            limits=LIMIT_NAMES,
+            label=_label,
         )
     )
 
 
 # Latencies --------------------------------------------------------------------------------------------------
-
-
-def percentile_ms(histogram: HdrHistogram, q: float, *, before: int = 0, after: int = 0) -> float:
-    """A percentile over a histogram with events that lie below all of it, and above any limit."""
-    rank = math.ceil(round(q / 100 * (before + histogram.total + after), 6)) - before
-    if rank <= 0:
-        return 0.0
-    return histogram.percentile(100 * rank / histogram.total) / 1000 if rank <= histogram.total else math.inf
 
 
 def _latency(kind: str, q: float, asked: Question) -> Measurement:
@@ -118,30 +128,57 @@ def _latency(kind: str, q: float, asked: Question) -> Measurement:
 
 
 def _by_their_clocks(kind: str, q: float, asked: Question) -> Measurement:
-    """The same as the workers have it; acked events that were never seen handled are slower than any limit."""
+    """The same as the workers have it."""
     history, phase = asked.history, asked.of_phase
-    histogram = history.histogram(phase.name, kind, asked.domains)
     if kind == "e2e" and not history.sees_ends(asked.domains):
         raise NoEvidence(f"the end of processing of {' and '.join(asked.domains)} is not seen")
-    missing = history.counts(phase.name, asked.domains).acked - histogram.total if kind == "e2e" else 0
-    wrong_clock = min(histogram.negative, max(missing, 0))
-    never = max(missing, 0) - wrong_clock
-    seen = host_saturation(history, phase, asked.domains)
-    notes = [f"{never:,} acked events were never seen handled"] if never else []
-    notes += [f"{wrong_clock:,} are said to have ended before they were due: a clock is wrong"] if wrong_clock else []
-    least, excuses = SAMPLES_FOR[q], seen.reasons if kind != "late" else ()
+    seen = saturation(history, phase, asked.domains)
+    excuses = _excuses(seen) if kind != "late" else ()
+    low, high, samples, never, notes = _percentile(kind, q, asked)
+    least = SAMPLES_FOR[q]
     if asked.window_s:
         return _worst_window(kind, q, asked, never, (*notes, str(seen)), excuses)
-    if not histogram.total and not missing:
+    if not samples:
         raise NoEvidence(f"no latency of {' and '.join(asked.domains)} was recorded in {phase.name}")
+    share = 100 - q
     return Measurement(
-        low=percentile_ms(histogram, q, before=wrong_clock, after=never),
-        high=percentile_ms(histogram, q, after=wrong_clock + never),
-        samples=histogram.total + max(missing, 0),
+        low=low,
+        high=high,
+        samples=samples,
         least=least,
         notes=(*notes, str(seen)),
         excuses=excuses,
+        sees=f"a delay of {share:.2g} % of the events ({max(round(share * samples / 100), 1):,} of {samples:,})",
     )
+
+
+def _percentile(kind: str, q: float, asked: Question) -> tuple[float, float, int, int, list[str]]:
+    """Bounds of a percentile, its samples, how many of them are slower than any limit, and what there is to note.
+
+    An event of unknown outcome is not fast: it was never acknowledged.
+    """
+    history, phase = asked.history, asked.of_phase
+    if kind == "e2e":
+        found = latency_of(history, phase, asked.domains)
+        notes = [str(found)] if found.samples else []
+        notes += [
+            f"{count:,} {words}"
+            for count, words in (
+                (found.never, "acked events were never seen handled"),
+                (found.unplaced, "were acked without an offset: their end cannot be told"),
+                (found.wrong_clock, "are said to have ended before they were due: a clock is wrong"),
+                (found.unknown, "are of unknown outcome"),
+            )
+            if count
+        ]
+        ahead = sum(load.ends_from_future or 0 for load in history.loads)
+        notes += [f"{ahead:,} of the run said to end in the future: their outcomes' arrival counts"] if ahead else []
+        return *found.bounds_ms(q), found.samples, found.never + found.unknown, notes
+    histogram = history.histogram(phase.name, kind, asked.domains)
+    never = (history.counts(phase.name, asked.domains).unknown or 0) if kind == "ack" else 0
+    value = percentile_ms(histogram, q, after=never)
+    notes = [f"{never:,} are of unknown outcome, and were never acknowledged"] if never else []
+    return value, value, histogram.total + never, never, notes
 
 
 _EVENTS_OF: dict[str, Callable[[TimelineRow], int]] = {
@@ -152,7 +189,7 @@ _EVENTS_OF: dict[str, Callable[[TimelineRow], int]] = {
 
 
 def _worst_window(
-    kind: str, q: float, asked: Question, never: int, notes: tuple[str, ...], excuses: tuple[str, ...]
+    kind: str, q: float, asked: Question, never: int, notes: tuple[str, ...], excuses: tuple[Excuse, ...]
 ) -> Measurement:
     history, phase, window_s = asked.history, asked.of_phase, asked.window_s
     assert window_s is not None
@@ -169,13 +206,27 @@ def _worst_window(
         raise NoEvidence(f"no {window_s:g} s of {phase.name} have {SAMPLES_FOR[q]:,} events, which P{q:g} needs")
     low, high, count, began_s = found
     where = f"the worst of {len(spans)} stretches began {began_s - start_s:.0f} s into the phase"
-    return Measurement(low=low, high=high, samples=count, least=SAMPLES_FOR[q], notes=(where, *notes), excuses=excuses)
+    share = 100 - q
+    return Measurement(
+        low=low,
+        high=high,
+        samples=count,
+        least=SAMPLES_FOR[q],
+        notes=(where, *notes),
+        excuses=excuses,
+        sees=f"a delay of {share:.2g} % of the events of any {window_s:g} s",
+    )
 
 
 _KINDS = {
     "e2e": "from the intended send time to the end of processing",
     "ack": "from the intended send time to the acknowledgement",
     "late": "from the intended send time to the handing over to the client: the generator's own lateness",
+}
+_NEEDED = {
+    "e2e": (PHASES, SENDERS, END_TO_END),
+    "ack": (PHASES, SENDERS, ACK_LATENCY),
+    "late": (PHASES, SENDERS, LATENESS),
 }
 for _kind, _words in _KINDS.items():
     for _q in SAMPLES_FOR:
@@ -186,6 +237,9 @@ for _kind, _words in _KINDS.items():
                 dimension=TIME,
                 windows=_q == 99.0 or (_q == 50.0 and _kind != "late"),
                 measure=partial(_latency, _kind, _q),
+                evidence=_NEEDED[_kind],
+                limits=LIMIT_NAMES if _kind != "late" else (),
+                label=f"P{_q:g}",
             )
         )
 
@@ -194,8 +248,30 @@ for _kind, _words in _KINDS.items():
 
 
 def _failed(asked: Question) -> Measurement:
+    """Sends that certainly failed; one of unknown outcome may have."""
     counts = asked.history.counts(asked.of_phase.name, asked.domains)
-    return Measurement.exact(counts.failed, counts.sent, "events sent")
+    return _not_acked(counts.failed, counts.unknown, counts.sent, 1)
+
+
+def _failed_share(asked: Question) -> Measurement:
+    history, phase = asked.history, asked.of_phase
+    counts = history.counts(phase.name, asked.domains)
+    if not counts.sent:
+        raise NoEvidence(f"nothing of {' and '.join(asked.domains)} was sent in {phase.name}")
+    return _not_acked(counts.failed, counts.unknown, counts.sent, counts.sent)
+
+
+def _not_acked(failed: int, unknown: int | None, sent: int, per: int) -> Measurement:
+    if unknown is None:
+        raise NoEvidence("events of unknown outcome were not counted (history/load-*.json: phases)")
+    return Measurement(
+        low=failed / per,
+        high=(failed + unknown) / per,
+        samples=sent,
+        of="events sent",
+        notes=(f"{unknown:,} are of unknown outcome",) if unknown else (),
+        sees=f"1 of {sent:,} events",
+    )
 
 
 def _share(part: str, whole: str, asked: Question) -> Measurement:
@@ -204,7 +280,8 @@ def _share(part: str, whole: str, asked: Question) -> Measurement:
     below = getattr(counts, whole)
     if not below:
         raise NoEvidence(f"nothing of {' and '.join(asked.domains)} was {whole} in {phase.name}")
-    return Measurement.exact(getattr(counts, part) / below, below, f"events {whole}")
+    sees = f"1 of {below:,} events"
+    return Measurement.exact(getattr(counts, part) / below, below, f"events {whole}", sees=sees)
 
 
 def _longest_gap(asked: Question) -> Measurement:
@@ -213,39 +290,22 @@ def _longest_gap(asked: Question) -> Measurement:
     gaps = [longest_gap_ms(history, phase, load, domain) for load in history.loads for domain in asked.domains]
     if not gaps or not acked:
         raise NoEvidence(f"no acks of {' and '.join(asked.domains)} were recorded in {phase.name}")
-    return Measurement.exact(max(gaps), acked, "acks")
+    return Measurement.exact(max(gaps), acked, "acks", sees="a silence of the length that is claimed")
 
 
-add(
-    Measure(
-        name="failed",
-        about="sends of a phase that certainly failed",
-        dimension=EVENTS,
-        measure=_failed,
+for _name, _about, _dimension, _measure, _higher in (
+    ("failed", "sends of a phase that certainly failed", EVENTS, _failed, False),
+    ("failed_share", "sends that failed, of those sent", SHARE, _failed_share, False),
+    ("acked_share", "events acknowledged, of those scheduled", SHARE, partial(_share, "acked", "scheduled"), True),
+    ("longest_gap", "the longest time without one successful ack of a domain", TIME, _longest_gap, False),
+):
+    add(
+        Measure(
+            name=_name,
+            about=_about,
+            dimension=_dimension,
+            measure=_measure,
+            higher_is_better=_higher,
+            evidence=(PHASES, SENDERS, *((TIMELINE,) if _name == "longest_gap" else ())),
+        )
     )
-)
-add(
-    Measure(
-        name="failed_share",
-        about="sends that failed, of those sent",
-        dimension=SHARE,
-        measure=partial(_share, "failed", "sent"),
-    )
-)
-add(
-    Measure(
-        name="acked_share",
-        about="events acknowledged, of those scheduled",
-        dimension=SHARE,
-        higher_is_better=True,
-        measure=partial(_share, "acked", "scheduled"),
-    )
-)
-add(
-    Measure(
-        name="longest_gap",
-        about="the longest time without one successful ack of a domain",
-        dimension=TIME,
-        measure=_longest_gap,
-    )
-)

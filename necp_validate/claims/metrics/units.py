@@ -60,7 +60,7 @@ class Dimension:
         if self is SHARE:
             return f"{100 * value:.4g}%"
         if self is MEMORY:
-            return f"{value / 2**20:,.0f} MiB"
+            return f"{value / 1e9:,.3g} GB" if value >= 1e9 else f"{value / 2**20:,.0f} MiB"
         unit = next(iter(self.units))
         digits = f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:,.3g}"
         return f"{digits}{'' if unit == '%' else ' '}{unit}"

@@ -4,34 +4,61 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
-from necp_validate.claims.checks.anomalies import need_readback, need_senders
-from necp_validate.claims.checks.faults.faults import FaultFigures, figures, not_in_effect
-from necp_validate.claims.checks.registry import NoEvidence
-from necp_validate.claims.metrics.measures import Measure, Measurement, Question, Scope, add
-from necp_validate.claims.metrics.units import EVENTS, TIME
-from necp_validate.evidence.load_workers import missing_workers
-from necp_validate.record import FaultRecord, History, IntervalSet
+from necp_validate.claims.limits import limit
+from necp_validate.claims.metrics.faults import FaultFigures, figures, never_handled, not_in_effect
+from necp_validate.claims.metrics.measures import Measure, Measurement, Measurer, Question, Scope, add
+from necp_validate.claims.metrics.units import EVENTS, SHARE, TIME, Dimension
+from necp_validate.claims.needs import need_readback, need_receipts, need_senders
+from necp_validate.evidence.guarantees import Setting, allowance_for
+from necp_validate.evidence.inventory import (
+    DRAIN,
+    EVENTS_READ,
+    FAULTS,
+    GROUPS,
+    PHASES,
+    RECEIPTS,
+    SENDERS,
+    TIMELINE,
+    Evidence,
+)
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.record import FaultRecord, IntervalSet
 
-
-def _need_all_workers(history: History) -> None:
-    if missing := missing_workers(history):
-        raise NoEvidence(f"{missing} of the load workers left no record")
+BEYOND_CLAIM = frozenset({"double-kill", "producer-flood"})
+"""Faults under which nothing is claimed to be available: fewer brokers than min.insync.replicas, more than the peak."""
 
 
 def _lost(asked: Question) -> Measurement:
     """Acked events that a fresh reader did not find."""
     readback, senders = need_readback(asked.history), need_senders(asked.history)
     acked = lost = 0
+    permitted: dict[str, None] = {}
     for sender in senders:
         for stream in sender.streams:
             if stream.domain in asked.domains:
                 read = readback.streams.get(stream.stream)
-                acked += stream.acked.count
-                lost += stream.acked.difference(read.read if read else IntervalSet()).count
-    if not lost:
-        _need_all_workers(asked.history)
-    return Measurement.exact(lost, acked, "acked events")
+                missing = stream.acked.difference(read.read if read else IntervalSet()).count
+                acked, lost = acked + stream.acked.count, lost + missing
+                setting = Setting(domain=stream.domain, producer=sender.guarantees.get(stream.domain, {}))
+                if missing and (allowance := allowance_for("lost-write", setting)):
+                    permitted[f"the configuration permits it, and it is lost all the same: {allowance.reason}"] = None
+    return Measurement.exact(
+        lost, acked, "acked events", notes=tuple(permitted), sees=f"1 lost of {acked:,} acked events"
+    )
+
+
+def _unhandled(asked: Question) -> Measurement:
+    """Records in the log that the event core never gave an outcome."""
+    topics = _topics(asked)
+    records = sum(part.read for part in need_receipts(asked.history).partitions if part.topic in topics)
+    missing = never_handled(asked.history, topics)
+    return Measurement.exact(missing, records, "records", sees=f"1 of {records:,} records without an outcome")
+
+
+def _topics(asked: Question) -> frozenset[str]:
+    return frozenset(t for t, domain in asked.history.domain_of_topic.items() if domain in asked.domains)
 
 
 def _of_streams(field: str, asked: Question) -> Measurement:
@@ -43,10 +70,11 @@ def _of_streams(field: str, asked: Question) -> Measurement:
         for stream in sender.streams
         if stream.domain in asked.domains and stream.stream in readback.streams
     ]
-    count = sum(getattr(read, field) for read in reads)
-    if not count:
-        _need_all_workers(asked.history)
-    return Measurement.exact(count, sum(read.read.count for read in reads), "events read back")
+    counts = [getattr(read, field) for read in reads]
+    if any(count is None for count in counts):
+        raise NoEvidence(f"{field} was not recorded (history/readback.json: streams)")
+    events = sum(read.read.count for read in reads)
+    return Measurement.exact(sum(counts), events, "events read back", sees=f"1 of {events:,} events")
 
 
 def _dead_letters(asked: Question) -> Measurement:
@@ -76,7 +104,8 @@ def _drain(asked: Question) -> Measurement:
 def _faults(asked: Question) -> list[tuple[FaultRecord, FaultFigures]]:
     """The faults that began in the phase, or all; each must have been seen to work."""
     history, phase = asked.history, asked.phase
-    within = [fault for fault in history.faults if phase is None or phase.start_us <= fault.begin_us < phase.end_us]
+    among = history.faults if asked.faults is None else asked.faults
+    within = [fault for fault in among if phase is None or phase.start_us <= fault.begin_us < phase.end_us]
     if not within:
         raise NoEvidence(f"there was no fault in {phase.name if phase else 'this run'}")
     for fault in within:
@@ -90,84 +119,171 @@ def _recovery(asked: Question) -> Measurement:
     times = [(one.recovery_s, fault.id) for fault, one in found if one.recovery_s is not None]
     if len(times) < len(found):
         raise NoEvidence("the load workers did not record the silences of single partitions")
+    for fault, one in found:
+        if one.lasted_s >= 2.0 and (one.during is None or one.during.good is None):
+            raise NoEvidence(f"{fault.id}: nothing was due while it lasted")
     worst_s, which = max(times)
-    return Measurement.exact(1000 * worst_s, len(times), "faults", notes=(f"the slowest: {which}",))
+    # Of a fault that was still in force at the end, too early, nobody knows how it would have gone on.
+    least_s = limit(asked.history, "recovery_s")
+    open_s = [(math.inf, fault.id) for fault, one in found if fault.end_us is None and one.lasted_s < least_s]
+    high_s, _ = max([(worst_s, which), *open_s])
+    who = next((one.recovery.slowest[0] for fault, one in found if fault.id == which and one.recovery), "")
+    notes = [f"the slowest: {who or 'no silence longer than 0.5 s'} after {which}"]
+    notes += [_of_fault(fault, one) for fault, one in found[:3]]
+    return Measurement(
+        low=1000 * worst_s,
+        high=1000 * high_s,
+        samples=len(times),
+        of="faults",
+        notes=tuple(notes),
+        sees="a silence of 0.5 s of one partition, and of 1 s of the event core",
+    )
+
+
+def _of_fault(fault: FaultRecord, one: FaultFigures) -> str:
+    parts = [f"{fault.id} of {fault.target}: {fault.evidence or 'seen to take effect'}"]
+    parts += [f"{one.during.least_eps:,.0f} EPS in the worst second"] if one.during is not None else []
+    parts += [f"{one.before.acked_eps:,.0f} EPS before"] if one.before is not None else []
+    return ", ".join(parts)
 
 
 def _rebalance(asked: Question) -> Measurement:
     found = _faults(asked)
     if any(one.rebalances is None for _, one in found):
         raise NoEvidence("the consumer groups were not watched")
-    times = [(one.rebalance_s, fault.id) for fault, one in found if one.rebalance_s is not None]
-    if not times:
-        raise NoEvidence("no group rebalanced")
+    times = []
+    notes = []
+    for fault, one in found:
+        groups = one.rebalances or {}
+        if not any(of.noticed_s <= one.lasted_s for of in groups.values()):
+            raise NoEvidence(f"{fault.id}: no consumer group was seen to rebalance while it lasted")
+        if all(of.members[0] < 2 and math.isinf(of.settled_s) for of in groups.values()):
+            raise NoEvidence(f"{fault.id}: the groups had no second member that could have taken over")
+        times += [(of.settled_s, f"{group} after {fault.id}") for group, of in groups.items()]
+        before, after = next(iter(groups.values())).members
+        noticed = max(of.noticed_s for of in groups.values())
+        notes.append(f"{fault.id} of {fault.target}: noticed within {noticed:.1f} s, {before} → {after} members")
     worst_s, which = max(times)
-    return Measurement.exact(1000 * worst_s, len(times), "rebalances", notes=(f"the slowest: {which}",))
+    return Measurement.exact(
+        1000 * worst_s,
+        len(times),
+        "rebalances",
+        notes=(f"the slowest: {which}", *notes[:3]),
+        sees="a group that is not stable for one sample, to the end of its recovery",
+    )
 
 
-add(
-    Measure(
-        name="lost",
-        about="acknowledged events that a fresh reader did not find",
-        dimension=EVENTS,
-        scope=Scope.RUN,
-        measure=_lost,
-    )
+def _good_share(asked: Question) -> Measurement:
+    """Events acknowledged and accounted for, of those due in phases in which no more was asked for than is claimed."""
+    history = asked.history
+    beyond = [fault for fault in history.faults if fault.kind in BEYOND_CLAIM]
+    phases = [
+        phase
+        for phase in history.phases
+        if not any(f.begin_us < phase.end_us and (f.end_us is None or f.end_us > phase.start_us) for f in beyond)
+    ]
+    due = good = 0
+    lowest: tuple[float, str] = (math.inf, "")
+    for domain in asked.domains:
+        counts = [history.counts(phase.name, [domain]) for phase in phases]
+        scheduled, acked = sum(one.scheduled for one in counts), sum(one.acked for one in counts)
+        due, good = due + scheduled, good + acked
+        if scheduled:
+            lowest = min(lowest, (acked / scheduled, domain))
+    if not due:
+        raise NoEvidence("no event was due in a phase that counts")
+    lost = round(_lost(asked).high) + never_handled(history, _topics(asked))
+    good -= min(lost, good)
+    left_out = [phase.name for phase in history.phases if phase not in phases]
+    notes = [f"{due - good:,} of {due:,} events were not served", f"lowest in {lowest[1]}: {lowest[0]:.3%}"]
+    notes += [f"without {', '.join(left_out)}, where more was asked for than is claimed"] if left_out else []
+    return Measurement.exact(good / due, due, "events due", notes=tuple(notes), sees=f"1 of {due:,} events")
+
+
+def _time_with_faults(asked: Question) -> Measurement:
+    """Length of a run in which a fault took effect: uptime without trouble proves nothing."""
+    history = asked.history
+    effective = [fault for fault in history.faults if not not_in_effect(fault)]
+    if not effective:
+        raise NoEvidence("no fault was in effect: uptime without trouble proves nothing")
+    length_s = sum(phase.duration_s for phase in history.phases)
+    return Measurement.exact(1000 * length_s, len(effective), "faults")
+
+
+def _metric(name: str, about: str, dimension: Dimension, measure: Measurer, *evidence: Evidence, **more: Any) -> None:
+    more = {"scope": Scope.RUN, **more}
+    add(Measure(name=name, about=about, dimension=dimension, measure=measure, evidence=evidence, **more))
+
+
+_READ = (SENDERS, EVENTS_READ)
+_BROKEN = (PHASES, SENDERS, TIMELINE, FAULTS)
+_metric("lost", "acknowledged events that a fresh reader did not find", EVENTS, _lost, *_READ, label="lost:")
+_metric(
+    "unhandled",
+    "records in the log that the event core never gave an outcome",
+    EVENTS,
+    _unhandled,
+    *(*_READ, RECEIPTS),
+    label="never handled:",
 )
-add(
-    Measure(
-        name="duplicates",
-        about="records that repeat an event",
-        dimension=EVENTS,
-        scope=Scope.RUN,
-        measure=partial(_of_streams, "duplicates"),
-    )
+_metric("duplicates", "records that repeat an event", EVENTS, partial(_of_streams, "duplicates"), *_READ)
+_metric(
+    "out_of_order",
+    "times that an event comes after a later one of its stream",
+    EVENTS,
+    partial(_of_streams, "out_of_order"),
+    *_READ,
 )
-add(
-    Measure(
-        name="out_of_order",
-        about="times that an event comes after a later one of its stream",
-        dimension=EVENTS,
-        scope=Scope.RUN,
-        measure=partial(_of_streams, "out_of_order"),
-    )
+_metric(
+    "dead_lettered",
+    "events that ended in a dead-letter topic, planted ones included",
+    EVENTS,
+    _dead_letters,
+    *(*_READ, RECEIPTS),
 )
-add(
-    Measure(
-        name="dead_lettered",
-        about="events that ended in a dead-letter topic, planted ones included",
-        dimension=EVENTS,
-        scope=Scope.RUN,
-        measure=_dead_letters,
-    )
+_metric(
+    "drain_time",
+    "from the end of the busiest phase until its last event had ended",
+    TIME,
+    _drain,
+    *(PHASES, SENDERS, DRAIN),
+    by_domain=False,
 )
-add(
-    Measure(
-        name="drain_time",
-        about="from the end of the busiest phase until its last event had ended",
-        dimension=TIME,
-        scope=Scope.RUN,
-        by_domain=False,
-        measure=_drain,
-    )
+_metric(
+    "recovery_time",
+    "from a fault to sustained success, of the slowest partition or client",
+    TIME,
+    _recovery,
+    *_BROKEN,
+    scope=Scope.EITHER,
+    by_domain=False,
+    label="recovery within",
 )
-add(
-    Measure(
-        name="recovery_time",
-        about="from a fault to sustained success, of the slowest partition or client",
-        dimension=TIME,
-        scope=Scope.EITHER,
-        by_domain=False,
-        measure=_recovery,
-    )
+_metric(
+    "rebalance_time",
+    "from a fault until the slowest consumer group was stable for good",
+    TIME,
+    _rebalance,
+    *(PHASES, FAULTS, GROUPS),
+    scope=Scope.EITHER,
+    by_domain=False,
+    label="stable within",
 )
-add(
-    Measure(
-        name="rebalance_time",
-        about="from a fault until the slowest consumer group was stable for good",
-        dimension=TIME,
-        scope=Scope.EITHER,
-        by_domain=False,
-        measure=_rebalance,
-    )
+_metric(
+    "good_share",
+    "events acknowledged and accounted for, of those that were due",
+    SHARE,
+    _good_share,
+    *(PHASES, *_READ, RECEIPTS, FAULTS),
+    higher_is_better=True,
+    by_domain=False,
+)
+_metric(
+    "time_with_faults",
+    "length of a run in which a fault took effect",
+    TIME,
+    _time_with_faults,
+    *(PHASES, FAULTS),
+    higher_is_better=True,
+    by_domain=False,
 )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from necp_validate.claims.checks.registry import NoEvidence
 from necp_validate.claims.metrics.rates import even_part_s
-from necp_validate.record import History, Phase, TimelineRow
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.record import Phase, Record, TimelineRow
 
 Count = Callable[[TimelineRow], int]
 
@@ -37,13 +37,13 @@ class Window:
     total: float
 
 
-def span_s(history: History, phase: Phase) -> tuple[float, float]:
+def span_s(history: Record, phase: Phase) -> tuple[float, float]:
     """The even part of a phase, as far as the timeline goes."""
     start_s, end_s = even_part_s(history, phase)
     return start_s, min(end_s, max((row.t for row in history.timeline), default=end_s))
 
 
-def windows(history: History, phase: Phase, domains: Iterable[str], length_s: float, count: Count) -> list[Window]:
+def windows(history: Record, phase: Phase, domains: Iterable[str], length_s: float, count: Count) -> list[Window]:
     """Counts of every stretch of a length that lies in the even part of a phase, a second apart.
 
     Raises:

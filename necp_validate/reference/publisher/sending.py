@@ -22,7 +22,6 @@ log: Final = logging.getLogger(__name__)
 DELIVERY_TIMEOUT_S: Final = 30.0
 _ANSWER_S: Final = DELIVERY_TIMEOUT_S + 5.0
 _FULL_PAUSE_S: Final = 0.01
-_UNKNOWN: Final = frozenset({KafkaError._MSG_TIMED_OUT, KafkaError._TIMED_OUT, KafkaError._PURGE_INFLIGHT})
 _FAILED_STATE, _UNKNOWN_STATE = -1, -2
 
 
@@ -61,13 +60,15 @@ class _Batch:
         """Take a delivery report."""
         if error is None:
             self._settle(number, place_of(message))
-        else:
-            self.fail(number, error)
-
-    def fail(self, number: int, error: KafkaError) -> None:
-        """Take it that an event was not written, or that nobody knows."""
+            return
+        # Whatever the last attempt met, one before may have been written.
         self._error = self._error or str(error.str())
-        self._settle(number, (_UNKNOWN_STATE if error.code() in _UNKNOWN else _FAILED_STATE, 0))
+        self._settle(number, (_UNKNOWN_STATE, 0))
+
+    def refused(self, number: int, error: KafkaError) -> None:
+        """Take it that the client did not take an event: it was certainly not written."""
+        self._error = self._error or str(error.str())
+        self._settle(number, (_FAILED_STATE, 0))
 
     def _settle(self, number: int, place: tuple[int, int]) -> None:
         with self._lock:
@@ -144,10 +145,10 @@ class Sending:
                 self._producer.produce(self._topic, value, key, on_delivery=report)
             except BufferError:  # the local queue is full: brokers take nothing, or not fast enough
                 if time.monotonic() > deadline:
-                    return batch.fail(number, KafkaError(KafkaError._QUEUE_FULL))
+                    return batch.refused(number, KafkaError(KafkaError._QUEUE_FULL))
                 time.sleep(_FULL_PAUSE_S)
             except KafkaException as error:
-                return batch.fail(number, error.args[0])
+                return batch.refused(number, error.args[0])
             else:
                 return None
 

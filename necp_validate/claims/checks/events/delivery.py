@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from necp_validate.claims.checks.anomalies import Anomalies, need_readback, need_senders, shown
-from necp_validate.claims.checks.registry import NoEvidence, check
+from necp_validate.claims.checks.anomalies import Anomalies, shown
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.needs import need_readback, need_senders
 from necp_validate.core import Finding
 from necp_validate.evidence.guarantees import Setting
-from necp_validate.record import History, IntervalSet, LoadRecord, Readback, StreamRead, StreamRecord
+from necp_validate.evidence.inventory import EVENTS_READ, SENDERS
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import LOAD
+from necp_validate.record import IntervalSet, LoadRecord, Readback, Record, StreamRead, StreamRecord
 
-_NOTHING_READ = StreamRead(read=IntervalSet())
+_NOTHING_READ = StreamRead(read=IntervalSet(), duplicates=0, out_of_order=0, digest=0, partitions=())
 
 
 def _streams(loads: tuple[LoadRecord, ...], readback: Readback) -> Iterator[tuple[StreamRecord, StreamRead, Setting]]:
@@ -33,8 +37,8 @@ def _highest(read: StreamRead) -> int:
     return -1 if read.read.last is None else read.read.last
 
 
-@check("lost-write")
-def lost_write(history: History) -> Finding:
+@check("lost-write", LOAD, SENDERS, EVENTS_READ)
+def lost_write(history: Record) -> Finding:
     """Acked events that were not read although a later event of their stream was."""
     readback, loads = need_readback(history), need_senders(history)
     anomalies = Anomalies("lost-write", history)
@@ -51,11 +55,12 @@ def lost_write(history: History) -> Finding:
     return anomalies.finding(
         clean=f"none of {acked:,} acked events is missing below the highest one read of its stream",
         found=f"{{count}} of {acked:,} acked events are missing in the log although later ones were read",
+        sees=f"1 lost of {acked:,} acked events",
     )
 
 
-@check("unseen")
-def unseen(history: History) -> Finding:
+@check("unseen", LOAD, SENDERS, EVENTS_READ)
+def unseen(history: Record) -> Finding:
     """Acked events above the highest event read of their stream: the end of the log is missing, or unread."""
     readback, loads = need_readback(history), need_senders(history)
     anomalies = Anomalies("unseen", history)
@@ -72,11 +77,12 @@ def unseen(history: History) -> Finding:
     return anomalies.finding(
         clean=f"all {acked:,} acked events lie at or below the highest one read of their stream",
         found=f"{{count}} of {acked:,} acked events lie above everything read of their stream",
+        sees=f"1 missing at the end of a stream, of {acked:,} acked events",
     )
 
 
-@check("duplicate")
-def duplicate(history: History) -> Finding:
+@check("duplicate", LOAD, SENDERS, EVENTS_READ)
+def duplicate(history: Record) -> Finding:
     """Events that the log holds more than once."""
     readback, loads = need_readback(history), need_senders(history)
     anomalies = Anomalies("duplicate", history)
@@ -86,11 +92,12 @@ def duplicate(history: History) -> Finding:
     return anomalies.finding(
         clean=f"no event occurs twice among {readback.events_read:,} records",
         found=f"{{count}} of {readback.events_read:,} records repeat an event",
+        sees=f"1 doubled of {readback.events_read:,} events",
     )
 
 
-@check("inconsistent-offsets")
-def inconsistent_offsets(history: History) -> Finding:
+@check("inconsistent-offsets", LOAD, SENDERS, EVENTS_READ)
+def inconsistent_offsets(history: Record) -> Finding:
     """Events that lie elsewhere than their ack said, or two acks for one offset.
 
     Where an event lies is compared by digest over a whole stream, which needs equal sets on both sides.
@@ -99,12 +106,13 @@ def inconsistent_offsets(history: History) -> Finding:
     anomalies = Anomalies("inconsistent-offsets", history)
     compared = other = 0
     for load in loads:
-        detail = f"{load.inconsistent_offsets} acks at an offset that another event was acked at"
+        detail = f"acks at an offset that another event was acked at: {load.inconsistent_offsets}"
         anomalies.add(load.inconsistent_offsets, f"worker {load.worker}", detail)
     for stream, read, setting in _streams(loads, readback):
         if not stream.acked and not read.read:
             continue
-        if setting.acks == "0" or stream.unplaced or read.duplicates or stream.acked != read.read:
+        placed = stream.digest is not None and stream.unplaced == 0
+        if setting.acks == "0" or not placed or read.duplicates or stream.acked != read.read:
             other += 1
             continue
         compared += 1
@@ -118,11 +126,12 @@ def inconsistent_offsets(history: History) -> Finding:
     return anomalies.finding(
         clean=f"the events of {compared:,} streams lie where their acks said{rest}",
         found=f"{{count}} disagreements between acks and the log, {compared:,} streams compared{rest}",
+        sees="1 event at another offset than acknowledged, in a stream that could be compared",
     )
 
 
-@check("nonmonotonic-send")
-def nonmonotonic_send(history: History) -> Finding:
+@check("nonmonotonic-send", LOAD, SENDERS, EVENTS_READ)
+def nonmonotonic_send(history: Record) -> Finding:
     """Events of one stream whose order in the log is not the order in which they were sent."""
     readback, loads = need_readback(history), need_senders(history)
     anomalies = Anomalies("nonmonotonic-send", history)
@@ -131,11 +140,12 @@ def nonmonotonic_send(history: History) -> Finding:
         anomalies.add(read.out_of_order, _where(stream), detail, setting=setting)
     for load in loads:
         setting = _weakest(load)
-        detail = f"{load.offset_not_monotonic} acks at an offset not above those of events sent before"
+        detail = f"acks at an offset not above those of events sent before: {load.offset_not_monotonic}"
         anomalies.add(load.offset_not_monotonic, f"worker {load.worker}", detail, setting=setting)
     return anomalies.finding(
         clean=f"every stream among {readback.events_read:,} records is in the order in which it was sent",
         found="{count} times, an event is out of the order in which it was sent",
+        sees=f"1 of {readback.events_read:,} events out of order",
     )
 
 

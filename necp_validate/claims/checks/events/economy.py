@@ -3,46 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from necp_validate.claims.checks.anomalies import Anomalies, shown
-from necp_validate.claims.checks.events.fuzzing import fuzzed
-from necp_validate.claims.checks.events.handling import need_receipts
-from necp_validate.claims.checks.events.isolation import TRANSACTIONAL, no_transactions
-from necp_validate.claims.checks.events.stakes import stakes_due
-from necp_validate.claims.checks.registry import NoEvidence, check
-from necp_validate.claims.judge import Evidence, Ruling, judges
-from necp_validate.core import Finding, Verdict, worst
-from necp_validate.record import History, IntervalSet, LedgerRead, ReceiptsRecord
+from necp_validate.claims.checks.events.totals import totals_due
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.needs import need_receipts, recorded
+from necp_validate.core import Finding, Verdict
+from necp_validate.evidence.inventory import EVENTS_READ, LEDGER, RECEIPTS, SENDERS
+from necp_validate.evidence.inventory import TRANSACTIONS as EVENTS_OF_THEIRS
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import TRANSACTIONAL, TRANSACTIONS
+from necp_validate.record import IntervalSet, LedgerRead, ReceiptsRecord, Record, parts
 
 TOPIC = "game.economy.events"
 CURRENCY = "eddies"
 TRADE = "economy.trade"
 
 
-def _ledger(history: History) -> tuple[LedgerRead, ...]:
+def _ledger(history: Record) -> tuple[LedgerRead, ...]:
     readback = need_receipts(history)
     if readback.ledger is None:
         raise NoEvidence("the ledger was not read")
     return readback.ledger
 
 
-def _both(history: History) -> Iterator[tuple[int, LedgerRead, ReceiptsRecord]]:
+_NO_BOOK = LedgerRead(
+    partition=0,
+    covered=IntervalSet(),
+    covered_twice=0,
+    entries=0,
+    trades=0,
+    repeated=0,
+    torn=0,
+    unfounded=0,
+    overdrawn=0,
+    moved={},
+)
+_NO_RECEIPTS = ReceiptsRecord(
+    topic=TOPIC,
+    partition=0,
+    accounted=IntervalSet(),
+    processed=0,
+    rejected=0,
+    dead_lettered=0,
+    duplicate_outcomes=0,
+)
+
+
+def _both(history: Record) -> Iterator[tuple[int, LedgerRead, ReceiptsRecord]]:
     """Ledger and receipts of each partition of the economy's events."""
     books = {book.partition: book for book in _ledger(history)}
     receipts = {r.partition: r for r in need_receipts(history).receipts if r.topic == TOPIC}
     for partition in sorted(books.keys() | receipts.keys()):
         yield (
             partition,
-            books.get(partition, LedgerRead(partition=partition, covered=IntervalSet())),
-            receipts.get(partition, ReceiptsRecord(topic=TOPIC, partition=partition, accounted=IntervalSet())),
+            books.get(partition, replace(_NO_BOOK, partition=partition)),
+            receipts.get(partition, replace(_NO_RECEIPTS, partition=partition)),
         )
 
 
-@check("torn-transaction")
-def torn_transaction(history: History) -> Finding:
+@check("torn-transaction", TRANSACTIONS, EVENTS_OF_THEIRS, EVENTS_READ, RECEIPTS, LEDGER)
+def torn_transaction(history: Record) -> Finding:
     """Transactions of which a part is there and a part is not: ledger, receipt, or one leg of a trade."""
-    if (none := no_transactions(history, "torn-transaction")) is not None:
-        return none
     anomalies = Anomalies("torn-transaction", history)
     records = {p.partition: p.offsets for p in need_receipts(history).partitions if p.topic == TOPIC}
     entries = 0
@@ -64,14 +87,14 @@ def torn_transaction(history: History) -> Finding:
     return anomalies.finding(
         clean=f"ledger and receipts agree on every event; {entries:,} entries",
         found="{count} events of which only a part of the transaction is there",
-        needs_all_workers=False,
+        sees=f"1 of {entries:,} entries without its receipt, or a trade without one of its legs",
     )
 
 
-def _trades_torn(history: History) -> int:
+def _trades_torn(history: Record) -> int:
     """By how many trades the receipts' own counts and the ledger differ; 0 if they cannot be compared."""
     readback = need_receipts(history)
-    counted = readback.totals.get(TRANSACTIONAL, {}).get(TRADE)
+    counted = recorded(readback.totals, "totals", parts.READBACK).get(TRANSACTIONAL, {}).get(TRADE)
     pairs = list(_both(history))
     whole = all(book.covered == r.accounted and not book.torn and not r.duplicate_outcomes for _, book, r in pairs)
     if counted is None or not whole:
@@ -79,11 +102,9 @@ def _trades_torn(history: History) -> int:
     return abs(counted - sum(book.trades for _, book, _ in pairs))
 
 
-@check("double-booking")
-def double_booking(history: History) -> Finding:
+@check("double-booking", TRANSACTIONS, EVENTS_OF_THEIRS, RECEIPTS, LEDGER)
+def double_booking(history: Record) -> Finding:
     """Events, or whole batches, that the ledger holds more than once."""
-    if (none := no_transactions(history, "double-booking")) is not None:
-        return none
     anomalies = Anomalies("double-booking", history)
     entries = 0
     for book in _ledger(history):
@@ -94,50 +115,52 @@ def double_booking(history: History) -> Finding:
     return anomalies.finding(
         clean=f"none of {entries:,} entries of the ledger is there twice",
         found="{count} events are booked more than once",
-        needs_all_workers=False,
+        sees=f"1 of {entries:,} entries booked again",
     )
 
 
-@check("conserved-economy")
-def conserved_economy(history: History) -> Finding:
-    """Money and goods: nothing comes from nowhere, goes nowhere, or is spent by an account that lacks it."""
-    if (none := no_transactions(history, "conserved-economy")) is not None:
-        return none
+@check("conserved-economy", TRANSACTIONS, EVENTS_OF_THEIRS, RECEIPTS, LEDGER)
+def conserved_economy(history: Record) -> Finding:
+    """Money and goods: nothing comes from nowhere, or is spent by an account that lacks it."""
     anomalies = Anomalies("conserved-economy", history)
-    moved: dict[str, int] = {"money": 0, "goods": 0}
     for book in _ledger(history):
         where = f"{TOPIC}[{book.partition}]"
         anomalies.add(book.overdrawn, where, f"{book.overdrawn} payments that the account did not cover")
         anomalies.add(book.unfounded, where, f"{book.unfounded} entries that no event of their batch accounts for")
+    moved = _moved(history)
+    words = f"{moved['money']:,} {CURRENCY} and {moved['goods']:,} items moved"
+    return anomalies.finding(
+        clean=f"{words}, every entry with its event, no account overdrawn",
+        found=f"{{count}} entries are without an event or without money ({words})",
+        sees="1 entry without an event, or 1 payment that is not covered",
+    )
+
+
+@check("economy-total", TRANSACTIONS, EVENTS_OF_THEIRS, SENDERS, EVENTS_READ, RECEIPTS, LEDGER)
+def economy_total(history: Record) -> Finding:
+    """Money and goods that were moved, against what the events that were sent were to move."""
+    name = "economy-total"
+    whole = all(book.covered == receipts.accounted and not book.torn for _, book, receipts in _both(history))
+    due = totals_due(history, TRANSACTIONAL) if whole and not _trades_torn(history) else None
+    if due is None:
+        words = "money and goods are not comparable: not every event was acked, handled once and booked once"
+        return Finding(name=name, verdict=Verdict.NOT_APPLICABLE, count=0, summary=words)
+    anomalies = Anomalies(name, history)
+    moved = _moved(history)
+    for what, amount in moved.items():
+        detail = f"{amount:,} of {what} moved, {due.get(what, 0):,} by the events that were sent"
+        anomalies.add(abs(amount - due.get(what, 0)), f"domain {TRANSACTIONAL}", detail)
+    words = f"{moved['money']:,} {CURRENCY} and {moved['goods']:,} items moved"
+    return anomalies.finding(
+        clean=f"{words}, exactly what the events sent were to move",
+        found=f"{{count}} units of money or goods are wrong ({words})",
+        sees=f"1 unit of {moved['money']:,} {CURRENCY} and {moved['goods']:,} items",
+    )
+
+
+def _moved(history: Record) -> dict[str, int]:
+    moved = {"money": 0, "goods": 0}
+    for book in _ledger(history):
         for asset, amount in book.moved.items():
             moved["money" if asset == CURRENCY else "goods"] += amount
-    whole = all(book.covered == receipts.accounted and not book.torn for _, book, receipts in _both(history))
-    due = stakes_due(history, TRANSACTIONAL) if whole and not _trades_torn(history) else None
-    if due is not None:
-        for name, amount in moved.items():
-            wrong = abs(amount - due.get(name, 0))
-            detail = f"{amount:,} of {name} moved, {due.get(name, 0):,} by the events that were sent"
-            anomalies.add(wrong, f"domain {TRANSACTIONAL}", detail)
-    compared = "not comparable with what was sent" if due is None else "exactly what the events sent were to move"
-    return anomalies.finding(
-        clean=f"{moved['money']:,} {CURRENCY} and {moved['goods']:,} items moved, {compared}",
-        found=f"{{count}} units of money or goods are wrong ({moved['money']:,} {CURRENCY} moved)",
-    )
-
-
-@judges("EVT-ECONOMY", "no torn transaction, nothing booked twice, money and goods conserved")
-def atomic_economy(evidence: Evidence) -> Ruling:
-    """The economy's books, as the ledger and the receipts tell them after whatever happened in the run."""
-    if (ruling := fuzzed(evidence, TRANSACTIONAL)) is not None:
-        return ruling
-    if TRANSACTIONAL not in evidence.history.domains:
-        raise NoEvidence("there was no economy traffic")
-    names = ("torn-transaction", "double-booking", "conserved-economy", "aborted-read", "precommitted-read")
-    findings = [evidence.finding(name) for name in names]
-    wrong = [finding for finding in findings if finding.verdict is not Verdict.PASS]
-    entries = sum(book.entries for book in _ledger(evidence.history))
-    return Ruling(
-        verdict=worst(finding.verdict for finding in findings),
-        measured=f"{sum(f.count for f in findings):,} anomalies in {entries:,} entries",
-        evidence="; ".join(finding.summary for finding in wrong or findings[:3]),
-    )
+    return moved

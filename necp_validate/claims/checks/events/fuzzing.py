@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from necp_validate.claims.checks.registry import FUZZ_CHECKS, NoEvidence, check
-from necp_validate.claims.judge import Evidence, Ruling, judges
+from necp_validate.claims.checks.registry import Function, check
 from necp_validate.core import Example, Finding, Verdict
-from necp_validate.record import FuzzFlaw, FuzzGroup, FuzzRecord, History
+from necp_validate.evidence.inventory import CAMPAIGN as CAMPAIGN_RECORD
+from necp_validate.evidence.inventory import CONSUMERS, CORE_SHUTDOWN, EFFECTS, SETTINGS
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import CAMPAIGN, TRANSACTIONAL
+from necp_validate.record import FuzzFlaw, FuzzGroup, FuzzRecord, Record
 from necp_validate.record.fuzz import DEAD_LETTER, EFFECT, MISSING, OUTCOME, SEVERAL, UNACCOUNTED
 
 _EXAMPLES = 10
 
 
-def need_fuzz(history: History) -> FuzzRecord:
+def need_fuzz(history: Record) -> FuzzRecord:
     """The record of the campaign.
 
     Raises:
@@ -24,10 +27,17 @@ def need_fuzz(history: History) -> FuzzRecord:
     return history.fuzz
 
 
-def _finding(name: str, count: int, *, clean: str, found: str, examples: Iterable[Example] = ()) -> Finding:
-    verdict = Verdict.FAIL if count else Verdict.PASS
-    summary = found if count else clean
-    return Finding(name=name, verdict=verdict, count=count, summary=summary, examples=tuple(examples)[:_EXAMPLES])
+def _finding(
+    name: str, count: int, *, clean: str, found: str, examples: Iterable[Example] = (), sees: str = "1 event"
+) -> Finding:
+    return Finding(
+        name=name,
+        verdict=Verdict.FAIL if count else Verdict.PASS,
+        count=count,
+        summary=found if count else clean,
+        examples=tuple(examples)[:_EXAMPLES],
+        sees="" if count else sees,
+    )
 
 
 def _examples(fuzz: FuzzRecord, kind: str) -> list[Example]:
@@ -43,8 +53,8 @@ def example(flaw: FuzzFlaw) -> str:
     return f"{what}{flaw.detail}{shown}{again}"
 
 
-@check("fuzz-unaccounted", checks=FUZZ_CHECKS)
-def fuzz_unaccounted(history: History) -> Finding:
+@check("fuzz-unaccounted", CAMPAIGN, CAMPAIGN_RECORD)
+def fuzz_unaccounted(history: Record) -> Finding:
     """Events without exactly one outcome, and outcomes of nothing that was sent."""
     fuzz = need_fuzz(history)
     lost = sum(group.count for group in fuzz.groups if group.found in (MISSING, SEVERAL))
@@ -58,8 +68,8 @@ def fuzz_unaccounted(history: History) -> Finding:
     )
 
 
-@check("fuzz-outcome", checks=FUZZ_CHECKS)
-def fuzz_outcome(history: History) -> Finding:
+@check("fuzz-outcome", CAMPAIGN, CAMPAIGN_RECORD)
+def fuzz_outcome(history: Record) -> Finding:
     """Events that ended otherwise than the oracle says."""
     fuzz = need_fuzz(history)
     wrong = sum(g.count for g in fuzz.groups if g.found != g.expected and g.found not in (MISSING, SEVERAL))
@@ -72,8 +82,8 @@ def fuzz_outcome(history: History) -> Finding:
     )
 
 
-@check("fuzz-dead-letter", checks=FUZZ_CHECKS)
-def fuzz_dead_letter(history: History) -> Finding:
+@check("fuzz-dead-letter", CAMPAIGN, CAMPAIGN_RECORD)
+def fuzz_dead_letter(history: Record) -> Finding:
     """Invalid events whose dead letter is missing, repeated, without a reason, or not the event byte for byte."""
     fuzz = need_fuzz(history)
     count = fuzz.flaw_counts.get(DEAD_LETTER, 0)
@@ -89,20 +99,14 @@ def fuzz_dead_letter(history: History) -> Finding:
     )
 
 
-@check("fuzz-effect", checks=FUZZ_CHECKS)
-def fuzz_effect(history: History) -> Finding:
+@check("fuzz-effect", CAMPAIGN, CAMPAIGN_RECORD, EFFECTS)
+def fuzz_effect(history: Record) -> Finding:
     """Something that an event changed and must not have, or did not change and must have; books that do not balance."""
     fuzz = need_fuzz(history)
     if not fuzz.effects:
         raise NoEvidence("what the events changed was not read")
     wrong = sum(effect.wrong for effect in fuzz.effects)
-    faults = {
-        "covered twice": sum(book.covered_twice for book in fuzz.ledger),
-        "booked twice": sum(book.repeated for book in fuzz.ledger),
-        "torn": sum(book.torn for book in fuzz.ledger),
-        "unfounded": sum(book.unfounded for book in fuzz.ledger),
-        "not covered by money": sum(book.overdrawn for book in fuzz.ledger),
-    }
+    faults = _in_books(fuzz)
     words = [f"{count:,} {name}" for name, count in faults.items() if count]
     words += [f"{e.wrong:,} {e.name} ({e.found:,} found, {e.due:,} due)" for e in fuzz.effects if e.wrong]
     right = ", ".join(f"{effect.found:,} {effect.name}" for effect in fuzz.effects)
@@ -115,8 +119,19 @@ def fuzz_effect(history: History) -> Finding:
     )
 
 
-@check("fuzz-crash", checks=FUZZ_CHECKS)
-def fuzz_crash(history: History) -> Finding:
+def _in_books(fuzz: FuzzRecord) -> dict[str, int]:
+    """What is wrong with the economy's books, by what it is."""
+    return {
+        "covered twice": sum(book.covered_twice for book in fuzz.ledger),
+        "booked twice": sum(book.repeated for book in fuzz.ledger),
+        "torn": sum(book.torn for book in fuzz.ledger),
+        "unfounded": sum(book.unfounded for book in fuzz.ledger),
+        "not covered by money": sum(book.overdrawn for book in fuzz.ledger),
+    }
+
+
+@check("fuzz-crash", CAMPAIGN, CAMPAIGN_RECORD, CONSUMERS, CORE_SHUTDOWN)
+def fuzz_crash(history: Record) -> Finding:
     """Event cores that died, were started again or lost a thread, and consumers that did not come to the end."""
     fuzz = need_fuzz(history)
     if not fuzz.consumers:
@@ -148,62 +163,54 @@ def outcomes(groups: Iterable[FuzzGroup]) -> str:
     return ", ".join(f"{count:,} {name.replace('_', '-')}" for name, count in sorted(counts.items()))
 
 
-def fuzzed(evidence: Evidence, domain: str | None = None) -> Ruling | None:
-    """What a campaign proves of one domain, or of all; None if the run was none.
+def _of_domain(domain: str) -> Function:
+    def judge(history: Record) -> Finding:
+        fuzz = need_fuzz(history)
+        groups = fuzz.of(domain)
+        effects = [effect for effect in fuzz.effects if effect.domain == domain]
+        count = sum(group.count for group in groups)
+        if not count or not effects:
+            raise NoEvidence(f"no event of {domain} was sent, or its effects were not read")
+        flaws = [flaw for flaw in fuzz.flaws if flaw.type_name.startswith(f"{domain}.")]
+        wrong = sum(g.count for g in groups if g.found != g.expected) + sum(effect.wrong for effect in effects)
+        wrong += sum(_in_books(fuzz).values()) if domain == TRANSACTIONAL else 0
+        wrong = max(wrong, len(flaws))
+        measured = f"{wrong:,} wrong of {count:,} events: {outcomes(groups)}"
+        right = ", ".join(f"{effect.found:,} {effect.name}" for effect in effects)
+        return _finding(
+            f"fuzz-{domain}",
+            wrong,
+            clean=f"{measured}; {right}, as an independent oracle has them",
+            found=f"{measured}; {'; '.join(example(flaw) for flaw in flaws[:2])}",
+            examples=[Example(where=flaw.where, detail=example(flaw)) for flaw in flaws],
+            sees=f"1 of {count:,} events with another end or effect than the oracle's",
+        )
 
-    Raises:
-        NoEvidence: none of these events was sent, or its checks were not run.
-    """
-    history = evidence.history
-    if history.fuzz is None:
-        return None
+    judge.__doc__ = f"Fuzzed events of {domain}, each against an independent oracle, and what they changed."
+    return judge
+
+
+for _domain in ("combat", "economy", "social", "system"):
+    check(f"fuzz-{_domain}", CAMPAIGN, CAMPAIGN_RECORD)(_of_domain(_domain))
+
+
+@check("topic-settings", CAMPAIGN, CAMPAIGN_RECORD, SETTINGS)
+def topic_settings(history: Record) -> Finding:
+    """Settings of the topics that are not as claimed, as a broker describes them."""
     fuzz = need_fuzz(history)
-    groups = fuzz.groups if domain is None else fuzz.of(domain)
-    effects = [effect for effect in fuzz.effects if domain in (None, effect.domain)]
-    count = sum(group.count for group in groups)
-    if not count or not effects:
-        raise NoEvidence(f"no event of {domain or 'any domain'} was sent, or its effects were not read")
-    findings = {name: evidence.finding(name) for name in FUZZ_CHECKS}
-    wrong = sum(g.count for g in groups if g.found != g.expected) + sum(effect.wrong for effect in effects)
-    if domain == "economy":
-        wrong += findings["fuzz-effect"].count
-    flaws = [flaw for flaw in fuzz.flaws if domain is None or flaw.type_name.startswith(f"{domain}.")]
-    if domain is None:
-        wrong += sum(finding.count for finding in findings.values())
-    wrong = max(wrong, len(flaws))
-    unknown = any(finding.verdict is Verdict.UNKNOWN for finding in findings.values())
-    verdict = Verdict.FAIL if wrong else Verdict.UNKNOWN if unknown else Verdict.PASS
-    told = "; ".join(example(flaw) for flaw in flaws[:2]) or "; ".join(
-        f"{effect.found:,} {effect.name}, as the oracle has them" for effect in effects
-    )
-    return Ruling(
-        verdict=verdict,
-        measured=f"{wrong:,} wrong of {count:,} events: {outcomes(groups)}",
-        evidence=f"fuzzed events through Kafka against an independent oracle; {told}",
-    )
-
-
-@judges("EVT-SOCIAL", "membership rules hold; every message once, in the order of its channel")
-def social(evidence: Evidence) -> Ruling:
-    """Guilds and chat, as fuzzed events prove them."""
-    return _of_campaign(evidence, "social")
-
-
-@judges("EVT-SYSTEM", "health and sessions judged right, every audit entry once, topic settings as claimed")
-def system(evidence: Evidence) -> Ruling:
-    """Health, sessions and the audit trail, as fuzzed events prove them; topic settings, as a broker tells them."""
-    ruling = _of_campaign(evidence, "system")
-    settings = need_fuzz(evidence.history).settings
-    if ruling.verdict is Verdict.PASS and not settings:
-        raise NoEvidence(f"the settings of the topics were not learned; {ruling.measured}")
+    settings = tuple(one for one in fuzz.settings if one.claimed)
+    if not settings:
+        raise NoEvidence("the settings of the topics were not learned")
+    due = [f"game.{one.domain}.events" for one in fuzz.consumers]
+    missing = [topic for topic in due if topic not in {one.topic for one in settings}]
+    if missing:
+        learned = f"{len(due) - len(missing)} of {len(due)} topics of events"
+        raise NoEvidence(f"the settings of {learned} were learned, not those of {', '.join(missing)}")
     wrong = [f"{one.topic}: {name} is {found or 'not set'}" for one in settings for name, found in one.wrong.items()]
-    verdict = Verdict.FAIL if wrong else ruling.verdict
-    told = "; ".join(wrong) or f"settings of {len(settings)} topics as claimed"
-    return Ruling(verdict=verdict, measured=ruling.measured, evidence=f"{ruling.evidence}; {told}")
-
-
-def _of_campaign(evidence: Evidence, domain: str) -> Ruling:
-    ruling = fuzzed(evidence, domain)
-    if ruling is None:
-        raise NoEvidence("no fuzzed event was sent")
-    return ruling
+    return _finding(
+        "topic-settings",
+        len(wrong),
+        clean=f"settings of {len(settings)} topics as claimed",
+        found="; ".join(wrong),
+        sees=f"1 setting of {sum(len(one.claimed) for one in settings)} that differs",
+    )

@@ -11,19 +11,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from necp_validate.claims.checks.anomalies import Anomalies, need_readback, shown
-from necp_validate.claims.checks.events.handling import need_receipts
-from necp_validate.claims.checks.registry import NoEvidence, check
+from necp_validate.claims.checks.anomalies import Anomalies, shown
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.needs import need_readback, need_receipts, recorded
 from necp_validate.core import Finding
-from necp_validate.record import History, IntervalSet, Jump, ReceiptsRecord
+from necp_validate.evidence.inventory import EVENTS_READ, GROUPS, RECEIPTS
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import EVENT_CORE, LOAD
+from necp_validate.record import IntervalSet, Jump, ReceiptsRecord, Record, parts
 
 _AROUND_S = 1.0
 _WATCHED_S = 4.5
 _AFTER_FAULT_S = 30.0
 
 
-@check("poll-skip")
-def poll_skip(history: History) -> Finding:
+@check("poll-skip", EVENT_CORE, EVENTS_READ, RECEIPTS, GROUPS)
+def poll_skip(history: Record) -> Finding:
     """Records that a consumer passed over: handled by nobody, or only after it had gone on."""
     readback = need_receipts(history)
     anomalies = Anomalies("poll-skip", history)
@@ -31,45 +34,35 @@ def poll_skip(history: History) -> Finding:
     unexplained = _Unexplained(history)
     checked = 0
     for receipts in readback.receipts:
-        offsets = records.get((receipts.topic, receipts.partition))
+        place, where = (receipts.topic, receipts.partition), f"{receipts.topic}[{receipts.partition}]"
         highest = receipts.accounted.last
-        if offsets is None or highest is None:
+        if place not in records or highest is None:
+            continue
+        offsets = records[place]
+        if offsets is None:
+            anomalies.doubt(where, "at which offsets its records lie was not recorded")
             continue
         checked += 1
-        where = f"{receipts.topic}[{receipts.partition}]"
         passed = offsets.difference(receipts.accounted).intersection(IntervalSet([(0, highest)]))
         anomalies.add(passed.count, where, f"never handled, though later ones were: {shown(passed)}")
         ahead = IntervalSet()
         for jump in unexplained.ahead(receipts):
             ahead = ahead.union(IntervalSet([(jump.after + 1, jump.first - 1)]))
-        ahead = ahead.difference(receipts.late).intersection(offsets).difference(passed)
+        if ahead:
+            late = recorded(receipts.late, "late", parts.READBACK)
+            ahead = ahead.difference(late).intersection(offsets).difference(passed)
         anomalies.add(ahead.count, where, f"handled only after the consumer had gone on: {shown(ahead)}")
     if unexplained.cannot_say and not anomalies.count:
         raise NoEvidence("consumers went ahead, and the groups were not watched to say whether they were rebalanced")
     return anomalies.finding(
         clean=f"consumers passed over no record in {checked} partitions",
         found="{count} records were passed over by a consumer",
-        needs_all_workers=False,
+        sees="1 record passed over without a rebalance or a fault",
     )
 
 
-def never_handled(history: History) -> int:
-    """Records of the events' topics that have no outcome: they were lost between broker and consumer.
-
-    Raises:
-        NoEvidence: nothing was read back, or there are no receipts.
-    """
-    readback = need_receipts(history)
-    accounted = {(receipts.topic, receipts.partition): receipts.accounted for receipts in readback.receipts}
-    missing = 0
-    for part in readback.partitions:
-        outcomes = accounted.get((part.topic, part.partition), IntervalSet())
-        missing += part.read - outcomes.count if part.offsets is None else part.offsets.difference(outcomes).count
-    return max(missing, 0)
-
-
-@check("nonmonotonic-poll")
-def nonmonotonic_poll(history: History) -> Finding:
+@check("nonmonotonic-poll", LOAD, EVENTS_READ)
+def nonmonotonic_poll(history: Record) -> Finding:
     """Offsets that did not strictly increase for one reader of a partition: the fresh one, or a member of the group."""
     readback = need_readback(history)
     anomalies = Anomalies("nonmonotonic-poll", history)
@@ -86,24 +79,28 @@ def nonmonotonic_poll(history: History) -> Finding:
     return anomalies.finding(
         clean=f"offsets strictly increase in {len(readback.partitions)} partitions, for every reader",
         found="{count} times, an offset was not above the one before",
-        needs_all_workers=False,
+        sees="1 record read a second time without a rebalance or a fault",
     )
+
+
+def _jumps(receipts: ReceiptsRecord) -> tuple[Jump, ...]:
+    return recorded(receipts.jumps, "jumps", parts.READBACK)
 
 
 class _Unexplained:
     """The jumps that neither a rebalance nor a fault explains."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: Record) -> None:
         self._history = history
         self.cannot_say = False
 
     def ahead(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
         """Those beyond the next record."""
-        return (jump for jump in receipts.jumps if jump.first > jump.after + 1 and not self._explained(jump))
+        return (jump for jump in _jumps(receipts) if jump.first > jump.after + 1 and not self._explained(jump))
 
     def back(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
         """Those to a record that the instance had handled."""
-        return (jump for jump in receipts.jumps if jump.first <= jump.after and not self._explained(jump))
+        return (jump for jump in _jumps(receipts) if jump.first <= jump.after and not self._explained(jump))
 
     def _explained(self, jump: Jump) -> bool:
         if self._under_fault(jump):
@@ -123,7 +120,7 @@ class _Unexplained:
         )
 
 
-def _rebalanced(history: History, begin_s: float, end_s: float) -> bool:
+def _rebalanced(history: Record, begin_s: float, end_s: float) -> bool:
     """Whether any group was not stable, changed its members, or could not be described at some time in between."""
     by_group: dict[str, list[tuple[float, str, int]]] = {}
     for sample in history.groups:

@@ -1,16 +1,19 @@
-"""The claim about emergencies: each procedure of the release notes, run as a drill under load."""
+"""Emergencies: each procedure of the release notes, run as a drill under load."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from necp_validate.claims.checks.faults.failover import RECOVERY_S, Problem, losses, ruling
-from necp_validate.claims.checks.faults.faults import faults_for, figures, not_in_effect, seconds
-from necp_validate.claims.checks.faults.recovery import recovery, span_of
-from necp_validate.claims.checks.registry import NoEvidence
-from necp_validate.claims.judge import Evidence, Ruling, judges
-from necp_validate.core import Verdict
-from necp_validate.record import ExperimentOutcome, FaultRecord, History
+from necp_validate.claims.checks.anomalies import Anomalies, not_applicable
+from necp_validate.claims.checks.faults.experiments import back_after, outcomes_by_name
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.fault_claims import faults_for
+from necp_validate.claims.limits import limit
+from necp_validate.claims.metrics.faults import figures, not_in_effect
+from necp_validate.core import Finding
+from necp_validate.evidence.inventory import EXPERIMENTS, FAULTS, PHASES, SENDERS, TIMELINE
+from necp_validate.evidence.subjects import FAULTS as FAULTS_SUBJECT
+from necp_validate.record import FaultRecord, Record
 
 DRILLS: Mapping[str, str] = {
     "core-rollback": "version before scaled up",
@@ -20,57 +23,49 @@ DRILLS: Mapping[str, str] = {
 """What each kind of fault that makes a drill stands for."""
 
 
-@judges("OPS-ROLLBACK", "each drill of the run went through under load: every step done, nothing lost, back in < 30 s")
-def emergency_drills(evidence: Evidence) -> Ruling:
-    """The drills of a run; a run of one experiment has one of the three."""
-    history = evidence.history
+@check("emergency-drill", FAULTS_SUBJECT, PHASES, SENDERS, TIMELINE, EXPERIMENTS, FAULTS, limits=("recovery_s",))
+def emergency_drill(history: Record) -> Finding:
+    """Drills of which a step failed, or after which not everything came back; a run of one experiment has one drill."""
     faults = faults_for(history, "OPS-ROLLBACK")
     drills = [fault for fault in faults if fault.kind in DRILLS]
     if not drills:
-        raise NoEvidence("no fault of this run belongs to a drill")
-    _, problems, lost = losses(evidence)
-    for name in ("conservation", "torn-transaction"):
-        finding = evidence.finding(name)
-        if finding.verdict is not Verdict.PASS:
-            problems.append((finding.verdict, finding.summary))
+        return not_applicable("emergency-drill", "no fault of this run belongs to a drill")
+    anomalies = Anomalies("emergency-drill", history)
     for fault in faults:
-        problems += _problems(history, fault)
-    problems += _steps(history, {fault.experiment for fault in drills})
+        _judge(anomalies, history, fault)
+    for name in sorted({fault.experiment for fault in drills}):
+        _steps(anomalies, history, name)
     names = ", ".join(dict.fromkeys(DRILLS[fault.kind] for fault in drills))
-    return ruling(problems, f"{names}; {lost}", "; ".join(f"{f.id}: {f.evidence or f.target}" for f in faults))
+    told = "; ".join(f"{fault.id}: {fault.evidence or fault.target}" for fault in faults)
+    return anomalies.finding(
+        clean=f"{names}: every step done; {told}",
+        found=f"{names}: {{count}} steps failed; {told}",
+        measured=names,
+        sees=f"one failed step, or one client that is not back {limit(history, 'recovery_s'):g} s after a drill",
+    )
 
 
-def _problems(history: History, fault: FaultRecord) -> list[Problem]:
+def _judge(anomalies: Anomalies, history: Record, fault: FaultRecord) -> None:
     """Why one of a drill's faults is no drill, or was not recovered from."""
     if reason := not_in_effect(fault):
-        return [(Verdict.UNKNOWN, reason)]
+        anomalies.doubt(fault.id, reason)
+        return
     if fault.end_us is None:
-        return [(Verdict.UNKNOWN, f"{fault.id} was still in force at the end")]
-    problems: list[Problem] = []
+        anomalies.doubt(fault.id, "still in force at the end")
+        return
     under_load = figures(history, fault).during
     if fault.kind in DRILLS and (under_load is None or not under_load.acked_eps):
-        problems.append((Verdict.UNKNOWN, f"{fault.id}: no event was acknowledged while it lasted"))
-    _, end_us = span_of(history, fault)
-    limit_s = history.threshold("recovery_s", RECOVERY_S)
-    who, took_s = recovery(history, end_us, end_us + 1).slowest
-    if took_s >= limit_s:
-        problems.append((Verdict.FAIL, f"{fault.id}: {who} came back {seconds(took_s)} after it was undone"))
-    return problems
+        anomalies.doubt(fault.id, "no event was acknowledged while it lasted")
+    back_after(anomalies, history, fault)
 
 
-def _steps(history: History, experiments: set[str]) -> list[Problem]:
+def _steps(anomalies: Anomalies, history: Record, experiment: str) -> None:
     """A drill in which a step fails has failed, be it the reconciliation of the books."""
-    outcomes: dict[str, ExperimentOutcome] = {}
-    for outcome in history.experiments:
-        outcomes |= {outcome.experiment: outcome, outcome.title: outcome}
-    problems: list[Problem] = []
-    for name in sorted(experiments):
-        ended = outcomes.get(name)
-        if ended is None:
-            problems.append((Verdict.UNKNOWN, f"{name}: how it ended was not recorded"))
-        elif ended.failed or ended.steady_after is False:
-            why = "; ".join((*ended.failed, *ended.missed)[:2])
-            problems.append((Verdict.FAIL, f"{name}: {why or 'the steady state did not come back'}"))
-        elif ended.status != "completed":
-            problems.append((Verdict.UNKNOWN, f"{name}: {ended.status}"))
-    return problems
+    ended = outcomes_by_name(history).get(experiment)
+    if ended is None:
+        anomalies.doubt(experiment, "how it ended was not recorded")
+    elif ended.failed or ended.steady_after is False:
+        why = "; ".join((*ended.failed, *ended.missed)[:2])
+        anomalies.add(1, experiment, why or "the steady state did not come back")
+    elif ended.status != "completed":
+        anomalies.doubt(experiment, ended.status)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from necp_validate.claims.checks.anomalies import Anomalies, need_loads, need_readback
-from necp_validate.claims.checks.registry import NoEvidence, check
+from necp_validate.claims.checks.anomalies import Anomalies
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.needs import need_loads, need_readback
 from necp_validate.core import Finding
-from necp_validate.record import History, LeaderSample
+from necp_validate.evidence.inventory import EPOCHS, EVENTS_READ, EXPLAINING_FAULTS, LEADERS, SENDERS
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import EVENT_CORE
+from necp_validate.record import LeaderSample, Record
 
 _STALE_S = 10.0
 
 
-@check("leader-epoch")
-def leader_epoch(history: History) -> Finding:
+@check("leader-epoch", EVENT_CORE, EVENTS_READ, EPOCHS, LEADERS, EXPLAINING_FAULTS)
+def leader_epoch(history: Record) -> Finding:
     """Leader epochs that decreased: in the log, or in what the brokers said while no fault was on.
 
     A broker that is cut off may still answer with what it knew; that it does so under a fault proves nothing.
@@ -38,11 +42,11 @@ def leader_epoch(history: History) -> Finding:
     return anomalies.finding(
         clean=f"leader epochs never decreased; {elections} elections seen",
         found="{count} times, a leader epoch decreased",
-        needs_all_workers=False,
+        sees="1 record behind one of a newer leader",
     )
 
 
-def _under_fault(history: History, sample: LeaderSample) -> bool:
+def _under_fault(history: Record, sample: LeaderSample) -> bool:
     at_us = sample.t * 1e6
     return any(
         fault.upsets and fault.begin_us <= at_us and (fault.end_us is None or at_us <= fault.end_us + _STALE_S * 1e6)
@@ -50,8 +54,8 @@ def _under_fault(history: History, sample: LeaderSample) -> bool:
     )
 
 
-@check("acked-below-known")
-def acked_below_known(history: History) -> Finding:
+@check("acked-below-known", EVENT_CORE, SENDERS)
+def acked_below_known(history: Record) -> Finding:
     """Acks at an offset that was acknowledged before the event was even due: the log had been cut back."""
     loads = need_loads(history)
     anomalies = Anomalies("acked-below-known", history)
@@ -61,4 +65,5 @@ def acked_below_known(history: History) -> Finding:
     return anomalies.finding(
         clean="every ack lay above all offsets of its partition known before",
         found="{count} acks lay at or below an offset of their partition that was known before",
+        sees="1 ack below an offset that was known before its event was due",
     )

@@ -2,55 +2,78 @@
 
 from __future__ import annotations
 
-from necp_validate.claims.checks.anomalies import Anomalies, need_loads
-from necp_validate.claims.checks.registry import NoEvidence, check
-from necp_validate.claims.metrics.rates import rates
-from necp_validate.core import Finding, Verdict
-from necp_validate.evidence.load_workers import gone_workers
-from necp_validate.record import History, LoadRecord, Phase
+from collections.abc import Iterator
 
-LONGEST_GAP_MS = 5_000.0
-DRAIN_S = 10.0
-RATE_TOLERANCE = 0.01
+from necp_validate.claims.checks.anomalies import Anomalies
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.limits import limit
+from necp_validate.claims.metrics.rates import rates, round_events
+from necp_validate.claims.metrics.silences import longest_gap_ms
+from necp_validate.claims.needs import need_loads, phases_of, recorded
+from necp_validate.core import Finding
+from necp_validate.evidence.inventory import DRAIN, EXPLAINING_FAULTS, PHASES, SENDERS, TIMELINE
+from necp_validate.evidence.load_workers import gone_workers
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import BACKLOG, LOAD
+from necp_validate.record import LoadRecord, Phase, Record, parts
+
 _GAP_IN_MEAN_INTERVALS = 20.0
+_GAP_IN_ROUNDS = 2.0
 _PLAN_WINDOW_S = 5.0
 
 
-@check("longest-gap")
-def longest_gap(history: History) -> Finding:
-    """Silences: times without one successful ack of a domain longer than allowed, outside of faults."""
-    loads = need_loads(history)
-    if not history.phases:
-        raise NoEvidence("no phases were recorded")
-    threshold_ms = history.threshold("longest_gap_ms", LONGEST_GAP_MS)
+@check("longest-gap", LOAD, PHASES, SENDERS, TIMELINE, EXPLAINING_FAULTS, limits=("longest_gap_ms",))
+def longest_gap(history: Record) -> Finding:
+    """Silences outside of faults: no ack of a domain, or no outcome while events wait for one."""
+    loads = [load for load in need_loads(history) if load.lost_us is None]
+    limit_ms = limit(history, "longest_gap_ms")
     anomalies = Anomalies("longest-gap", history)
-    worst_ms = 0.0
+    worst_ms = worst_end_ms = 0.0
     for phase in history.phases:
         if phase.kind == "fault" or _under_fault(history, phase):
             continue
         for load in loads:
-            for domain, counts in load.phases.get(phase.name, {}).items():
+            for domain, counts in phases_of(load).get(phase.name, {}).items():
                 where = f"{domain} in {phase.name}, worker {load.worker}"
+                allowed_ms = max(limit_ms, _normal_gap_ms(history, phase, domain))
                 if counts.sent and not counts.acked:
                     anomalies.add(1, where, f"{counts.sent} events sent, not one acknowledged")
                 gap_ms = longest_gap_ms(history, phase, load, domain)
                 worst_ms = max(worst_ms, gap_ms)
-                if gap_ms > max(threshold_ms, _normal_gap_ms(phase, domain)):
+                if gap_ms > allowed_ms:
                     anomalies.add(1, where, f"{gap_ms / 1000:.1f} s without a successful ack")
-    allowed = f"(allowed: {threshold_ms / 1000:g} s; faults left out)"
+                for silent_ms in _silent_ends_ms(history, phase, load, domain):
+                    worst_end_ms = max(worst_end_ms, silent_ms)
+                    if silent_ms > allowed_ms:
+                        anomalies.add(
+                            1, where, f"{silent_ms / 1000:.1f} s in which no event ended, and some were acked"
+                        )
+    allowed = f"(allowed: {limit_ms / 1000:g} s; faults left out)"
+    longest = f"{worst_ms / 1000:.2f} s without an ack"
+    if history.sees_ends(history.domains):
+        ends = f"{worst_end_ms / 1000:.1f} s" if worst_end_ms else "less than 1 s"
+        longest += f", {ends} without an outcome"
     return anomalies.finding(
-        clean=f"the longest time without a successful ack was {worst_ms / 1000:.2f} s {allowed}",
-        found=f"{{count}} silences, the longest {worst_ms / 1000:.1f} s without a successful ack {allowed}",
+        clean=f"the longest silences were {longest} {allowed}",
+        found=f"{{count}} silences, the longest {longest} {allowed}",
+        sees=f"a silence of {limit_ms / 1000:g} s of one domain",
     )
 
 
-def longest_gap_ms(history: History, phase: Phase, load: LoadRecord, domain: str) -> float:
-    """The longest time in a phase without one successful ack that a worker got of a domain."""
-    between = load.max_gap_ms.get(phase.name, {}).get(domain, 0.0)
-    return max(between, _last_silence_ms(history, phase, load.worker, domain))
+def _silent_ends_ms(history: Record, phase: Phase, load: LoadRecord, domain: str) -> Iterator[float]:
+    """How much of each silence of outcomes lies in a phase; one that never ended lasts until the drain was given up."""
+    if load.outcome_gaps is None:
+        if history.sees_ends([domain]):
+            raise NoEvidence(f"times in which no event ended were not recorded (history/load-{load.worker}.json)")
+        return
+    last_s = max((row.t for row in history.timeline if row.worker == load.worker), default=phase.end_us / 1e6)
+    for gap in load.outcome_gaps:
+        end_us = last_s * 1e6 if gap.to_us is None else gap.to_us
+        if gap.domain == domain and phase.start_us <= gap.from_us < phase.end_us:
+            yield max(end_us - gap.from_us, 0.0) / 1000
 
 
-def _under_fault(history: History, phase: Phase) -> bool:
+def _under_fault(history: Record, phase: Phase) -> bool:
     """Whether a fault was in force in a phase, though it is not named a fault: one that took long to be undone."""
     return any(
         fault.upsets
@@ -61,69 +84,56 @@ def _under_fault(history: History, phase: Phase) -> bool:
     )
 
 
-def _normal_gap_ms(phase: Phase, domain: str) -> float:
-    """A silence that a very low rate makes by itself."""
+def _normal_gap_ms(history: Record, phase: Phase, domain: str) -> float:
+    """A silence that a very low rate makes by itself, or servers that all send at the same time."""
     eps = phase.target_eps.get(domain, 0.0)
-    return _GAP_IN_MEAN_INTERVALS * 1000 / eps if eps else 0.0
+    events = max(_GAP_IN_MEAN_INTERVALS, _GAP_IN_ROUNDS * round_events(history, phase, domain))
+    return events * 1000 / eps if eps else 0.0
 
 
-def _last_silence_ms(history: History, phase: Phase, worker: str, domain: str) -> float:
-    """From the phase's last row with acks to its last with something sent: a silence that no ack ended."""
-    last_ack = last_sent = None
-    for row in history.timeline:
-        if row.worker == worker and row.domain == domain and phase.start_us < row.t * 1e6 <= phase.end_us:
-            if row.acked:
-                last_ack = row.t
-            if row.sent:
-                last_sent = row.t
-    if last_ack is None or last_sent is None:
-        return 0.0
-    return max(last_sent - last_ack, 0.0) * 1000
-
-
-@check("backlog-drain")
-def backlog_drain(history: History) -> Finding:
-    """A backlog after the surge that was not worked off in time."""
-    limit_s = history.threshold("drain_s", DRAIN_S)
-    anomalies = Anomalies("backlog-drain", history)
+@check("backlog-drain", BACKLOG, PHASES, SENDERS, DRAIN, limits=("drain_s",))
+def backlog_drain(history: Record) -> Finding:
+    """A backlog of the busiest phase that was not worked off in time."""
     drain = history.drain
     if drain is None:
-        if not history.phases:
-            raise NoEvidence("no phases were recorded")
-        if history.phases_of("surge"):
-            raise NoEvidence("there was a surge, but how its backlog drained was not recorded")
-        summary = "there was no surge, so no backlog to work off"
-        return Finding(name="backlog-drain", verdict=Verdict.PASS, count=0, summary=summary)
+        raise NoEvidence("how the backlog drained was not recorded")
+    phase = next((one for one in history.phases if one.end_us == drain.phase_end_us), None)
+    if phase is None:
+        raise NoEvidence("the drain was measured from the end of no phase (history/drain.json: phase_end_us)")
+    limit_s = limit(history, "drain_s", phase.kind)
+    anomalies = Anomalies("backlog-drain", history)
+    where = f"after {phase.name}"
     if drain.drain_s is None:
-        anomalies.add(max(drain.lag_at_end, 1), "after the surge", "the backlog was never worked off")
+        anomalies.add(max(drain.lag_at_end, 1), where, "the backlog was never worked off")
         took = "never"
     else:
         took = f"in {drain.drain_s:.1f} s"
         if drain.drain_s > limit_s:
-            anomalies.add(max(drain.lag_at_end, 1), "after the surge", f"worked off {took}")
-    backlog = f"the backlog of {drain.lag_at_end:,} events was worked off {took} (allowed: {limit_s:g} s)"
-    return anomalies.finding(clean=backlog, found=backlog, needs_all_workers=False)
+            anomalies.add(max(drain.lag_at_end, 1), where, f"worked off {took}")
+    backlog = f"the backlog of {drain.lag_at_end:,} events {where} was worked off {took} (allowed: {limit_s:g} s)"
+    return anomalies.finding(clean=backlog, found=backlog, sees=f"1 event that ends {limit_s:g} s after {phase.name}")
 
 
-@check("late-schedule")
-def late_schedule(history: History) -> Finding:
+@check("late-schedule", LOAD, PHASES, SENDERS, TIMELINE, limits=("rate_tolerance",))
+def late_schedule(history: Record) -> Finding:
     """Phases in which the generator did not send what was scheduled: their figures are not about the plan."""
     loads = need_loads(history)
     if gone := gone_workers(history):
         raise NoEvidence(f"load worker {', '.join(gone)} did not play to the end: the schedule could not be kept")
     if history.run.status == "stopped":
         raise NoEvidence("the run was stopped: what was still to be sent is not late")
-    tolerance = history.threshold("rate_tolerance", RATE_TOLERANCE)
+    tolerance = limit(history, "rate_tolerance")
     anomalies = Anomalies("late-schedule", history)
     scheduled = sent = 0
-    domains = sorted({domain for load in loads for by in load.phases.values() for domain in by})
+    domains = sorted({domain for load in loads for by in phases_of(load).values() for domain in by})
     for phase in history.phases:
         for domain in domains:
             counts = history.counts(phase.name, [domain])
-            scheduled, sent = scheduled + counts.scheduled, sent + counts.sent
-            if counts.sent < counts.scheduled * (1 - tolerance):
-                detail = f"{counts.sent:,} of {counts.scheduled:,} scheduled events sent"
-                anomalies.add(counts.scheduled - counts.sent, f"{domain} in {phase.name}", detail)
+            offered = recorded(counts.offered, "refused", parts.LOADS, "*")
+            scheduled, sent = scheduled + counts.scheduled, sent + offered
+            if offered < counts.scheduled * (1 - tolerance):
+                detail = f"{offered:,} of {counts.scheduled:,} scheduled events sent"
+                anomalies.add(counts.scheduled - offered, f"{domain} in {phase.name}", detail)
                 continue
             _compare_with_plan(anomalies, history, phase, domain, tolerance)
     if not scheduled:
@@ -131,10 +141,11 @@ def late_schedule(history: History) -> Finding:
     return anomalies.finding(
         clean=f"{sent:,} of {scheduled:,} scheduled events were sent, in every phase at the planned rate",
         found=f"{{count}} events short of the schedule ({sent:,} of {scheduled:,} sent)",
+        sees=f"{tolerance:.0%} of the events of a domain in a phase not sent, or sent too late",
     )
 
 
-def _compare_with_plan(anomalies: Anomalies, history: History, phase: Phase, domain: str, tolerance: float) -> None:
+def _compare_with_plan(anomalies: Anomalies, history: Record, phase: Phase, domain: str, tolerance: float) -> None:
     """A generator that falls behind sends late what it should have sent now: the rate itself shows it."""
     measured = rates(history, phase, [domain])
     if measured is None or measured.window_s < _PLAN_WINDOW_S:
@@ -144,13 +155,3 @@ def _compare_with_plan(anomalies: Anomalies, history: History, phase: Phase, dom
         short = round((measured.planned_eps - measured.sent_eps) * measured.window_s)
         detail = f"sent at {measured.sent_eps:,.0f} EPS, planned {measured.planned_eps:,.0f} EPS"
         anomalies.add(short, f"{domain} in {phase.name}", detail)
-
-
-@check("complete-run")
-def complete_run(history: History) -> Finding:
-    """A run that did not come to its end: what was not done cannot have been found wrong."""
-    status = history.run.status
-    if status == "finished":
-        summary = "the run came to its end"
-        return Finding(name="complete-run", verdict=Verdict.PASS, count=0, summary=summary)
-    raise NoEvidence(f"the run is {status}: {history.run.error or 'it did not come to its end'}")

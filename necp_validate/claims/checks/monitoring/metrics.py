@@ -6,12 +6,15 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from necp_validate.claims.checks.anomalies import Anomalies
-from necp_validate.claims.checks.monitoring.alerts import need_monitoring
-from necp_validate.claims.checks.registry import NoEvidence, check
-from necp_validate.claims.judge import Evidence, Ruling, judges
+from necp_validate.claims.checks.anomalies import Anomalies, not_applicable
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.metrics.incidents import need_monitoring
+from necp_validate.claims.needs import recorded
 from necp_validate.core import Finding, Verdict
-from necp_validate.record import HdrHistogram, History, MonitoringRecord
+from necp_validate.evidence.inventory import EVENTS_READ, FAULTS, METRIC_VALUES, RECEIPTS
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import MONITORING as MONITORING_SUBJECT
+from necp_validate.record import HdrHistogram, MonitoringRecord, Record, parts
 
 _EXACT = 0.002
 _AFTER_RESTART = 0.05
@@ -64,20 +67,28 @@ class Comparison:
         return f"{self.measured:,.6g}, and {self.counted}; allowed {self.low:,.6g} to {self.high:,.6g}: {self.reason}"
 
 
-def comparisons(history: History, record: MonitoringRecord) -> list[Comparison]:
+def comparisons(history: Record, record: MonitoringRecord) -> list[Comparison]:
     """Everything that can be compared in a run."""
-    makers: tuple[Callable[[History, MonitoringRecord], Iterable[Comparison]], ...] = (
+    makers: tuple[Callable[[Record, MonitoringRecord], Iterable[Comparison]], ...] = (
         *(_events, _messages, _latency, _lag, _failed_logins, _denials, _connections, _tls, _rate_limits),
     )
     return [one for make in makers for one in make(history, record)]
 
 
 def _values(record: MonitoringRecord, query: str) -> dict[tuple[str, ...], float]:
-    return {tuple(one.labels.values()): one.value for one in record.values if one.query == query}
+    return {
+        tuple(one.labels.values()): one.value
+        for one in recorded(record.values, "values", parts.MONITORING)
+        if one.query == query
+    }
 
 
 def _counted(record: MonitoringRecord, what: str) -> dict[tuple[str, ...], float]:
-    return {tuple(one.labels.values()): one.value for one in record.counted if one.what == what}
+    return {
+        tuple(one.labels.values()): one.value
+        for one in recorded(record.counted, "counted", parts.MONITORING)
+        if one.what == what
+    }
 
 
 def _around(
@@ -96,7 +107,14 @@ def _around(
 
     ``again``: clients repeat what the process had not answered when it died, and it is counted twice.
     """
-    restarts = next((v.value for v in record.values if v.query == "resets" and v.labels.get("of") == query), 0.0)
+    restarts = next(
+        (
+            v.value
+            for v in recorded(record.values, "values", parts.MONITORING)
+            if v.query == "resets" and v.labels.get("of") == query
+        ),
+        0.0,
+    )
     below = max(share, _AFTER_RESTART if restarts else 0.0)
     above = below if again else share
     reason = f"{share:.1%}, as {words}"
@@ -114,7 +132,7 @@ def _around(
     )
 
 
-def _events(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _events(history: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """The event core's own count of outcomes against its receipts, as the fresh reader found them."""
     measured = _values(record, "events")
     if history.readback is None or not measured:
@@ -136,7 +154,7 @@ def _events(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
             )
 
 
-def _messages(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _messages(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """The brokers' count of records in against the growth of the logs."""
     measured = _values(record, "messages-in")
     for (topic,), counted in sorted(_counted(record, "messages-in").items()):
@@ -156,7 +174,7 @@ def _messages(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
             )
 
 
-def _latency(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _latency(history: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """The event core's histogram against the suite's own; a bucket is as exact as it can be.
 
     The core also times what is not the suite's load (a flood, a gateway's events), and forgets what an instance had
@@ -204,14 +222,14 @@ def bounds_of(cumulative: list[tuple[float, float]], rank: float, known: int) ->
     return low, high
 
 
-def _lag(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _lag(history: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """The exporter's lag against the suite's own samples, each within what was measured around the same time."""
     topics = {domain: topic for topic, domain in history.domain_of_topic.items()}
     points: dict[str, list[tuple[float, float]]] = {}
-    for one in record.points:
+    for one in recorded(record.points, "points", parts.MONITORING):
         if one.query == "lag":
             points.setdefault(one.labels["topic"], []).append((one.t, one.value))
-    near_s = 2 * record.interval_s + 2.0
+    near_s = 2 * recorded(record.interval_s, "interval_s", parts.MONITORING) + 2.0
     compared = fitting = 0
     for row in history.lag:
         around = [value for t, value in points.get(topics.get(row.domain, ""), []) if abs(t - row.t) <= near_s]
@@ -233,13 +251,13 @@ def _lag(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
         )
 
 
-def _failed_logins(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _failed_logins(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     query, what = "failed-authentications", "kafka_server_failed_authentication_total"
     measured = sum(_values(record, query).values())
     yield from _of_logs(record, query, "authentication failures", what, measured)
 
 
-def _denials(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _denials(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     query, what = "acl-denials", "kafka_network_request_errors_total *AUTHORIZATION_FAILED"
     answers = _values(record, query)
     measured = sum(count / (2 if FORWARDED & set(request) else 1) for request, count in answers.items())
@@ -247,9 +265,10 @@ def _denials(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
 
 
 def _of_logs(record: MonitoringRecord, query: str, series: str, what: str, measured: float) -> Iterator[Comparison]:
-    """A counter of the brokers against the lines of their logs."""
-    counted = sum(_counted(record, query).values())
-    if counted or measured:
+    """A counter of the brokers against the lines of their logs, where these can be read."""
+    lines = _counted(record, query)
+    counted = sum(lines.values())
+    if lines and (counted or measured):
         yield _around(
             record,
             query,
@@ -262,7 +281,7 @@ def _of_logs(record: MonitoringRecord, query: str, series: str, what: str, measu
         )
 
 
-def _connections(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _connections(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """The brokers' count of connections against the kernel's."""
     measured = _values(record, "connections")
     for broker, counted in sorted(_counted(record, "connections").items()):
@@ -278,7 +297,7 @@ def _connections(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
         )
 
 
-def _tls(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _tls(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """Connections with TLS against all of them, where every listener has TLS."""
     if any(value != 1 for value in _values(record, "listener-tls").values()):
         return
@@ -296,7 +315,7 @@ def _tls(_: History, record: MonitoringRecord) -> Iterator[Comparison]:
         )
 
 
-def _rate_limits(history: History, record: MonitoringRecord) -> Iterator[Comparison]:
+def _rate_limits(history: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """The publishers' count of events refused against the answers that their senders got."""
     measured = _values(record, "rate-limit-hits")
     refused: dict[str, int] = {}
@@ -315,26 +334,23 @@ def _rate_limits(history: History, record: MonitoringRecord) -> Iterator[Compari
         )
 
 
-def _unwatched(history: History) -> bool:
-    return history.monitoring is None and not history.run.config.get("monitoring")
-
-
-@check("metric-mismatch")
-def metric_mismatch(history: History) -> Finding:
+@check("metric-mismatch", MONITORING_SUBJECT, METRIC_VALUES, EVENTS_READ, RECEIPTS, FAULTS)
+def metric_mismatch(history: Record) -> Finding:
     """Metrics that differ from an independent count by more than they may."""
-    name = "metric-mismatch"
-    if _unwatched(history):
-        return Finding(name=name, verdict=Verdict.PASS, count=0, summary="the scenario has no monitoring")
     compared = comparisons(history, need_monitoring(history))
     if not compared:
         raise NoEvidence("no metric could be compared with a count")
-    anomalies = Anomalies(name, history)
+    anomalies = Anomalies("metric-mismatch", history)
     for one in compared:
-        anomalies.add(0 if one.right else 1, one.what, one.words)
+        if math.isnan(one.measured):
+            anomalies.doubt(one.what, "it is not a number")
+        else:
+            anomalies.add(0 if one.right else 1, one.what, one.words)
     return anomalies.finding(
         clean=f"{len(compared)} metrics agree with independent counts",
         found="{count} metrics do not agree with independent counts",
-        needs_all_workers=False,
+        measured=f"{len(compared) - anomalies.count} of {len(compared)} comparisons agree",
+        sees="a metric that is outside the bounds that its summary gives",
     )
 
 
@@ -351,27 +367,15 @@ CLAIMED = (
 """The series that the claim names."""
 
 
-@judges("OBS-METRICS", "each claimed series is present and agrees with an independent count")
-def metrics(evidence: Evidence) -> Ruling:
-    """Every claimed series, each against a count that does not come from it."""
-    finding = evidence.finding("metric-mismatch")
-    if finding.verdict is Verdict.UNKNOWN:
-        raise NoEvidence(finding.summary)
-    compared = comparisons(evidence.history, need_monitoring(evidence.history))
-    missing = [series for series in CLAIMED if series not in {one.series for one in compared}]
-    right = sum(one.right for one in compared)
-    about = f"{len(CLAIMED) - len(missing)} of {len(CLAIMED)} series"
-    measured = f"{right} of {len(compared)} comparisons agree, on {about}"
-    wrong = [one for one in compared if not one.right]
-    if wrong:
-        text = "; ".join(f"{one.what}: {one.words}" for one in wrong[:4])
-        return Ruling(verdict=Verdict.FAIL, measured=measured, evidence=text)
-    shown: dict[str, Comparison] = {}
-    for one in compared:
-        shown.setdefault(one.series, one)
-    text = "; ".join(f"{name}: {one.what} {one.measured:,.6g} ({one.counted})" for name, one in shown.items())
+@check("metric-series", MONITORING_SUBJECT, METRIC_VALUES, EVENTS_READ, RECEIPTS, FAULTS)
+def metric_series(history: Record) -> Finding:
+    """Whether every claimed series had something to be compared with in this run."""
+    first: dict[str, Comparison] = {}
+    for one in comparisons(history, need_monitoring(history)):
+        first.setdefault(one.series, one)
+    missing = [series for series in CLAIMED if series not in first]
+    words = f"{len(CLAIMED) - len(missing)} of {len(CLAIMED)} series compared"
     if missing:
-        return Ruling(
-            verdict=Verdict.UNKNOWN, measured=measured, evidence=f"nothing to compare: {', '.join(missing)}; {text}"
-        )
-    return Ruling(verdict=Verdict.PASS, measured=measured, evidence=text)
+        return not_applicable("metric-series", f"{words}, nothing to compare with: {', '.join(missing)}")
+    text = "; ".join(f"{name}: {one.what} {one.measured:,.6g} ({one.counted})" for name, one in first.items())
+    return Finding(name="metric-series", verdict=Verdict.PASS, count=0, summary=f"{words}; {text}", measured=words)

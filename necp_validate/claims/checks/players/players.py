@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from necp_validate.claims.checks.anomalies import Anomalies
-from necp_validate.claims.checks.faults.recovery import span_of
-from necp_validate.claims.checks.registry import NoEvidence, check
-from necp_validate.core import Finding, Verdict
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.limits import limit
+from necp_validate.claims.metrics.recovery import span_of
+from necp_validate.core import Finding
+from necp_validate.evidence.inventory import EXPLAINING_FAULTS, PLAYERS, PLAYERS_TIMELINE, SHARE_COVERED
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import PLAYERS as PLAYERS_SUBJECT
 from necp_validate.record import (
     FaultRecord,
-    History,
     Interruption,
     PlayersRecord,
     PlayersRow,
+    Record,
 )
 
 _SLOWEST_TICK_US = 1_000_000
-LEAST_COMPARISONS = 1_000
-"""Fewer comparisons than these prove nothing of state or neighbourhood."""
-
 GATEWAY_FAULT = "gateway-"
 """How the kinds of faults begin that the gateway, or its network, suffers."""
 
@@ -29,13 +30,13 @@ _AFTERMATH_S = 15.0
 _TICK_TOLERANCE = 0.1
 
 
-def plays(history: History) -> bool:
+def plays(history: Record) -> bool:
     """Whether the run has, or should have, players."""
     config = history.run.config.get("players")
     return bool(history.players) or (isinstance(config, dict) and bool(config.get("count")))
 
 
-def need_players(history: History) -> tuple[PlayersRecord, ...]:
+def need_players(history: Record) -> tuple[PlayersRecord, ...]:
     """The records of the players.
 
     Raises:
@@ -47,21 +48,14 @@ def need_players(history: History) -> tuple[PlayersRecord, ...]:
     return history.players
 
 
-def without_players(history: History, name: str) -> Finding | None:
-    """The finding of a run without players, which nothing can be wrong with."""
-    if plays(history):
-        return None
-    return Finding(name=name, verdict=Verdict.PASS, count=0, summary="no players took part")
-
-
-def gateway_faults(history: History) -> list[FaultRecord]:
+def gateway_faults(history: Record) -> list[FaultRecord]:
     """Faults of the gateway or of the players' network that were seen to take effect."""
     return [
         fault for fault in history.faults if fault.kind.startswith(GATEWAY_FAULT) and fault.effective_us is not None
     ]
 
 
-def fault_at(history: History, at_us: int) -> FaultRecord | None:
+def fault_at(history: Record, at_us: int) -> FaultRecord | None:
     """The gateway's fault that was in force at a time, or shortly before."""
     for fault in gateway_faults(history):
         _, end_us = span_of(history, fault)
@@ -70,7 +64,7 @@ def fault_at(history: History, at_us: int) -> FaultRecord | None:
     return None
 
 
-def fault_behind(history: History, one: Interruption) -> FaultRecord | None:
+def fault_behind(history: Record, one: Interruption) -> FaultRecord | None:
     """The gateway's fault that explains an interruption.
 
     A silence begins with the last state that came, which is up to a tick before whatever silenced the gateway.
@@ -87,11 +81,9 @@ def _add_with_examples(
         anomalies.add(count, f"players {worker}", f"{count:,} {words}{f'; {first}' if first else ''}")
 
 
-@check("state-divergence")
-def state_divergence(history: History) -> Finding:
+@check("state-divergence", PLAYERS_SUBJECT, PLAYERS, limits=("least_comparisons",))
+def state_divergence(history: Record) -> Finding:
     """Cells that a player put together from deltas and that were not what the gateway had."""
-    if (none := without_players(history, "state-divergence")) is not None:
-        return none
     anomalies = Anomalies("state-divergence", history)
     checks = lost = 0
     for record in need_players(history):
@@ -103,20 +95,20 @@ def state_divergence(history: History) -> Finding:
             (state.missing_base, "deltas to a state that the player was never given"),
         )
         _add_with_examples(anomalies, wrong, record.worker, state.examples)
-    least = history.threshold("least_comparisons", LEAST_COMPARISONS)
+    least = limit(history, "least_comparisons")
     if checks < least and not anomalies.count:
         raise NoEvidence(f"{checks:,} checksums were compared; {least:,.0f} are the least")
     return anomalies.finding(
         clean=f"all {checks:,} checksums compared were the gateway's, {lost:,} lost datagrams included",
         found=f"{{count}} of {checks:,} cells that players put together were not what the gateway had",
+        measured=f"{{count}} of {checks:,} checksums wrong",
+        sees=f"1 wrong cell of {checks:,} compared",
     )
 
 
-@check("interest-violation")
-def interest_violation(history: History) -> Finding:
+@check("interest-violation", PLAYERS_SUBJECT, PLAYERS, limits=("least_comparisons",))
+def interest_violation(history: Record) -> Finding:
     """Players who did not see somebody near, or saw somebody far: each view against everybody's own position."""
-    if (none := without_players(history, "interest-violation")) is not None:
-        return none
     anomalies = Anomalies("interest-violation", history)
     expected = others = views = 0
     for record in need_players(history):
@@ -128,21 +120,21 @@ def interest_violation(history: History) -> Finding:
             (seen.outside, "entities were shown where they were not, or beyond the neighbourhood"),
         )
         _add_with_examples(anomalies, wrong, record.worker, seen.examples)
-    least = history.threshold("least_comparisons", LEAST_COMPARISONS)
+    least = limit(history, "least_comparisons")
     if not anomalies.count and min(expected, others) < least:
         inside = f"{expected:,} players inside and {others:,} outside of {views:,} views"
         raise NoEvidence(f"{inside}; {least:,.0f} of both are the least")
     return anomalies.finding(
         clean=f"in {views:,} views, all {expected:,} players near by and none of {others:,} further off were shown",
-        found=f"{{count}} times in {views:,} views, somebody near was not shown, or somebody far was",
+        found=f"{{count}} times in {views:,} views, a player near by was not shown, or one far off was",
+        measured=f"{{count}} violations in {views:,} views",
+        sees=f"1 player wrongly shown or missing, of {expected:,} near by and {others:,} further off",
     )
 
 
-@check("chat-order")
-def chat_order(history: History) -> Finding:
+@check("chat-order", PLAYERS_SUBJECT, PLAYERS)
+def chat_order(history: Record) -> Finding:
     """Chat that came after a later message of its channel, or that its own sender was never shown."""
-    if (none := without_players(history, "chat-order")) is not None:
-        return none
     anomalies = Anomalies("chat-order", history)
     messages = repeated = 0
     for record in need_players(history):
@@ -159,34 +151,32 @@ def chat_order(history: History) -> Finding:
     return anomalies.finding(
         clean=f"{messages:,} chat messages came in the order of their channels{again}",
         found=f"{{count}} of {messages:,} chat messages out of order or not shown{again}",
+        sees=f"1 of {messages:,} messages",
     )
 
 
-@check("batch-size")
-def batch_size(history: History) -> Finding:
+@check("batch-size", PLAYERS_SUBJECT, PLAYERS)
+def batch_size(history: Record) -> Finding:
     """Datagrams with more changes than a batch may have."""
-    if (none := without_players(history, "batch-size")) is not None:
-        return none
     anomalies = Anomalies("batch-size", history)
-    largest, limit = 0, 0
+    largest, allowed = 0, 0
     for record in need_players(history):
-        limit = round(record.limits.get("batch", 0))
-        if not limit or not record.state.datagrams:
+        allowed = round(record.limits.get("batch", 0))
+        if not allowed or not record.state.datagrams:
             raise NoEvidence("no state came, or nobody said how large a batch may be")
         largest = max(largest, record.state.largest_batch)
-        over = int(record.state.largest_batch > limit)
+        over = int(record.state.largest_batch > allowed)
         anomalies.add(over, f"players {record.worker}", f"{record.state.largest_batch} changes in one datagram")
     return anomalies.finding(
-        clean=f"no datagram had more than {largest} changes ({limit} are allowed)",
-        found=f"a datagram had {largest} changes; {limit} are allowed",
+        clean=f"no datagram had more than {largest} changes ({allowed} are allowed)",
+        found=f"a datagram had {largest} changes; {allowed} are allowed",
+        sees=f"1 datagram with more than {allowed} changes",
     )
 
 
-@check("tick-bounds")
-def tick_bounds(history: History) -> Finding:
+@check("tick-bounds", PLAYERS_SUBJECT, PLAYERS, PLAYERS_TIMELINE, EXPLAINING_FAULTS)
+def tick_bounds(history: Record) -> Finding:
     """Seconds in which the gateway's tick was faster or slower than it may be, outside of its faults."""
-    if (none := without_players(history, "tick-bounds")) is not None:
-        return none
     anomalies = Anomalies("tick-bounds", history)
     need_players(history)
     rows = ticking_rows(history)
@@ -195,6 +185,9 @@ def tick_bounds(history: History) -> Finding:
     if not rows or not high_hz:
         raise NoEvidence("no tick rate was recorded, or nobody said how it is bounded")
     rates = [row.tick_hz for row in rows if row.tick_hz is not None]
+    played = len(_played_rows(history))
+    if len(rows) < SHARE_COVERED * played:
+        anomalies.doubt("tick rate", f"known of {len(rows):,} of {played:,} seconds with players")
     for row in rows:
         rate = row.tick_hz or 0.0
         # A row's second begins and ends within a tick.
@@ -204,17 +197,22 @@ def tick_bounds(history: History) -> Finding:
         clean=f"{min(rates):.1f} to {max(rates):.1f} ticks a second in {len(rows):,} seconds "
         f"({low_hz:g} to {high_hz:g} are allowed)",
         found=f"{{count}} of {len(rows):,} seconds outside of {low_hz:g} to {high_hz:g} ticks a second",
+        sees="1 second outside of the bounds",
     )
 
 
-def ticking_rows(history: History) -> list[PlayersRow]:
+def ticking_rows(history: Record) -> list[PlayersRow]:
     """The rows of the first process that have a tick rate, outside of the gateway's faults."""
+    return [row for row in _played_rows(history) if row.tick_hz is not None]
+
+
+def _played_rows(history: Record) -> list[PlayersRow]:
+    """The rows of the first process in which somebody was online, outside of the gateway's faults."""
     first = min((row.worker for row in history.players_timeline), default="")
     return [
         row
         for row in history.players_timeline
         if row.worker == first
-        and row.tick_hz is not None
         and row.online
         and fault_at(history, round((row.t - 1) * 1e6)) is None
         and fault_at(history, round(row.t * 1e6)) is None

@@ -6,37 +6,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from necp_validate.claims.checks.anomalies import Anomalies
-from necp_validate.claims.checks.faults.recovery import span_of
-from necp_validate.claims.checks.players.players import fault_behind, gateway_faults, need_players, without_players
-from necp_validate.claims.checks.registry import NoEvidence, check
+from necp_validate.claims.checks.players.players import fault_behind, gateway_faults, need_players
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.limits import limit as limit_of
+from necp_validate.claims.metrics.recovery import span_of
 from necp_validate.core import Finding
-from necp_validate.evidence.load_workers import missing_workers
+from necp_validate.evidence.inventory import EXPLAINING_FAULTS, PLAYERS, PLAYERS_TIMELINE
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import PLAYERS as PLAYERS_SUBJECT
 from necp_validate.record import (
     CertificateProbe,
     FaultRecord,
     GreedySession,
-    History,
     Interruption,
+    Record,
     merged_actions,
 )
 from necp_validate.record.players import ActionCounts
 
-RECOVERY_S = 30.0
 _LIMIT_TOLERANCE = 0.05
 _SUSTAINED_S = 5.0
 _REFUSED = ("none", "expired", "wrong-ca")
 _VALID = "valid"
 
 
-@check("action-conservation")
-def action_conservation(history: History) -> Finding:
+@check("action-conservation", PLAYERS_SUBJECT, PLAYERS, EXPLAINING_FAULTS)
+def action_conservation(history: Record) -> Finding:
     """Actions that did not come to exactly one end.
 
     An action by datagram may be lost on its way, if the gateway's own list does not have it; one whose connection a
     fault cut has an end that nobody could tell.
     """
-    if (none := without_players(history, "action-conservation")) is not None:
-        return none
     anomalies = Anomalies("action-conservation", history)
     records = need_players(history)
     ends = merged_actions(record.actions for record in records)
@@ -62,6 +62,7 @@ def action_conservation(history: History) -> Finding:
         f"{refused:,} refused, {_ended(ends, 'lost_in_transit'):,} lost on their way, "
         f"{_ended(ends, 'cut_off'):,} cut off by faults",
         found=f"{{count}} of {total:,} actions did not come to exactly one end",
+        sees=f"1 of {total:,} actions without an end, or with two",
     )
 
 
@@ -69,11 +70,9 @@ def _ended(ends: ActionCounts, end: str) -> int:
     return sum(of_kind.get(end, 0) for of_kind in ends.values())
 
 
-@check("request-limit")
-def request_limit(history: History) -> Finding:
+@check("request-limit", PLAYERS_SUBJECT, PLAYERS)
+def request_limit(history: Record) -> Finding:
     """Requests over the limit that were answered, and ones below it that were refused."""
-    if (none := without_players(history, "request-limit")) is not None:
-        return none
     anomalies = Anomalies("request-limit", history)
     judged: list[tuple[GreedySession, float]] = []
     for record in need_players(history):
@@ -100,6 +99,8 @@ def request_limit(history: History) -> Finding:
         clean=f"{limited:,} requests over the limit were refused; {sustained}"
         f"{most:,} at most in one minute, a full bucket included",
         found=f"{{count}} requests were answered over the limit, or refused below it; {limited:,} were refused",
+        measured=f"{limited:,} requests refused",
+        sees=f"{_LIMIT_TOLERANCE:.0%} of requests above the limit answered, or 1 below it refused",
     )
 
 
@@ -129,11 +130,9 @@ def _over_limit(session: GreedySession, limit: float) -> int | None:
     return over
 
 
-@check("certificate-refusal")
-def certificate_refusal(history: History) -> Finding:
+@check("certificate-refusal", PLAYERS_SUBJECT, PLAYERS)
+def certificate_refusal(history: Record) -> Finding:
     """Logins with a certificate that must be refused and were not, or the other way round."""
-    if (none := without_players(history, "certificate-refusal")) is not None:
-        return none
     anomalies = Anomalies("certificate-refusal", history)
     probes = [probe for record in need_players(history) for probe in record.certificates]
     for probe in probes:
@@ -144,7 +143,14 @@ def certificate_refusal(history: History) -> Finding:
     if not anomalies.count and (missing := _not_tried(probes)):
         raise NoEvidence(f"not tried, or with no answer: {', '.join(missing)}")
     tried = f"{', '.join(_REFUSED)} refused at start and end, the valid one let in"
-    return anomalies.finding(clean=tried, found="{count} certificates were not dealt with as they must be")
+    bad = [probe for probe in probes if probe.certificate != _VALID]
+    refused = sum(probe.refused is True for probe in bad)
+    return anomalies.finding(
+        clean=tried,
+        found="{count} certificates were not dealt with as they must be",
+        measured=f"{refused} of {len(bad)} bad certificates refused",
+        sees="1 bad certificate let in",
+    )
 
 
 def _not_tried(probes: Sequence[CertificateProbe]) -> list[str]:
@@ -169,7 +175,7 @@ class Return:
     seconds: float | None
 
 
-def returns(history: History) -> list[Return]:
+def returns(history: Record) -> list[Return]:
     """How the players came back from every interruption, in order of time."""
     found = []
     for one in sorted((i for r in history.players for i in r.interruptions), key=lambda i: i.lost_us):
@@ -180,14 +186,14 @@ def returns(history: History) -> list[Return]:
     return found
 
 
-@check("gateway-recovery")
-def gateway_recovery(history: History) -> Finding:
+@check(
+    "gateway-recovery", PLAYERS_SUBJECT, PLAYERS, PLAYERS_TIMELINE, EXPLAINING_FAULTS, limits=("gateway_recovery_s",)
+)
+def gateway_recovery(history: Record) -> Finding:
     """Players whose session broke or went silent without a fault, or who did not come back in time after one."""
-    if (none := without_players(history, "gateway-recovery")) is not None:
-        return none
     anomalies = Anomalies("gateway-recovery", history)
     need_players(history)
-    limit_s = history.threshold("gateway_recovery_s", RECOVERY_S)
+    limit_s = limit_of(history, "gateway_recovery_s")
     found = returns(history)
     for fault_id in dict.fromkeys(one.fault.id if one.fault else "" for one in found):
         mine = [one for one in found if (one.fault.id if one.fault else "") == fault_id]
@@ -203,8 +209,6 @@ def gateway_recovery(history: History) -> Finding:
         slowest = max((one.seconds or 0.0 for one in late), default=0.0)
         anomalies.add(len(late), fault_id, f"{len(late):,} players came back late, the last after {slowest:.1f} s")
     for fault in gateway_faults(history):
-        if missing_workers(history):
-            break
         if not any(row.online for row in history.players_timeline if row.t * 1e6 > span_of(history, fault)[1]):
             anomalies.add(1, fault.id, "nobody was online afterwards")
     slowest = max((one.seconds for one in found if one.seconds is not None), default=0.0)
@@ -213,4 +217,5 @@ def gateway_recovery(history: History) -> Finding:
     return anomalies.finding(
         clean=f"{count}, all by faults; {back}" if found else "no session was interrupted",
         found=f"{{count}} interruptions without a fault, or without a return in {limit_s:g} s ({count})",
+        sees=f"1 session interrupted without a fault, or 1 player not back within {limit_s:g} s",
     )

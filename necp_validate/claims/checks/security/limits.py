@@ -1,25 +1,25 @@
-"""The claim about producer limits: a flood that is offered, what of it is in the log, and what others felt of it."""
+"""Producer limits: a flood that is offered, what of it is in the log, and what others felt of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
 from statistics import median
 
-from necp_validate.claims.checks.anomalies import need_readback
-from necp_validate.claims.checks.faults.failover import Problem, losses, ruling
-from necp_validate.claims.checks.faults.faults import faults_for, not_in_effect
-from necp_validate.claims.checks.load.latency import LIMITS_MS, latency_of
-from necp_validate.claims.checks.registry import NoEvidence
-from necp_validate.claims.judge import Evidence, Ruling, judges
-from necp_validate.core import Verdict
-from necp_validate.evidence.host_saturation import host_saturation
-from necp_validate.record import FloodRecord, History, Phase
+from necp_validate.claims.checks.anomalies import Anomalies, not_applicable
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.fault_claims import faults_for
+from necp_validate.claims.limits import P99_LIMITS, limit
+from necp_validate.claims.metrics.faults import not_in_effect
+from necp_validate.claims.metrics.latencies import latency_of
+from necp_validate.claims.needs import need_readback
+from necp_validate.claims.saturation import LIMIT_NAMES, saturation
+from necp_validate.core import Finding
+from necp_validate.evidence.inventory import END_TO_END, EVENTS_READ, FAULTS, FLOODS, HOST, PHASES, SENDERS
+from necp_validate.evidence.subjects import FAULTS as FAULTS_SUBJECT
+from necp_validate.record import FloodRecord, Phase, Record
 
-RATE_EPS = 20_000.0
-BURST = 10_000.0
 OVER = 1.01
 UNDER = 0.98
 FACTOR = 1.45
@@ -30,35 +30,44 @@ _SENDERS = 8
 _SETTLING_S = 3
 """Seconds until the burst is used up: from then on, every second sees refusals if the flood presses on."""
 
-_LIMITS_MS = {domain: limit for limit, domain in LIMITS_MS.values() if domain is not None}
 
-
-@judges(
-    "SEC-RATE",
-    "under a flood, 98% to 101% of 20,000/s + 10,000 are in the log, waits grow, and others' P99 is as claimed",
+@check(
+    "producer-limit",
+    FAULTS_SUBJECT,
+    *(PHASES, SENDERS, EVENTS_READ, END_TO_END, HOST, FAULTS, FLOODS),
+    limits=("producer_rate_eps", "producer_burst", *P99_LIMITS.values(), *LIMIT_NAMES),
 )
-def producer_limit(evidence: Evidence) -> Ruling:
-    """Floods through publishers; what passed is counted by the fresh reader."""
-    history = evidence.history
+def producer_limit(history: Record) -> Finding:
+    """Floods of which more passes than the limit allows, or less; waits that do not grow; others who feel it."""
+    name = "producer-limit"
     faults = faults_for(history, "SEC-RATE")
+    if not faults and not history.floods:
+        return not_applicable(name, "nothing was flooded in this run")
+    anomalies = Anomalies(name, history)
+    for fault in faults:
+        if reason := not_in_effect(fault):
+            anomalies.doubt(fault.id, reason)
     if not history.floods:
-        reasons = [reason for fault in faults if (reason := not_in_effect(fault))]
-        raise NoEvidence("; ".join(reasons) or "no flood left a record")
-    _, problems, lost = losses(evidence)
-    problems += [(Verdict.UNKNOWN, reason) for fault in faults if (reason := not_in_effect(fault))]
+        anomalies.doubt("floods", "none left a record")
     measured, notes = [], []
     for flood in history.floods:
         read = _read(history, flood)
-        problems += [*_held(history, flood, read), *_backed_off(flood)]
-        slow, felt = _felt(history, flood)
-        problems += slow
+        _held(anomalies, history, flood, read)
+        _backed_off(anomalies, flood)
+        felt = _felt(anomalies, history, flood)
         least, most = _allowed(flood)
         measured.append(f"{read:,} events passed in {flood.elapsed_s:.1f} s, the limit is {least:,.0f} to {most:,.0f}")
         notes.append(f"limit {flood.rate_eps:,.0f}/s, burst {flood.burst:,.0f}; {_offered(flood)}; {felt}")
-    return ruling(problems, "; ".join(measured), "; ".join([*notes, lost]))
+    words = "; ".join([*measured, *notes])
+    return anomalies.finding(
+        clean=words,
+        found=words,
+        measured="; ".join(measured),
+        sees=f"{1 - UNDER:.0%} too few or {OVER - 1:.0%} too many events of a flood that pass",
+    )
 
 
-def _read(history: History, flood: FloodRecord) -> int:
+def _read(history: Record, flood: FloodRecord) -> int:
     """Events of the flood that lie in the log."""
     streams = need_readback(history).streams
     return sum(streams[name].read.count for name in flood.streams if name in streams)
@@ -76,23 +85,28 @@ def _offered(flood: FloodRecord) -> str:
     return f"{flood.due:,} due, {flood.offered:,} offered, {flood.refused:,} refused{longest}"
 
 
-def _held(history: History, flood: FloodRecord, read: int) -> Iterator[Problem]:
+def _held(anomalies: Anomalies, history: Record, flood: FloodRecord, read: int) -> None:
     """Neither more than the limit allows nor less."""
-    rate, burst = history.threshold("producer_rate_eps", RATE_EPS), history.threshold("producer_burst", BURST)
+    rate, burst = limit(history, "producer_rate_eps"), limit(history, "producer_burst")
     if (flood.rate_eps, flood.burst) != (rate, burst):
         words = f"the limit was {flood.rate_eps:,.0f}/s and {flood.burst:,.0f}"
-        yield Verdict.UNKNOWN, f"{words}, the claim is about {rate:,.0f}/s and {burst:,.0f}"
+        anomalies.doubt(flood.topic, f"{words}, the claim is about {rate:,.0f}/s and {burst:,.0f}")
     least, most = _allowed(flood)
     if read > most * OVER:
-        yield Verdict.FAIL, f"{read:,} events passed, the limit allows {most:,.0f} in {flood.elapsed_s:.1f} s"
+        words = f"{read:,} events passed, the limit allows {most:,.0f} in {flood.elapsed_s:.1f} s"
+        anomalies.add(math.ceil(read - most), flood.topic, words)
     elif read < least * UNDER:
         loose = _not_pressed(flood, read)
         words = f"{read:,} events passed where {least:,.0f} had to"
-        yield (Verdict.UNKNOWN, f"{words}, but {loose}") if loose else (Verdict.FAIL, words)
+        if loose:
+            anomalies.doubt(flood.topic, f"{words}, but {loose}")
+        else:
+            anomalies.add(math.ceil(least - read), flood.topic, words)
     elif flood.due < FACTOR * flood.rate_eps * flood.offering_s:
-        yield Verdict.UNKNOWN, f"{flood.due:,} events were due: no flood for a limit of {flood.rate_eps:,.0f}/s"
+        anomalies.doubt(flood.topic, f"{flood.due:,} events were due: no flood for a limit of {flood.rate_eps:,.0f}/s")
     if flood.hits is not None and not flood.unanswered and flood.hits != flood.refused:
-        yield Verdict.FAIL, f"the publisher's metric has {flood.hits:,} events refused, {flood.refused:,} were"
+        words = f"the publisher's metric has {flood.hits:,} events refused, {flood.refused:,} were"
+        anomalies.add(abs(flood.hits - flood.refused), flood.topic, words)
 
 
 def _not_pressed(flood: FloodRecord, read: int) -> str:
@@ -110,59 +124,66 @@ def _not_pressed(flood: FloodRecord, read: int) -> str:
     return ""
 
 
-def _backed_off(flood: FloodRecord) -> Iterator[Problem]:
+def _backed_off(anomalies: Anomalies, flood: FloodRecord) -> None:
     """Who goes on is told to wait for ever longer, and not everybody for the same time."""
     pressed = [waits for waits in flood.waits_s if len(waits) >= _REFUSALS]
     if len(pressed) < _SENDERS:
-        yield Verdict.UNKNOWN, f"{len(pressed)} senders were refused {_REFUSALS} times: too few to see waits grow"
+        words = f"{len(pressed)} senders were refused {_REFUSALS} times: too few to see waits grow"
+        anomalies.doubt(flood.topic, words)
         return
     medians = [median(w for w in waits if w is not None) for waits in zip_longest(*pressed)][:_REFUSALS]
     if medians[-1] < _GROWTH * medians[0]:
         words = " → ".join(f"{wait:.2f}" for wait in medians)
-        yield Verdict.FAIL, f"waits do not grow exponentially while violations go on: {words} s"
+        anomalies.add(1, flood.topic, f"waits do not grow exponentially while violations go on: {words} s")
     if len({waits[0] for waits in pressed}) == 1:
-        yield Verdict.FAIL, f"waits have no jitter: {len(pressed)} senders were told {pressed[0][0]:.2f} s alike"
+        words = f"waits have no jitter: {len(pressed)} senders were told {pressed[0][0]:.2f} s alike"
+        anomalies.add(1, flood.topic, words)
 
 
-def _felt(history: History, flood: FloodRecord) -> tuple[list[Problem], str]:
+def _felt(anomalies: Anomalies, history: Record, flood: FloodRecord) -> str:
     """End-to-end P99 of everybody else before, during and after, by domain; during, it is to be as claimed."""
     at = next((i for i, one in enumerate(history.phases) if one.start_us <= flood.begin_us < one.end_us), None)
     if at is None:
-        return [(Verdict.UNKNOWN, "the flood fell into no phase of the load")], "others not measured"
+        anomalies.doubt(flood.topic, "the flood fell into no phase of the load")
+        return "others not measured"
     during = history.phases[at]
     before = history.phases[at - 1] if at else None
     after = history.phases[at + 1] if at + 1 < len(history.phases) else None
-    problems: list[Problem] = []
     texts = []
-    if not any(_p99(history, during, domain) is not None for domain in _LIMITS_MS):
-        problems.append((Verdict.UNKNOWN, "too few events beside the flood to tell what others felt of it"))
+    if not any(_p99(history, during, domain) is not None for domain in P99_LIMITS):
+        anomalies.doubt(flood.topic, "too few events beside the flood to tell what others felt of it")
     for domain in history.domains:
         texts.append(f"{domain} {' → '.join(_p99_words(history, phase, domain) for phase in (before, during, after))}")
-        problems += _slow(history, flood, before, during, domain)
-    return problems, f"others' P99 before → during → after: {', '.join(texts)}"
+        _slow(anomalies, history, flood, before, during, domain)
+    return f"others' P99 before → during → after: {', '.join(texts)}"
 
 
-def _p99(history: History, phase: Phase | None, domain: str) -> float | None:
+def _p99(history: Record, phase: Phase | None, domain: str) -> float | None:
     return None if phase is None else latency_of(history, phase, (domain,)).percentile_ms(99)
 
 
-def _p99_words(history: History, phase: Phase | None, domain: str) -> str:
+def _p99_words(history: Record, phase: Phase | None, domain: str) -> str:
     p99 = _p99(history, phase, domain)
     return "?" if p99 is None else f"{p99:.0f} ms" if math.isfinite(p99) else "never"
 
 
-def _slow(history: History, flood: FloodRecord, before: Phase | None, during: Phase, domain: str) -> Iterator[Problem]:
-    limit_ms = _LIMITS_MS.get(domain)
+def _slow(
+    anomalies: Anomalies, history: Record, flood: FloodRecord, before: Phase | None, during: Phase, domain: str
+) -> None:
     found = _p99(history, during, domain)
-    if limit_ms is None or found is None or found < limit_ms:
+    if domain not in P99_LIMITS or found is None:
         return
-    words = f"{domain} P99 {found:.0f} ms under the flood (claimed < {limit_ms:g} ms)"
+    limit_ms = limit(history, P99_LIMITS[domain])
+    if found < limit_ms:
+        return
+    words = f"P99 {found:.0f} ms under the flood (claimed < {limit_ms:g} ms)"
     # The host is asked about the flood alone: what is left of the phase is calmer.
     flooded = replace(during, start_us=flood.begin_us, end_us=flood.end_us)
-    usual, seen = _p99(history, before, domain), host_saturation(history, flooded)
+    usual, seen = _p99(history, before, domain), saturation(history, flooded)
+    explained = [str(reason) for reason in seen.reasons if found - reason.explains_ms < limit_ms]
     if usual is None or usual >= limit_ms:
-        yield Verdict.UNKNOWN, f"{words}, and no better before it"
-    elif seen.saturated:
-        yield Verdict.UNKNOWN, f"{words}, but {'; '.join(seen.reasons)}"
+        anomalies.doubt(domain, f"{words}, and no better before it")
+    elif explained and math.isfinite(found):
+        anomalies.doubt(domain, f"{words}, but {'; '.join(explained)}")
     else:
-        yield Verdict.FAIL, words
+        anomalies.add(1, domain, words)

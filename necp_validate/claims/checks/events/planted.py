@@ -1,0 +1,77 @@
+"""Checks of events that are bad on purpose: cheats and invalid ones, against what became of them."""
+
+from __future__ import annotations
+
+from necp_validate.claims.checks.anomalies import Anomalies, not_applicable
+from necp_validate.claims.checks.events.handling import PlantedOutcome, add_planted, planted_outcome
+from necp_validate.claims.checks.events.totals import totals_due
+from necp_validate.claims.checks.registry import check
+from necp_validate.claims.needs import recorded
+from necp_validate.core import Finding
+from necp_validate.evidence.inventory import DEAD_LETTERS, EVENTS_READ, RECEIPTS, SENDERS
+from necp_validate.evidence.missing import NoEvidence
+from necp_validate.evidence.subjects import EVENT_CORE, PLANTED
+from necp_validate.record import Record, parts
+
+
+@check("planted-cheats", PLANTED, SENDERS, EVENTS_READ, RECEIPTS)
+def planted_cheats(history: Record) -> Finding:
+    """Known cheats in the combat stream that were not rejected, or other events that were."""
+    outcome = planted_outcome(history, "combat", "cheat")
+    if not outcome.planted:
+        return not_applicable("planted-cheats", "no cheat was planted among the combat events")
+    anomalies = Anomalies("planted-cheats", history)
+    words = f"{outcome.ended:,} rejected of {outcome.planted:,} planted cheats"
+    add_planted(anomalies, history, "combat", words, outcome)
+    note = _bounds(outcome, f"{words}, counted from the event core's receipts, read back")
+    return anomalies.finding(
+        clean=note, found=note, measured=words, sees="1 cheat let through, or 1 honest event rejected"
+    )
+
+
+@check("damage-total", EVENT_CORE, SENDERS, EVENTS_READ, RECEIPTS)
+def damage_total(history: Record) -> Finding:
+    """Damage that the event core dealt, against what the hits that were sent add up to."""
+    name, readback, due = "damage-total", history.readback, totals_due(history, "combat")
+    totals = {} if readback is None else recorded(readback.totals, "totals", parts.READBACK)
+    if due is None:
+        words = "damage is not comparable: not every combat event was acked and handled exactly once"
+        return not_applicable(name, words)
+    dealt, expected = totals.get("combat", {}).get("damage", 0), due.get("damage", 0)
+    anomalies = Anomalies(name, history)
+    words = f"{dealt:,} points of damage dealt, {expected:,} by the model for the hits that were sent"
+    anomalies.add(abs(dealt - expected), "combat", words)
+    return anomalies.finding(clean=words, found=words, sees=f"1 of {expected:,} points of damage too many or too few")
+
+
+@check("planted-poison", PLANTED, SENDERS, EVENTS_READ, RECEIPTS, DEAD_LETTERS)
+def planted_poison(history: Record) -> Finding:
+    """Planted invalid events of every domain, against outcomes and records in the dead-letter topics."""
+    outcomes = {domain: planted_outcome(history, domain, "poison") for domain in history.domains}
+    planted = sum(outcome.planted for outcome in outcomes.values())
+    if history.readback is None:
+        raise NoEvidence("nothing was read back")
+    if not planted:
+        return not_applicable("planted-poison", "no invalid event was planted")
+    anomalies = Anomalies("planted-poison", history)
+    for domain, outcome in outcomes.items():
+        words = f"{outcome.ended:,} dead-lettered of {outcome.planted:,} planted"
+        add_planted(anomalies, history, domain, words, outcome)
+    ended, records = (
+        sum(one.ended for one in outcomes.values()),
+        sum(recorded(history.readback.dead_letters, "dead_letters", parts.READBACK).values()),
+    )
+    lowest, highest = (sum(getattr(one, side) for one in outcomes.values()) for side in ("low", "high"))
+    if not lowest <= records <= highest:
+        anomalies.add(max(lowest - records, records - highest), "dead-letter topics", f"{records:,} records are there")
+    measured = f"{ended:,} of {planted:,} dead-lettered, {records:,} records in the dead-letter topics"
+    note = f"{measured}, from receipts and dead-letter topics, read back"
+    if fuzz := sum(history.planted("fuzz", domain) for domain in history.domains):
+        note += f"; {fuzz:,} of them by mutation operators on what Hypothesis drew"
+    return anomalies.finding(clean=note, found=note, measured=measured, sees="1 invalid event that was not set aside")
+
+
+def _bounds(outcome: PlantedOutcome, note: str) -> str:
+    if outcome.low == outcome.high:
+        return note
+    return f"{note}; {outcome.low:,} to {outcome.high:,} expected, as some were not acked or occur twice"

@@ -1,0 +1,65 @@
+"""What a run owes as evidence: ``history/due.json``, written before anything is done, by whoever plans it.
+
+What was found is held against it. Without it, nobody could know whether a partition, a broker or an attempt is missing
+from the record, or was never to be there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDue:
+    """A topic that the fresh reader has to read to its end.
+
+    Args:
+        topic: its name.
+        role: ``events``, ``receipts``, ``ledger`` or ``dead-letters``.
+        partitions: how many it had when the run began; it may have grown since.
+    """
+
+    topic: str
+    role: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerDue:
+    """Attempts to get in at one listener of one broker, in each round.
+
+    Args:
+        listener: ``internal``, ``external`` ...
+        broker: node id.
+        mutual: whether it wants a client's certificate; if not, it wants a login.
+        attempts: names of the attempts.
+    """
+
+    listener: str
+    broker: int
+    mutual: bool
+    attempts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What a run owes.
+
+    Args:
+        topics: to be read back.
+        brokers: node ids of those whose process is sampled; empty where they cannot be seen.
+        groups: consumer groups that are watched.
+        listeners: attempts of a round; empty where nothing is tried.
+        access_cells: cells of the access matrix of a round; 0 where nothing is tried.
+        alert_rules: names of the alert rules that Prometheus is given; empty without monitoring.
+        committed_within_s: by domain, within how many seconds of its outcome the consumer commits an event's offset;
+            empty where that is not known.
+    """
+
+    topics: tuple[TopicDue, ...]
+    brokers: tuple[str, ...]
+    groups: tuple[str, ...]
+    listeners: tuple[ListenerDue, ...]
+    access_cells: int
+    alert_rules: tuple[str, ...]
+    committed_within_s: dict[str, float]

@@ -1,0 +1,74 @@
+"""Defects of the real-time gateway, as its players see it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from necp_validate.core import Verdict
+from necp_validate.realtime.state import layout_savings
+from necp_validate.record import Layout
+from necp_validate.selftest.defect import Defect, Seed, seeded
+from necp_validate.selftest.simulated.players import Flaw, played
+from necp_validate.selftest.simulated.simulation import Simulation
+
+_FLAWS: tuple[tuple[Flaw, str], ...] = (
+    ("wrong checksum", "state-divergence"),
+    ("forgets to send", "interest-violation"),
+    ("neighbour hidden", "interest-violation"),
+    ("far cell shown", "interest-violation"),
+    ("chat out of order", "chat-order"),
+    ("chat not shown", "chat-order"),
+    ("no answer", "action-conservation"),
+    ("two answers", "action-conservation"),
+    ("batch too large", "batch-size"),
+    ("one datagram per change", "fewer-datagrams"),
+    ("tick too fast", "tick-bounds"),
+    ("tick does not return", "adaptive-tick"),
+    ("never limits", "request-limit"),
+    ("limits everybody", "request-limit"),
+    ("lets expired certificates in", "certificate-refusal"),
+    ("session breaks", "gateway-recovery"),
+    ("no state by datagram", "gateway-transport"),
+)
+
+
+def _with(flaw: Flaw) -> Seed:
+    def seed(simulation: Simulation) -> None:
+        simulation.played = played(flaw)
+
+    return seed
+
+
+def _with_layouts_of_the_suite(simulation: Simulation) -> None:
+    """The suite's own records, whose aligned order saves an eighth."""
+    layouts = tuple(Layout(**saving._asdict()) for saving in layout_savings())
+    simulation.played = replace(simulation.played, record=replace(simulation.played.record, layouts=layouts))
+
+
+def _with_a_wide_grid(simulation: Simulation) -> None:
+    record = simulation.played.record
+    limits = {**record.limits, "grid_told": 2_000.0}
+    simulation.played = replace(simulation.played, record=replace(record, limits=limits))
+
+
+def _without_a_loss(simulation: Simulation) -> None:
+    record = simulation.played.record
+    simulation.played = replace(simulation.played, record=replace(record, state=replace(record.state, lost=0)))
+
+
+PLAYER_DEFECTS: tuple[Defect, ...] = (
+    *(Defect(name=f"gateway: {flaw}", caught_by=caught_by, make=seeded(_with(flaw))) for flaw, caught_by in _FLAWS),
+    Defect(name="gateway: fields that save an eighth", caught_by="RES-STRUCT", make=seeded(_with_layouts_of_the_suite)),
+    Defect(
+        name="gateway: grid of twice the width",
+        caught_by="gateway-settings",
+        make=seeded(_with_a_wide_grid),
+        verdict=Verdict.NOT_APPLICABLE,
+    ),
+    Defect(
+        name="gateway: no datagram lost",
+        caught_by="datagrams-lost",
+        make=seeded(_without_a_loss),
+        verdict=Verdict.NOT_APPLICABLE,
+    ),
+)

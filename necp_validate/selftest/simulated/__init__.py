@@ -1,0 +1,1 @@
+"""Runs that never were, and left everything that a real one leaves."""

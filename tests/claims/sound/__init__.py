@@ -1,0 +1,1 @@
+"""Records of sound runs with complete evidence: under faults, with attempts, watched, played in."""

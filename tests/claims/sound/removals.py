@@ -1,0 +1,356 @@
+"""What can be taken away of each kind of evidence: less of it than is due, or nothing at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from necp_validate.record import MonitoringRecord, PartitionRead, Record, RunInfo, SecurityRound
+from necp_validate.record.audit import AuditRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """One thing that is missing from a record.
+
+    Args:
+        what: what must be said to be missing: a part of the holding's own words.
+        record: without it.
+    """
+
+    what: str
+    record: Record
+
+
+def _half(rows: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Rows with a time: those of the first half of it."""
+    first, last = min(row.t for row in rows), max(row.t for row in rows)
+    return tuple(row for row in rows if row.t <= (first + last) / 2)
+
+
+def _config(history: Record, **changes: Any) -> RunInfo:
+    return replace(history.run, config={**history.run.config, **changes})
+
+
+def _phases(history: Record) -> Iterator[Removal]:
+    plan = list(history.run.config["phases"])
+    more = [*plan, {"name": "another", "kind": "steady", "duration_s": 5.0}]
+    yield Removal(
+        what=f"{len(plan)} of {len(plan) + 1} phases", record=replace(history, run=_config(history, phases=more))
+    )
+    yield Removal(what="no plan of the phases", record=replace(history, run=_config(history, phases=[])))
+
+
+def _sent(history: Record) -> Iterator[Removal]:
+    yield Removal(what="no records of load workers", record=replace(history, loads=()))
+    lost = tuple(replace(load, lost_us=history.phases[0].end_us) for load in history.loads)
+    yield Removal(what="no records of load workers", record=replace(history, loads=lost))
+    two = replace(history, run=_config(history, load={"processes": 2}))
+    yield Removal(what="1 of 2 records of load workers", record=two)
+    if history.drill_loads:
+        yield Removal(what="no records of what drills sent", record=replace(history, drill_loads=()))
+    if history.players:
+        yield Removal(what="1 of 2 records of players", record=replace(history, players=history.players[:1]))
+        yield Removal(what="no record of what the gateway sent", record=replace(history, gateway_record=None))
+    if history.audit is not None:
+        yield Removal(what="no record of what the collector sent", record=replace(history, collector_record=None))
+
+
+def _transactions(history: Record) -> Iterator[Removal]:
+    idle = tuple(
+        replace(load, streams=tuple(one for one in load.streams if one.domain != "economy")) for load in history.loads
+    )
+    yield Removal(what="no acked event of the economy", record=replace(history, loads=idle))
+
+
+def _timeline(history: Record) -> Iterator[Removal]:
+    words = "seconds of the load's timeline"
+    yield Removal(what=words, record=replace(history, timeline=()))
+    yield Removal(what=words, record=replace(history, timeline=_half(history.timeline)))
+    sparse = tuple(row for row in history.timeline if round(row.t) % 8 == 0)
+    yield Removal(what=words, record=replace(history, timeline=sparse))
+    for domain in history.domains:
+        others = tuple(row for row in history.timeline if row.domain != domain)
+        yield Removal(what=words, record=replace(history, timeline=others))
+
+
+def _end_to_end(history: Record) -> Iterator[Removal]:
+    for key in history.latency:
+        if key[2] == "e2e":
+            kept = {other: one for other, one in history.latency.items() if other != key}
+            yield Removal(what="e2e latency histograms", record=replace(history, latency=kept))
+
+
+def _host(history: Record) -> Iterator[Removal]:
+    yield Removal(what="0 of 24 seconds of samples of the host", record=replace(history, host=()))
+    yield Removal(what="seconds of samples of the host", record=replace(history, host=_half(history.host)))
+    blind = tuple(replace(one, cpu_steal_pct=None) for one in history.host)
+    yield Removal(what="seconds of samples of the host", record=replace(history, host=blind))
+
+
+def _changed_reading(history: Record, **changes: Any) -> Record:
+    assert history.readback is not None
+    return replace(history, readback=replace(history.readback, **changes))
+
+
+def _with_first(parts: tuple[PartitionRead, ...], **changes: Any) -> tuple[PartitionRead, ...]:
+    return (replace(parts[0], **changes), *parts[1:])
+
+
+def _events_read(history: Record) -> Iterator[Removal]:
+    assert history.readback is not None
+    parts = history.readback.partitions
+    yield Removal(what="no readback", record=replace(history, readback=None))
+    yield Removal(what="no list of the topics that had to be read", record=replace(history, due=None))
+    due = sum(topic.partitions for topic in history.due.topics if topic.role == "events") if history.due else 0
+    lacking = "no partitions read back" if due == 1 else f"{due - 1} of {due} partitions read back"
+    yield Removal(what=lacking, record=_changed_reading(history, partitions=parts[1:]))
+    unknown = _with_first(parts, position=None)
+    yield Removal(what="positions that the reader reached", record=_changed_reading(history, partitions=unknown))
+    short = _with_first(parts, position=parts[0].high - 1)
+    yield Removal(what="partitions read to their high watermark", record=_changed_reading(history, partitions=short))
+
+
+def _outputs(history: Record, topic: str) -> Iterator[Removal]:
+    assert history.readback is not None
+    outputs = history.readback.outputs or ()
+    first = next(one for one in outputs if one.topic.endswith(topic))
+    kept = tuple(one for one in outputs if one is not first)
+    yield Removal(what="partitions read back", record=_changed_reading(history, outputs=kept))
+    short = tuple(replace(one, position=one.high - 1) if one is first else one for one in outputs)
+    yield Removal(what="partitions read to their high watermark", record=_changed_reading(history, outputs=short))
+    yield Removal(what="partitions read back", record=_changed_reading(history, outputs=None))
+
+
+def _receipts(history: Record) -> Iterator[Removal]:
+    yield from _outputs(history, "receipts")
+    yield Removal(what="no outcomes of the event core", record=_changed_reading(history, receipts=()))
+
+
+def _ledger(history: Record) -> Iterator[Removal]:
+    yield from _outputs(history, "ledger")
+    for ledger in (None, ()):
+        yield Removal(what="no ledger", record=_changed_reading(history, ledger=ledger))
+
+
+def _dead_letters(history: Record) -> Iterator[Removal]:
+    yield from _outputs(history, ".dlt")
+
+
+def _epochs(history: Record) -> Iterator[Removal]:
+    yield Removal(what="partitions with leader epochs", record=_changed_reading(history, epochs=None))
+
+
+def _groups(history: Record) -> Iterator[Removal]:
+    words = "seconds of samples of consumer groups"
+    yield Removal(what=words, record=replace(history, groups=()))
+    yield Removal(what=words, record=replace(history, groups=_half(history.groups)))
+    first = tuple(one for one in history.groups if one.t == history.groups[0].t)
+    yield Removal(what=words, record=replace(history, groups=first))
+
+
+def _leaders(history: Record) -> Iterator[Removal]:
+    yield Removal(what="partitions with a known leader", record=replace(history, leaders=()))
+    yield Removal(what="partitions with a known leader", record=replace(history, leaders=history.leaders[1:]))
+
+
+def _experiments(history: Record) -> Iterator[Removal]:
+    if history.run.config.get("experiments"):
+        words = "experiments with a record of how they ended"
+        yield Removal(what=words, record=replace(history, experiments=history.experiments[1:]))
+        yield Removal(what=words, record=replace(history, experiments=()))
+        more = [*history.run.config["experiments"], "another"]
+        yield Removal(what=words, record=replace(history, run=_config(history, experiments=more)))
+
+
+def _faults(history: Record) -> Iterator[Removal]:
+    yield from _experiments(history)
+    if history.run.config.get("experiments"):
+        words = "faults that experiments have injected"
+        yield Removal(what=words, record=replace(history, faults=history.faults[1:]))
+        silent = tuple(replace(one, faults=None) for one in history.experiments)
+        yield Removal(what="experiments that name their faults", record=replace(history, experiments=silent))
+    else:
+        more = replace(history, run=_config(history, experiments=["another"]))
+        yield Removal(what="no experiments with a record of how they ended", record=more)
+
+
+def _floods(history: Record) -> Iterator[Removal]:
+    yield Removal(what="no records of floods", record=replace(history, floods=()))
+
+
+def _breakers(history: Record) -> Iterator[Removal]:
+    words = "seconds of samples of circuit breakers"
+    samples = history.breakers
+    yield Removal(what=words, record=replace(history, breakers=()))
+    yield Removal(what=words, record=replace(history, breakers=samples[: len(samples) // 2]))
+    yield Removal(what=words, record=replace(history, breakers=samples[::20]))
+
+
+def _passwords(history: Record) -> Iterator[Removal]:
+    yield Removal(what="no password changes whose clients were watched", record=replace(history, password_changes=()))
+
+
+def _certificates(history: Record) -> Iterator[Removal]:
+    yield Removal(what="no certificate swaps that were looked at", record=replace(history, certificate_swaps=()))
+
+
+def _rounds(history: Record) -> Iterator[Removal]:
+    for missing in (history.run.config.get("security") or {}).get("at", ()):
+        kept = tuple(one for one in history.security if one.when != missing)
+        yield Removal(what="1 of 2 rounds of attempts", record=replace(history, security=kept))
+    if not history.run.config.get("security"):
+        more = replace(history, run=_config(history, security={"at": ["start"]}))
+        yield Removal(what="no rounds of attempts", record=more)
+
+
+def _changed_round(history: Record, when: str, change: Callable[[SecurityRound], SecurityRound]) -> Record:
+    rounds = tuple(change(one) if one.when == when else one for one in history.security)
+    return replace(history, security=rounds)
+
+
+def _listeners(history: Record) -> Iterator[Removal]:
+    yield from _rounds(history)
+    yield Removal(what="no list of the attempts that had to be made", record=replace(history, due=None))
+
+    def two_brokers(one: SecurityRound) -> SecurityRound:
+        return replace(one, listeners=tuple(probe for probe in one.listeners if probe.broker != 3))
+
+    for when in ("start", "end"):
+        record = _changed_round(history, when, two_brokers)
+        yield Removal(what=f"attempts to get in, {when}", record=record)
+
+
+def _rounds_under_faults(history: Record) -> Iterator[Removal]:
+    yield from _rounds(history)
+
+    def one_listener(one: SecurityRound) -> SecurityRound:
+        return replace(one, listeners=tuple(probe for probe in one.listeners if probe.listener == "internal"))
+
+    for when in ("fault", "after the fault"):
+        record = _changed_round(history, when, one_listener)
+        yield Removal(what=f"attempts that a broker answered, {when}", record=record)
+
+
+def _access(history: Record) -> Iterator[Removal]:
+    yield from _rounds(history)
+    yield Removal(what="no number of the cells that had to be tried", record=replace(history, due=None))
+    for when in ("start", "end"):
+        record = _changed_round(history, when, lambda one: replace(one, access=one.access[:1]))
+        yield Removal(what=f"cells of the access matrix, {when}", record=record)
+
+
+def _prometheus(history: Record, **changes: Any) -> Record:
+    assert history.monitoring is not None
+    return replace(history, monitoring=replace(history.monitoring, **changes))
+
+
+def _prometheus_itself(history: Record) -> Iterator[Removal]:
+    words = "no record of the monitoring"
+    yield Removal(what=words, record=replace(history, monitoring=None))
+    yield Removal(what=words, record=replace(history, monitoring=MonitoringRecord(needs="needs prometheus: none")))
+    down = {"kafka 1": True, "kafka 2": False}
+    yield Removal(what="1 of 2 targets that Prometheus reached", record=_prometheus(history, targets=down))
+    yield Removal(what="no targets that Prometheus reached", record=_prometheus(history, targets=None))
+
+
+def _monitoring(history: Record) -> Iterator[Removal]:
+    assert history.monitoring is not None
+    yield from _prometheus_itself(history)
+    looks = "looks at the alerts that were answered"
+    yield Removal(what=looks, record=_prometheus(history, looks=0))
+    yield Removal(what=looks, record=_prometheus(history, missed=history.monitoring.looks))
+    late = history.phases[0].start_us + 60 * 10**6
+    yield Removal(what="seconds watched for alerts", record=_prometheus(history, begin_us=late))
+    yield Removal(
+        what="seconds watched for alerts", record=_prometheus(history, end_us=history.phases[0].end_us - 10**7)
+    )
+    assert history.due is not None
+    unlisted = replace(history, due=replace(history.due, alert_rules=()))
+    yield Removal(what="no list of the alert rules that had to be loaded", record=unlisted)
+    more = replace(history.due, alert_rules=(*history.due.alert_rules, "KafkaAnother"))
+    yield Removal(what="9 of 10 alert rules that Prometheus has loaded", record=replace(history, due=more))
+
+
+def _metrics(history: Record) -> Iterator[Removal]:
+    yield from _prometheus_itself(history)
+    yield Removal(what="no values of metrics", record=_prometheus(history, values=()))
+    yield Removal(what="no samples of metrics over time", record=_prometheus(history, points=()))
+    yield Removal(what="no independent counts", record=_prometheus(history, counted=()))
+
+
+def _audit(history: Record) -> Iterator[Removal]:
+    words = "no record of the audit trail"
+    yield Removal(what=words, record=replace(history, audit=None))
+    yield Removal(what=words, record=replace(history, audit=AuditRecord(needs="needs a stack of the suite's own")))
+
+
+def _players(history: Record) -> Iterator[Removal]:
+    words = "records of players' processes"
+    yield Removal(what=f"1 of 2 {words}", record=replace(history, players=history.players[:1]))
+    yield Removal(what=f"0 of 2 {words}", record=replace(history, players=()))
+
+
+def _players_timeline(history: Record) -> Iterator[Removal]:
+    yield from _players(history)
+    words = "seconds of the players' timeline"
+    rows = history.players_timeline
+    yield Removal(what=words, record=replace(history, players_timeline=()))
+    yield Removal(what=words, record=replace(history, players_timeline=_half(rows)))
+    one = tuple(row for row in rows if row.worker == "p0")
+    yield Removal(what=words, record=replace(history, players_timeline=one))
+
+
+def _campaign(history: Record) -> Iterator[Removal]:
+    assert history.fuzz is not None
+    yield Removal(what="no record of the campaign", record=replace(history, fuzz=None))
+    for what, changes in (
+        ("100 of 101 fuzzed events with an end", {"asked": 101}),
+        ("no what the events changed", {"effects": ()}),
+        ("no how far the consumers came", {"consumers": ()}),
+        ("no books of the economy", {"ledger": ()}),
+    ):
+        yield Removal(what=what, record=replace(history, fuzz=replace(history.fuzz, **changes)))
+
+
+def _core_shutdown(history: Record) -> Iterator[Removal]:
+    yield Removal(what="no record of the event core's end", record=replace(history, core_shutdown=None))
+
+
+REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
+    "phases": _phases,
+    "what was sent": _sent,
+    "transactions": _transactions,
+    "timeline": _timeline,
+    "end-to-end latencies": _end_to_end,
+    "host": _host,
+    "events read back": _events_read,
+    "receipts": _receipts,
+    "ledger": _ledger,
+    "dead letters": _dead_letters,
+    "leader epochs": _epochs,
+    "consumer groups": _groups,
+    "leaders": _leaders,
+    "experiments": _experiments,
+    "faults": _faults,
+    "faults that may explain it": _faults,
+    "floods": _floods,
+    "circuit breakers": _breakers,
+    "password changes": _passwords,
+    "certificate swaps": _certificates,
+    "rounds of attempts": _rounds,
+    "rounds that may explain it": _rounds,
+    "listeners with mutual TLS": _listeners,
+    "listeners with a login": _listeners,
+    "rounds under faults": _rounds_under_faults,
+    "access matrix": _access,
+    "monitoring": _monitoring,
+    "metrics": _metrics,
+    "audit trail": _audit,
+    "players": _players,
+    "players' timeline": _players_timeline,
+    "campaign": _campaign,
+    "shutdown of the event core": _core_shutdown,
+}
+"""By the name of the kind of evidence."""

@@ -1,8 +1,0 @@
-"""The fabricated runs of the report's tests serve the commands as well."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))

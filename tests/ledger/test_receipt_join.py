@@ -1,0 +1,97 @@
+"""Receipts joined with what this process sent, also where others write to the same partitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from necp_validate.clients.flush import MAX_FLUSH
+from necp_validate.clients.rdkafka import Deliveries
+from necp_validate.events.receipts import Outcome, Receipt
+from necp_validate.ledger.latency import Recorder
+from necp_validate.ledger.producer_account import ProducerAccount
+from necp_validate.ledger.receipt_join import ReceiptJoin
+from necp_validate.record import OutcomeGap
+
+S = 1_000_000
+TOPIC = "game.combat.events"
+
+
+class Fixture:
+    """Flushes of one server to partition 0, and receipts of the event core."""
+
+    def __init__(self) -> None:
+        self.recorder = Recorder(["steady"], [0], ["combat"])
+        self.account = ProducerAccount("combat", TOPIC, self.recorder)
+        self.join = ReceiptJoin(self.recorder, {"combat": self.account})
+        self.stream = self.account.open_stream("00000000", "match-0000")
+
+    def ack(self, first: int, count: int, *, at_us: int = S, offsets: list[int] | None = None) -> None:
+        tag, _ = self.account.begin(self.stream, count, at_us)
+        self.account.handed_over(tag, np.zeros(count, dtype=np.int32), count)
+        place = np.arange(count, dtype=np.int64)
+        offset = np.array(offsets, dtype=np.int64) if offsets else first + place
+        opaque = tag * MAX_FLUSH + place
+        report = Deliveries(err=np.zeros(count, dtype=np.int32), partition=place * 0, offset=offset, opaque=opaque)
+        self.account.settle(report, at_us)
+
+    def receipt(self, first: int, last: int, *, at_us: int = 2 * S, partition: int = 0, done_us: int = 2 * S) -> None:
+        runs = [(partition, first, last, Outcome.PROCESSED, done_us)]
+        self.join.saw(
+            Receipt(instance="core-0", domain="combat", topic=TOPIC, sent_us=1, transactional=False, runs=runs), at_us
+        )
+
+
+@pytest.fixture
+def f() -> Fixture:
+    fixture = Fixture()
+    fixture.ack(10, 5)
+    return fixture
+
+
+def test_own_events_end_although_the_run_goes_on_with_somebody_elses(f: Fixture) -> None:
+    """Else the load would wait for half a minute for events of players, which it never gets acknowledged."""
+    f.receipt(8, 30)
+    assert (f.join.waiting, f.join.early) == (0, 1)
+
+
+def test_what_is_acknowledged_after_its_receipt_ends_too(f: Fixture) -> None:
+    f.receipt(10, 19)
+    f.ack(17, 3)
+    assert f.join.waiting == 3
+    f.join.retry(3 * S)
+    assert (f.join.waiting, f.join.early) == (0, 0), "nothing of it can come any more"
+    f.receipt(10, 19)
+    assert f.recorder.histograms[0, "combat", "e2e"].total == 8
+
+
+def test_a_partition_that_only_others_write_to_is_forgotten_in_time(f: Fixture) -> None:
+    f.receipt(0, 9, partition=3)
+    f.receipt(12, 40)
+    assert (f.join.waiting, f.join.early) == (2, 2)
+    f.join.retry(33 * S)
+    assert f.join.early == 0
+
+
+def test_an_ack_without_an_offset_is_waited_for_no_longer() -> None:
+    """Which receipt is its own cannot be seen: the load would wait for it to the very end."""
+    f = Fixture()
+    f.ack(0, 2, offsets=[40, -1001])
+    assert f.join.waiting == 1
+    f.receipt(40, 40)
+    assert f.join.waiting == 0
+
+
+def test_an_end_after_its_receipt_is_no_end(f: Fixture) -> None:
+    f.receipt(10, 14, at_us=2 * S, done_us=9 * S)
+    assert f.join.ends_from_future == 5
+    assert f.recorder.last_ended_us == {0: 2 * S}
+
+
+def test_a_silence_of_outcomes_is_told_by_when_they_are_seen_not_by_what_they_say(f: Fixture) -> None:
+    """Acked at 1 s, seen at 4 s, said to have ended at 1.1 s; nothing waits until 10 s, and then it is quick."""
+    f.receipt(10, 14, at_us=4 * S, done_us=1_100_000)
+    f.ack(15, 1, at_us=10 * S)
+    f.receipt(15, 15, at_us=10 * S + 900_000)
+    f.account.close(20 * S)
+    assert f.account.outcomes.gaps == [OutcomeGap(domain="combat", from_us=S, to_us=4 * S)]

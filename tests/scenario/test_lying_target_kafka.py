@@ -1,0 +1,133 @@
+"""Targets that lie, or do not serve, on real brokers: what they do is found by what else was recorded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
+
+from necp_validate.core import Finding, Verdict
+from necp_validate.events.topics import Domain
+from necp_validate.report.pipeline import judge
+from necp_validate.report.verdict import RunVerdict
+from necp_validate.scenario.files import load_scenario
+from necp_validate.scenario.runner import run_scenario
+from necp_validate.stack import LocalStack
+from necp_validate.stack.provision import admin_client
+from necp_validate.stack.service import ServiceKind
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+SCENARIO = """
+judge = ["DUR-ACKED", "LAT-COMBAT"]
+
+[traffic.combat]
+rate_eps = {combat}
+run_length = 100
+tick_hz = 10
+
+[traffic.social]
+rate_eps = 50
+run_length = 5
+tick_hz = 5
+
+[[phases]]
+name = "steady"
+kind = "steady"
+duration_s = {seconds}
+"""
+
+LYING_CORE = '''
+"""An event core that waits 250 ms before every batch of combat, and says that it had ended 5 ms after it was due."""
+
+import runpy
+import time
+
+from necp_validate.reference.eventcore import at_least_once
+
+honest = at_least_once.handle_batch
+
+
+def lying(*args, **more):
+    result = honest(*args, **more)
+    if result.sent_us and "combat" in str(args[1][0].topic()):
+        time.sleep(0.25)
+        result.done_us = min(result.sent_us) + 5_000
+        result.runs = [(*run[:4], result.done_us) for run in result.runs]
+    return result
+
+
+at_least_once.handle_batch = lying
+runpy.run_module("necp_validate.reference.eventcore", run_name="__main__")
+'''
+
+
+def judged(tmp_path: Path, stack: LocalStack, *, seconds: int, combat: int) -> RunVerdict:
+    path = tmp_path / "lying.toml"
+    path.write_text(SCENARIO.format(seconds=seconds, combat=combat), encoding="utf-8")
+    return judge(run_scenario(load_scenario(path), stack=stack, out=tmp_path / "runs"))
+
+
+def check(verdict: RunVerdict, name: str) -> Finding:
+    return next(one for one in verdict.checks if one.name == name)
+
+
+def test_an_event_core_that_lies_about_its_times_is_contradicted_by_its_lag(
+    tmp_path: Path, local_stack: LocalStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its receipts every event took 5 ms, and thousands of them waited whenever somebody looked.
+
+    On a host that is saturated while the test runs, that explains the lag, too: then nothing passes all the same.
+    """
+    core = tmp_path / "lying_core.py"
+    core.write_text(LYING_CORE, encoding="utf-8")
+    command = ServiceKind.command.fget
+    assert command is not None
+
+    def lying(kind: ServiceKind) -> tuple[str, ...]:
+        honest: tuple[str, ...] = command(kind)
+        return (sys.executable, str(core)) if kind.module.endswith("eventcore") else honest
+
+    monkeypatch.setattr(ServiceKind, "command", property(lying))
+    verdict = judged(tmp_path, local_stack, seconds=33, combat=2_000)
+    finding = check(verdict, "implausible-latency")
+    assert finding.verdict in (Verdict.FAIL, Verdict.UNKNOWN)
+    assert "by the mean of" in finding.summary
+    assert "combat" in finding.summary
+    latency = next(claim for claim in verdict.claims if claim.id == "LAT-COMBAT")
+    assert latency.verdict is Verdict.UNKNOWN
+    assert "the record does not add up" in latency.evidence
+    assert verdict.verdict is not Verdict.PASS
+
+
+@contextmanager
+def largest_batch(stack: LocalStack, topic: str, size: int) -> Iterator[None]:
+    """A topic that takes no larger batches."""
+
+    def alter(kind: AlterConfigOpType) -> None:
+        entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=kind)
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic, incremental_configs=[entry])
+        for future in admin.incremental_alter_configs([resource], request_timeout=15).values():
+            future.result(20)
+
+    admin = admin_client(stack.internal_client_config())
+    alter(AlterConfigOpType.SET)
+    try:
+        yield
+    finally:
+        alter(AlterConfigOpType.DELETE)
+
+
+def test_what_brokers_refuse_fails_the_run(tmp_path: Path, local_stack: LocalStack) -> None:
+    """Every flush of social events is too large for its topic; nothing of what was acknowledged is lost."""
+    with largest_batch(local_stack, Domain.SOCIAL.topic, 200):
+        verdict = judged(tmp_path, local_stack, seconds=10, combat=200)
+    finding = check(verdict, "failed-send")
+    assert finding.verdict is Verdict.FAIL
+    assert any("MSG_SIZE_TOO_LARGE" in one.detail for one in finding.examples), finding.examples
+    assert verdict.verdict is Verdict.FAIL
+    assert next(claim for claim in verdict.claims if claim.id == "DUR-ACKED").verdict is Verdict.PASS
