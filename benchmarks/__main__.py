@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from necp_validate.selftest.simulated.scenario import finished_run
-
 from benchmarks.distributed import measure_judging, measure_master
 from benchmarks.figures import say, target
 from benchmarks.kafka_tools import producer_performance
@@ -33,6 +31,7 @@ from necp_validate.scenario.loading import load_plan, run_load
 from necp_validate.scenario.model import Scenario
 from necp_validate.scenario.reading import read_back
 from necp_validate.scenario.runner import run_scenario
+from necp_validate.selftest.simulated.scenario import finished_run
 from necp_validate.stack import LocalStack, Stack
 
 _JAVA_PROPERTIES = {"acks": "all", "enable.idempotence": "true", "compression.type": "lz4", "linger.ms": "5"}

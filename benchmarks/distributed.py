@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from necp_validate.selftest.simulated.scenario import finished_run
 
 from benchmarks.figures import say, target
 from necp_validate.claims import judge_record
@@ -37,6 +36,7 @@ from necp_validate.record import (
 from necp_validate.record.reader import read_record
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan, run_load
+from necp_validate.selftest.simulated.scenario import finished_run
 from necp_validate.stack import Stack
 
 _SECONDS = 15.0

@@ -23,7 +23,6 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourceType,
 )
-from necp_validate.selftest.simulated.scenario import finished_run
 
 from benchmarks.figures import say
 from benchmarks.kafka_tools import TOOLS, java_properties, payload_file
@@ -33,6 +32,7 @@ from necp_validate.events.topics import Domain
 from necp_validate.record import parts
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.loading import load_plan
+from necp_validate.selftest.simulated.scenario import finished_run
 from necp_validate.stack import Stack
 from necp_validate.stack.private import write_private
 from necp_validate.stack.protocol import ADMIN
