@@ -100,13 +100,16 @@ def _second_half(rows: Any) -> Any:
 # What lies within a document, or within a row ----------------------------------------------------------------------
 
 _BY_ONE = "a series counts as compared if one of its values was"
-_TOPICS = "which topics had to be described is not recorded"
 
 SPARED: Mapping[tuple[str, str], str] = {
     **{
         (f"{parts.MONITORING.path} without half of its {field}", "metric-series"): _BY_ONE
-        for field in ("values", "points", "counted")
+        for field in ("values", "points")
     },
+    (
+        f"{parts.MONITORING.path} without half of its counted",
+        "metric-mismatch",
+    ): "metric-series finds the lack",
     **{
         (f"{parts.MONITORING.path} without half of its points", name): "lag is compared where both sides sampled it"
         for name in ("metric-mismatch", "OBS-METRICS")
@@ -115,7 +118,6 @@ SPARED: Mapping[tuple[str, str], str] = {
         (f"{parts.CERTIFICATE_SWAPS.path} {_FIRST}", name): "which brokers had to change theirs is not recorded"
         for name in ("certificate-swap", "SEC-CERTS")
     },
-    **{(f"{parts.FUZZ.path} without half of the settings", name): _TOPICS for name in ("topic-settings", "EVT-SYSTEM")},
 }
 """By removal and by check or claim: why it passes all the same. Each is a gap in what runs record of what is due."""
 

@@ -127,6 +127,7 @@ def row_of(domain: str, t: float, sent: int, handled: int) -> TimelineRow:
         acked=sent,
         failed=0,
         unknown=0,
+        refused=0,
         processed=handled,
         rejected=0,
         dead_lettered=0,

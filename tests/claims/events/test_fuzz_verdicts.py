@@ -145,7 +145,10 @@ def test_topic_settings_that_differ_fail_the_claim_on_them() -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ((), "the settings of the topics were not learned"),
+        (
+            (),
+            "no settings of the topics (history/fuzz.json: settings); the settings of the topics were not learned",
+        ),
         (
             records.SOUND.settings[:3],
             "the settings of 3 of 4 topics of events were learned, not those of game.system.events",
@@ -165,22 +168,23 @@ def test_settings_that_were_not_learned_are_not_as_claimed(settings: Any, words:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "words", "checks"),
     [
-        ({"consumers": ()}, "no how far the consumers came (history/fuzz.json: consumers)"),
-        ({"effects": ()}, "no what the events changed (history/fuzz.json: effects)"),
-        ({"ledger": ()}, "no books of the economy (history/fuzz.json: ledger)"),
-        ({"sent": 0}, "no record of the campaign (history/fuzz.json)"),
+        ({"consumers": ()}, "0 of 4 consumers whose progress was learned", {"fuzz-crash"}),
+        ({"effects": ()}, "0 of 4 domains whose events' effects were read", {"fuzz-effect"}),
+        ({"ledger": ()}, "no books of the economy (history/fuzz.json: ledger)", set(OF_ALL)),
+        ({"sent": 0}, "no record of the campaign (history/fuzz.json)", set(OF_ALL)),
     ],
 )
-def test_what_was_not_learned_leaves_every_claim_unknown(changes: dict[str, Any], words: str) -> None:
+def test_what_was_not_learned_leaves_what_rests_on_it_unknown(
+    changes: dict[str, Any], words: str, checks: set[str]
+) -> None:
     """No offsets, no effects, no events: nothing of it is a pass."""
     history = campaign(**changes)
     assert judge_record(history).verdict is Verdict.UNKNOWN
-    for name in FUZZ_CHECKS:
-        finding = finding_of(history, name)
-        assert (finding.verdict, words in finding.summary) == (Verdict.UNKNOWN, True), finding.summary
-    assert ended(history, Verdict.UNKNOWN)[1] == set(records.CLAIMS)
+    assert ended(history, Verdict.UNKNOWN)[0] >= checks
+    for name in checks:
+        assert words in finding_of(history, name).summary
 
 
 def test_a_campaign_without_a_record_is_still_a_campaign() -> None:

@@ -125,7 +125,7 @@ def _outputs(history: Record, topic: str) -> Iterator[Removal]:
 
 def _receipts(history: Record) -> Iterator[Removal]:
     yield from _outputs(history, "receipts")
-    yield Removal(what="no outcomes of the event core", record=_changed_reading(history, receipts=()))
+    yield Removal(what="partitions with outcomes", record=_changed_reading(history, receipts=()))
 
 
 def _ledger(history: Record) -> Iterator[Removal]:
@@ -305,13 +305,32 @@ def _players_timeline(history: Record) -> Iterator[Removal]:
 def _campaign(history: Record) -> Iterator[Removal]:
     assert history.fuzz is not None
     yield Removal(what="no record of the campaign", record=replace(history, fuzz=None))
-    for what, changes in (
-        ("100 of 101 fuzzed events with an end", {"asked": 101}),
-        ("no what the events changed", {"effects": ()}),
-        ("no how far the consumers came", {"consumers": ()}),
-        ("no books of the economy", {"ledger": ()}),
-    ):
-        yield Removal(what=what, record=replace(history, fuzz=replace(history.fuzz, **changes)))
+    yield Removal(what="100 of 101 fuzzed events with an end", record=_changed_campaign(history, asked=101))
+    yield Removal(what="no books of the economy", record=_changed_campaign(history, ledger=()))
+
+
+def _changed_campaign(history: Record, **changes: Any) -> Record:
+    assert history.fuzz is not None
+    return replace(history, fuzz=replace(history.fuzz, **changes))
+
+
+def _effects(history: Record) -> Iterator[Removal]:
+    yield from _campaign_rows(history, "effects", "domains whose events' effects were read")
+
+
+def _consumers(history: Record) -> Iterator[Removal]:
+    yield from _campaign_rows(history, "consumers", "consumers whose progress was learned")
+
+
+def _campaign_rows(history: Record, field: str, what: str) -> Iterator[Removal]:
+    assert history.fuzz is not None
+    rows = getattr(history.fuzz, field)
+    yield Removal(what=f"{len(rows) - 1} of {len(rows)} {what}", record=_changed_campaign(history, **{field: rows[1:]}))
+    yield Removal(what=f"0 of {len(rows)} {what}", record=_changed_campaign(history, **{field: ()}))
+
+
+def _settings(history: Record) -> Iterator[Removal]:
+    yield Removal(what="no settings of the topics", record=_changed_campaign(history, settings=()))
 
 
 def _core_shutdown(history: Record) -> Iterator[Removal]:
@@ -351,6 +370,9 @@ REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
     "players": _players,
     "players' timeline": _players_timeline,
     "campaign": _campaign,
+    "effects of fuzzed events": _effects,
+    "progress of the consumers": _consumers,
+    "settings of the topics": _settings,
     "shutdown of the event core": _core_shutdown,
 }
 """By the name of the kind of evidence."""

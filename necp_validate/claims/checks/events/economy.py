@@ -63,7 +63,7 @@ def _both(history: Record) -> Iterator[tuple[int, LedgerRead, ReceiptsRecord]]:
         )
 
 
-@check("torn-transaction", TRANSACTIONS, EVENTS_OF_THEIRS, EVENTS_READ, RECEIPTS, LEDGER)
+@check("torn-transaction", TRANSACTIONS, EVENTS_OF_THEIRS, SENDERS, EVENTS_READ, RECEIPTS, LEDGER)
 def torn_transaction(history: Record) -> Finding:
     """Transactions of which a part is there and a part is not: ledger, receipt, or one leg of a trade."""
     anomalies = Anomalies("torn-transaction", history)
@@ -102,7 +102,7 @@ def _trades_torn(history: Record) -> int:
     return abs(counted - sum(book.trades for _, book, _ in pairs))
 
 
-@check("double-booking", TRANSACTIONS, EVENTS_OF_THEIRS, RECEIPTS, LEDGER)
+@check("double-booking", TRANSACTIONS, EVENTS_OF_THEIRS, SENDERS, RECEIPTS, LEDGER)
 def double_booking(history: Record) -> Finding:
     """Events, or whole batches, that the ledger holds more than once."""
     anomalies = Anomalies("double-booking", history)
@@ -119,7 +119,7 @@ def double_booking(history: Record) -> Finding:
     )
 
 
-@check("conserved-economy", TRANSACTIONS, EVENTS_OF_THEIRS, RECEIPTS, LEDGER)
+@check("conserved-economy", TRANSACTIONS, EVENTS_OF_THEIRS, SENDERS, RECEIPTS, LEDGER)
 def conserved_economy(history: Record) -> Finding:
     """Money and goods: nothing comes from nowhere, or is spent by an account that lacks it."""
     anomalies = Anomalies("conserved-economy", history)
