@@ -179,9 +179,12 @@ class MonitoringRun:
         """Take the last values, once nothing is under way any more, and write the record."""
         if self.prometheus is None or self.watch is None:
             return
+        growth: list[Counted] = []
         with self._noted():
+            # First, since asking opens connections, which are counted below.
+            growth = [*measure.log_growth(self._begin_ends, self._ends())]
             self._settle()
-        counted = [*self._logs.counted(), *measure.open_connections(self._stack), *measure.disk_use()]
+        counted = [*self._logs.counted(), *measure.open_connections(self._stack), *measure.disk_use(), *growth]
         elapsed_s = time.time() - self._begun + 60.0
         self.watch.stop()
         record = MonitoringRecord(
@@ -195,8 +198,7 @@ class MonitoringRun:
         )
         # A Prometheus that has gone, or brokers that answer no more, leave what was told: alerts, no values.
         with self._noted():
-            growth = measure.log_growth(self._begin_ends, self._ends())
-            record = self._measured(record, self.watch.begin_us, elapsed_s, [*counted, *growth])
+            record = self._measured(record, self.watch.begin_us, elapsed_s, counted)
         self._note_early_ends(self.prometheus)
         self._save(record)
 

@@ -116,7 +116,7 @@ def test_an_interrupted_run_leaves_nothing_but_a_readable_record(bootstrap: str,
 def test_what_cannot_be_read_back_leaves_a_verdict_on_the_rest(bootstrap: str, tmp_path: Path) -> None:
     """The load was measured: that is not thrown away when the cluster does not give its events back."""
     assert typed(tmp_path, "init", "--bootstrap", bootstrap, "--topic", "unread")[0] == 0
-    too_short = "--set=thresholds.readback_timeout_s=0.001"
+    too_short = "--set=readback_timeout_s=0.001"
     code, out = typed(tmp_path, "run", "scenario.toml", "--allow", "create-topics", *SHORT, too_short)
     assert code == 3, out
     run_dir = last_run(tmp_path)

@@ -59,7 +59,10 @@ def test_a_core_that_alters_dead_letters_is_found(brokers: LocalStack, tmp_path:
     verdict = judge(run_dir)
     fuzz = read_record(run_dir).fuzz
     assert fuzz is not None
-    assert {check.name for check in verdict.checks if check.verdict is Verdict.FAIL} == {"fuzz-dead-letter"}
+    assert {check.name for check in verdict.checks if check.verdict is Verdict.FAIL} == {
+        "fuzz-dead-letter",
+        "fuzz-combat",
+    }
     flaw = fuzz.flaws[0]
     assert flaw.where.startswith("game.combat.events[")
     assert "value is not the event's" in flaw.detail

@@ -79,7 +79,7 @@ def test_every_refusal_is_sealed_and_whatever_is_done_to_the_trail_shows(stack: 
     assert all(one.held for one in record.tampering), record.tampering
     assert (record.retention_ms, record.retention_bytes, record.cleanup_policy) == (2_555 * DAY_MS, -1, "delete")
     assert record.keyring_mode == 0o600
-    (stream,) = from_plain(CollectorRecord, json.loads((parts.COLLECTOR.file(run_dir)).read_bytes())).streams
+    (stream,) = from_plain(CollectorRecord, json.loads((parts.COLLECTOR_RECORD.file(run_dir)).read_bytes())).streams
     assert stream.sent == record.violations.due
 
     _tamper(stack)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from websockets.sync.client import connect
 
 from necp_validate.core import StackError
@@ -154,12 +154,12 @@ class GatewayCases:
 
     @staticmethod
     def _reads(stack: Stack, topic: str) -> str:
-        """Read a partition by assignment, in no group; returns ``end``, or ``refused``."""
+        """Read at the end of a partition, by assignment and in no group; returns ``end``, or ``refused``."""
         config = {**stack.client_config("gateway"), "group.id": "none", "enable.auto.commit": False}
         config |= {"enable.partition.eof": "true", "log_level": "2"}
         consumer = Consumer(config, logger=SILENT)
         try:
-            consumer.assign([TopicPartition(topic, 0, 0)])
+            consumer.assign([TopicPartition(topic, 0, OFFSET_END)])
             for _ in range(30):
                 message = consumer.poll(1.0)
                 error = message.error() if message is not None else None
