@@ -159,12 +159,18 @@ class Account:
         )
 
     def _tick_hz(self, now_us: int) -> float | None:
-        """Ticks per second by the newest number that came, on this machine's clock."""
-        newest = max((view.tick for view in self.views), default=0)
-        before, self._row_tick = self._row_tick, (newest, now_us)
-        if before is None or not newest or newest < before[0] or now_us <= before[1] or not before[0]:
-            return None  # no state yet, or the gateway has begun to count anew
-        return (newest - before[0]) / ((now_us - before[1]) / 1e6)
+        """Ticks per second by the newest number that came and when it did, on this machine's clock.
+
+        None before there was one, and where those who had seen the newest are gone, or the gateway counts anew.
+        """
+        newest, minus_us = max(((view.tick, -view.tick_us) for view in self.views), default=(0, 0))
+        before, self._row_tick = self._row_tick, (newest, -minus_us)
+        if before is None or not newest or not before[0] or newest < before[0]:
+            return None
+        if newest == before[0]:
+            self._row_tick = before
+            return 1e6 / max(now_us - before[1], 1)  # at most: the next may come at once
+        return (newest - before[0]) * 1e6 / max(-minus_us - before[1], 1)
 
     def record(self) -> PlayersRecord:
         """Everything, once all views are closed."""

@@ -45,7 +45,7 @@ class View(Replica):
         workshop: shared by all views of a process, so that the same change is decoded once.
     """
 
-    __slots__ = ("_came", "_not_whole_us", "changes", "entities_held", "far", "full_bytes", "snapshot", "ticks")
+    __slots__ = ("_came", "_not_whole_us", "changes", "entities_held", "far", "full_bytes", "snapshot", "tick_us", "ticks")
 
     def __init__(self, workshop: Workshop) -> None:
         super().__init__(workshop)
@@ -55,6 +55,8 @@ class View(Replica):
         """Parts of cells beyond the neighbourhood that their own datagram names."""
         self.entities_held = 0
         self.ticks = 0
+        self.tick_us = 0
+        """When the first datagram of the newest tick came."""
         self.snapshot: Snapshot | None = None
         """The newest sampled view; taken away by whoever compares it."""
         self._came = 0
@@ -92,6 +94,7 @@ class View(Replica):
         usable = self._take_parts(head, parts, blobs)
         if newer:
             self.ticks += 1
+            self.tick_us = now_us
             self.full_bytes += HEAD_BYTES + _EMPTY_CELL * len(self.cells) + _PER_ENTITY * self.entities_held
         if usable and self._acked.status(seq) is None:
             self._acked.add(seq)
