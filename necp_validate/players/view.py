@@ -45,7 +45,10 @@ class View(Replica):
         workshop: shared by all views of a process, so that the same change is decoded once.
     """
 
-    __slots__ = ("_came", "_not_whole_us", "changes", "entities_held", "far", "full_bytes", "snapshot", "tick_us", "ticks")
+    __slots__ = (
+        *("_came", "_not_whole_us", "changes", "entities_held", "far", "full_bytes"),
+        *("snapshot", "tick_us", "ticks"),
+    )
 
     def __init__(self, workshop: Workshop) -> None:
         super().__init__(workshop)
