@@ -44,8 +44,8 @@ def grid(*heads: str, numbers: Iterable[str] = ()) -> Table:
 
 
 def verdict_table(verdict: RunVerdict, sentence: str) -> RenderableType:
-    """The verdict, why, every claim, and those checks that did not pass; the rest is in the reports."""
-    from necp_validate.report.text import brief, clauses
+    """The verdict, why, every claim, and those checks that did not pass; conditions and the rest are in the reports."""
+    from necp_validate.report.text import brief
     from necp_validate.report.verdict import first_clause, open_checks
 
     style = _STYLES[verdict.verdict]
@@ -54,7 +54,7 @@ def verdict_table(verdict: RunVerdict, sentence: str) -> RenderableType:
     if verdict.claims:
         claims = grid("verdict", "claim", "claimed", "measured")
         for claim in verdict.claims:
-            claims.add_row(badge(claim.verdict), claim.id, "\n".join(clauses(claim.threshold)), _measured(claim))
+            claims.add_row(badge(claim.verdict), claim.id, _claimed(claim), _measured(claim))
         parts += [claims, Text()]
     open_ones = open_checks(verdict)
     if open_ones:
@@ -77,6 +77,13 @@ def verdict_table(verdict: RunVerdict, sentence: str) -> RenderableType:
         words += f", {len(verdict.not_applicable)} are about what this run does not have"
     parts.append(Text(words, style="dim"))
     return Group(*parts)
+
+
+def _claimed(claim: ClaimResult) -> str:
+    """The claim in its own words, with its figure; of a team's own, what it is held against."""
+    from necp_validate.report.text import clauses
+
+    return "\n".join([claim.title, *clauses(claim.threshold)]) if claim.source else claim.title
 
 
 def _measured(claim: ClaimResult) -> Text:

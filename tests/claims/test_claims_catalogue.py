@@ -12,6 +12,7 @@ from necp_validate.claims import CHECKS
 from necp_validate.claims.catalogue import CLAIMS, claim, claims_of_kind, document
 from necp_validate.claims.limits import LIMITS
 from necp_validate.claims.metrics.measures import MEASURES
+from necp_validate.claims.metrics.units import RATE, TIME, Dimension
 from necp_validate.claims.model import COMPARISONS, UNDER_FAULTS, Claim, Condition
 from necp_validate.claims.saturation import LIMIT_NAMES
 from necp_validate.evidence.reconcile import RECONCILERS
@@ -110,3 +111,17 @@ def test_kinds_of_fault_know_their_claims() -> None:
 def test_ids_are_unique() -> None:
     ids = [row["id"] for row in document()["claims"]]
     assert len(ids) == len(set(ids)) == len(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "shown"),
+    [
+        (RATE, 999.6, "1,000 events/s"),
+        (RATE, 99.97, "100 events/s"),
+        (RATE, 0.123, "0.123 events/s"),
+        (TIME, 1_008.2, "1.008 s"),
+        (TIME, 1e7, "10,000 s"),
+    ],
+)
+def test_a_figure_is_no_power_of_ten(dimension: Dimension, value: float, shown: str) -> None:
+    assert dimension.show(value) == shown

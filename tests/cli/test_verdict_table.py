@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 from fabricate import Recipe, fabricate
 from rich.console import Console
@@ -31,9 +32,9 @@ def check(verdict: Verdict, name: str, summary: str = "as it should be", count: 
     return Finding(name=name, verdict=verdict, count=count, summary=summary)
 
 
-def claim(verdict: Verdict, **changes: str) -> ClaimResult:
-    given = {"threshold": "lost <= 0 events", "measured": "lost: 0 events", "evidence": "run: 9 events", **changes}
-    return ClaimResult(id="DUR-ACKED", title="t", verdict=verdict, **given)
+def claim(verdict: Verdict, **changes: Any) -> ClaimResult:
+    given = {"title": "nothing is lost", "measured": "lost: 0 events", "evidence": "run: 9 events", **changes}
+    return ClaimResult(id="DUR-ACKED", threshold="lost <= 0 events", verdict=verdict, **given)
 
 
 def test_a_sound_run_has_its_claims_with_what_would_have_been_seen_and_no_check(tmp_path: Path) -> None:
@@ -71,12 +72,12 @@ def test_checks_that_are_unknown_for_one_reason_are_one_row() -> None:
 
 def test_a_claim_is_told_briefly() -> None:
     evidence = "run: no list of topics; 9 acked events; run: no list of topics; 9 records; run at scale 0.1"
-    unknown = claim(Verdict.UNKNOWN, evidence=evidence, threshold="lost <= 0 events; unhandled <= 0 events")
+    unknown = claim(Verdict.UNKNOWN, evidence=evidence)
     lines = printed(concluded(claims=(unknown,))).splitlines()
     row = next(n for n, line in enumerate(lines) if line.startswith("? unknown  DUR-ACKED"))
     assert [line[22:].rstrip() for line in lines[row : row + 2]] == [
-        "lost <= 0 events       lost: 0 events",
-        "unhandled <= 0 events  run: no list of topics; 9 acked events; and 2 more",
+        "nothing is lost  lost: 0 events",
+        "                 run: no list of topics; 9 acked events; and 2 more",
     ]
 
 
@@ -84,3 +85,11 @@ def test_a_run_without_a_judged_claim_says_so(tmp_path: Path) -> None:
     text = printed(gate(fabricate(tmp_path, Recipe(config={"judge": []}))))
     assert "? UNKNOWN" in text
     assert "No claim was judged: the checks alone prove nothing that anybody has claimed." in text
+
+
+def test_a_claim_of_a_teams_own_comes_with_what_it_is_held_against() -> None:
+    own = claim(Verdict.PASS, title="P99 of orders", source="claims.toml")
+    text = printed(concluded(claims=(own,)))
+    assert "P99 of orders" in text
+    assert "lost <= 0 events" in text
+    assert "lost <= 0 events" not in printed(concluded(claims=(claim(Verdict.PASS),)))

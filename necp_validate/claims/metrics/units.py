@@ -56,14 +56,20 @@ class Dimension:
         if math.isinf(value):
             return "never"
         if self is TIME and value >= 1000:
-            return f"{value / 1000:,.4g} s"
+            return f"{_rounded(value / 1000, 4)} s"
         if self is SHARE:
             return f"{100 * value:.4g}%"
         if self is MEMORY:
-            return f"{value / 1e9:,.3g} GB" if value >= 1e9 else f"{value / 2**20:,.0f} MiB"
+            return f"{_rounded(value / 1e9, 3)} GB" if value >= 1e9 else f"{value / 2**20:,.0f} MiB"
         unit = next(iter(self.units))
-        digits = f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else f"{value:,.3g}"
+        digits = f"{value:,.0f}" if value == round(value) or abs(value) >= 1000 else _rounded(value, 3)
         return f"{digits}{'' if unit == '%' else ' '}{unit}"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """To so many digits that count, never as a power of ten where it is large."""
+    near = float(f"{value:.{digits}g}")
+    return f"{near:,.0f}" if abs(near) >= 10 ** (digits - 1) else f"{near:,.{digits}g}"
 
 
 TIME = Dimension(name="a time", units={"ms": 1.0, "us": 1e-3, "s": 1e3, "min": 60e3})
