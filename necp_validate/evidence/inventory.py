@@ -340,6 +340,17 @@ DEAD_LETTERS = Evidence(name="dead letters", parts=("readback",), count=_read(("
 EPOCHS = Evidence(name="leader epochs", parts=("readback",), count=_epochs)
 
 
+def _misleading(
+    count: Callable[[Record, Asked], Iterable[Holding]],
+) -> Callable[[Record, Asked], Iterator[Holding]]:
+    """The same where it is looked at for an explanation: without it, what is explained looks like a violation."""
+
+    def counted(history: Record, asked: Asked) -> Iterator[Holding]:
+        return (replace(one, misleads=True) for one in count(history, asked))
+
+    return counted
+
+
 # Samples --------------------------------------------------------------------------------------------------------
 
 
@@ -447,6 +458,7 @@ def _leaders(history: Record, _: Asked) -> Iterator[Holding]:
 HOST = Evidence(name="host", parts=("host",), count=_host)
 BROKERS = Evidence(name="brokers", parts=("brokers",), count=_brokers)
 LAG = Evidence(name="consumer lag", parts=("lag",), count=_lag)
+EXPLAINING_LAG = Evidence(name="consumer lag that may explain it", parts=("lag",), count=_misleading(_lag))
 COMMIT_TIMES = Evidence(name="commit times", parts=("due",), count=_commit_times)
 REPLICAS = Evidence(name="replicas", parts=("isr",), count=_replicas)
 GROUPS = Evidence(name="consumer groups", parts=("groups",), count=_groups)
@@ -516,17 +528,6 @@ def _breakers(history: Record, _: Asked) -> Iterator[Holding]:
         yield Holding(
             what="seconds of samples of circuit breakers", due=due, found=found, file="history/breakers.jsonl"
         )
-
-
-def _misleading(
-    count: Callable[[Record, Asked], Iterable[Holding]],
-) -> Callable[[Record, Asked], Iterator[Holding]]:
-    """The same where it is looked at for an explanation: without it, what is explained looks like a violation."""
-
-    def counted(history: Record, asked: Asked) -> Iterator[Holding]:
-        return (replace(one, misleads=True) for one in count(history, asked))
-
-    return counted
 
 
 EXPERIMENTS = Evidence(name="experiments", parts=("experiments",), count=_experiments)

@@ -21,7 +21,6 @@ from necp_validate.claims.files import load_claims, places_in, store_claims
 from necp_validate.core import SuiteError, UsageError
 from necp_validate.core.suggestions import did_you_mean
 from necp_validate.external.cluster import ClusterFacts, describe
-from necp_validate.external.drain import caught_up_us, drain_of
 from necp_validate.external.first_files import counted
 from necp_validate.external.identity import stream_of
 from necp_validate.external.permission import require_faults, require_topics
@@ -29,6 +28,7 @@ from necp_validate.external.plan import PlannedPhase, SendPlan, TopicPlan
 from necp_validate.external.pool import Pool, make_pool
 from necp_validate.external.reading import ReadTask
 from necp_validate.external.watch import Watch
+from necp_validate.ledger.drain import caught_up_us, drain_of
 from necp_validate.record import parts, read_record
 from necp_validate.scenario.due import due_of_topics
 from necp_validate.scenario.early_stop import EarlyStop, require_claims

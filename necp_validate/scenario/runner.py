@@ -18,11 +18,12 @@ from necp_validate.clients.reader import end_offsets, has_topic
 from necp_validate.core import UsageError
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, VERIFIER_PRINCIPAL, Domain
 from necp_validate.external.permission import require_faults, require_write
+from necp_validate.ledger.drain import drain_of
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.record import parts
 from necp_validate.record.codec import to_plain
-from necp_validate.record.model import Drain, ServiceShutdown
+from necp_validate.record.model import ServiceShutdown
 from necp_validate.record.reader import read_record
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.crew import HERE, Crew, Placement
@@ -349,18 +350,8 @@ class _Run(RecordedRun):
         known = [us for us in ended if us is not None]
         # When the events of a lost worker had ended was not recorded.
         missing = any(record.unmatched_receipts != 0 for record in history.loads)
-        lags = [row for row in history.lag if row.lag is not None and row.t * 1e6 <= phase.end_us]
-        last_t = max((row.t for row in lags), default=None)
         drained_us = max(known) if known and not missing else None
-        parts.DRAIN.write(
-            self.run_dir,
-            Drain(
-                phase_end_us=phase.end_us,
-                lag_at_end=round(sum(row.lag or 0 for row in lags if row.t == last_t)),
-                drained_us=drained_us,
-                drain_s=None if drained_us is None else max((drained_us - phase.end_us) / 1e6, 0.0),
-            ),
-        )
+        parts.DRAIN.write(self.run_dir, drain_of(history.lag, phase.end_us, drained_us))
 
     def _read_back(self, stack: Stack) -> None:
         history = read_record(self.run_dir)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from pkgutil import walk_packages
+from types import ModuleType
 
 import pytest
 
-from necp_validate.claims import CHECKS
+from necp_validate.claims import CHECKS, checks, metrics
 from necp_validate.claims.catalogue import CLAIMS, claim, claims_of_kind, document
 from necp_validate.claims.limits import LIMITS
 from necp_validate.claims.metrics.measures import MEASURES
@@ -125,3 +128,9 @@ def test_ids_are_unique() -> None:
 )
 def test_a_figure_is_no_power_of_ten(dimension: Dimension, value: float, shown: str) -> None:
     assert dimension.show(value) == shown
+
+
+@pytest.mark.parametrize("package", [checks, metrics], ids=["checks", "metrics"])
+def test_every_module_of_checks_and_metrics_is_imported_and_so_registered(package: ModuleType) -> None:
+    modules = {module.name for module in walk_packages(package.__path__, f"{package.__name__}.")}
+    assert modules - sys.modules.keys() == set()

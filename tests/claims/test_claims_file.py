@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from necp_validate.claims.files import Places, load_claims, parse_claims, store_claims, stored_claims
 from necp_validate.claims.judge import threshold_of
-from necp_validate.claims.metrics.measures import MEASURES
+from necp_validate.claims.metrics.measures import MEASURES, Measure, Scope
 from necp_validate.claims.model import COMPARISONS, Repeats
 from necp_validate.core import UsageError
 from necp_validate.core.toml_errors import Source
@@ -144,8 +143,15 @@ def test_the_example_is_sound() -> None:
     )
 
 
+def _row(measure: Measure) -> str:
+    units = ", ".join(measure.dimension.units) + (" or none" if measure.dimension.bare else "")
+    of = {Scope.PHASE: "a phase", Scope.RUN: "the run", Scope.EITHER: "a phase, or the run"}[measure.scope]
+    domain, windows = ("yes" if can else "" for can in (measure.by_domain, measure.windows))
+    return f"| `{measure.name}` | {measure.about} | {units} | {of} | {domain} | {windows} |"
+
+
 def test_the_page_lists_every_metric_with_what_it_can_do_and_no_other() -> None:
     text = (ROOT / "docs" / "claims.md").read_text("utf-8").partition("## Metrics")[2]
-    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", text, flags=re.MULTILINE))
-    assert rows == {name: measure.about for name, measure in MEASURES.items()}
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert sorted(rows) == sorted(_row(measure) for measure in MEASURES.values())
     assert all(f"`{one}`" in (ROOT / "docs" / "claims.md").read_text("utf-8") for one in COMPARISONS)

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.record import FaultRecord, GroupSample, PartitionGap, Record
@@ -179,6 +180,8 @@ def _rebalance(samples: list[GroupSample], from_s: float, until_s: float, end_s:
             return None
         settled, took_s = _settled(afterwards), _back_s(afterwards, until_s)
     else:
+        until_s = min(until_s, _back_early_s(after, noticed, members))
+        afterwards = [s for s in after if s.t > until_s]
         during = [s for s in after if noticed.t <= s.t <= until_s]
         settled = _settled(during)
         if settled is None or until_s - settled.t < SETTLED_S:
@@ -192,6 +195,22 @@ def _rebalance(samples: list[GroupSample], from_s: float, until_s: float, end_s:
         settled_s=took_s,
         members=(members, 0 if settled is None else settled.members),
     )
+
+
+def _back_early_s(after: Sequence[GroupSample], noticed: GroupSample, members: int) -> float:
+    """When members that had failed came back before all of the fault was undone; infinite if none did.
+
+    A process is back when it says that it is ready; it has joined its groups before.
+    """
+    first: GroupSample | None = None
+    for earlier, sample in pairwise(s for s in after if s.t >= noticed.t):
+        if _stable(earlier) and earlier.members < members:
+            first = first or earlier
+            if sample.members > earlier.members and sample.t - first.t >= SETTLED_S:
+                return earlier.t
+        else:
+            first = None
+    return math.inf
 
 
 def _back_s(afterwards: Sequence[GroupSample], until_s: float) -> float:

@@ -60,6 +60,39 @@ def test_a_group_that_is_stable_for_two_seconds_and_then_rebalances_to_the_end_n
         assert result.measured.startswith("stable within never")
 
 
+def test_a_member_that_is_back_before_its_process_is_ready_begins_a_rebalance_of_its_own() -> None:
+    """The others had taken over seven seconds after the kill; that one joins three seconds before the fault is over."""
+    back = group_of(
+        (0, "STABLE", 2),
+        (16, "PREPARING_REBALANCING", 1),
+        (17, "STABLE", 1),
+        (21, "PREPARING_REBALANCING", 2),
+        (24, "STABLE", 2),
+    )
+    result = claim_of(killed(back, until=23.5), "FT-CONSUMER")
+    assert result.verdict is Verdict.PASS
+    assert result.measured.startswith("stable within 7 s")
+
+
+@pytest.mark.parametrize(("stable_at", "took"), [(35, "14.25 s"), (None, "never")])
+def test_a_rebalance_by_one_that_is_back_early_is_no_excuse_for_its_own_length(
+    stable_at: int | None, took: str
+) -> None:
+    end = ((stable_at, "STABLE", 2),) if stable_at else ()
+    back = group_of(
+        (0, "STABLE", 2), (16, "PREPARING_REBALANCING", 1), (17, "STABLE", 1), (21, "PREPARING_REBALANCING", 2), *end
+    )
+    result = claim_of(killed(back, until=23.5), "FT-CONSUMER")
+    assert result.verdict is Verdict.FAIL
+    assert result.measured.startswith(f"stable within {took}")
+
+
+def test_a_coordinator_that_loads_its_group_again_is_no_member_that_is_back() -> None:
+    """It is stable with fewer for a moment only."""
+    loading = group_of((0, "STABLE", 2), (16, "EMPTY", 0), (17, "STABLE", 1), (18, "STABLE", 2))
+    assert claim_of(killed(loading), "FT-CONSUMER").measured.startswith("stable within 7 s")
+
+
 def test_the_slowest_group_decides() -> None:
     """One took 7.5 s, another 12."""
     slow = group_of((0, "STABLE", 2), (11, "PREPARING_REBALANCING", 1), (22, "STABLE", 2), name=SOCIAL_GROUP)

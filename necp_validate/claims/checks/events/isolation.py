@@ -6,13 +6,13 @@ from necp_validate.claims.checks.anomalies import Anomalies, shown
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.needs import need_loads, need_receipts, recorded
 from necp_validate.core import Finding
-from necp_validate.evidence.inventory import RECEIPTS, SENDERS
+from necp_validate.evidence.inventory import RECEIPTS, SENDERS, TIMELINE
 from necp_validate.evidence.inventory import TRANSACTIONS as EVENTS_OF_THEIRS
 from necp_validate.evidence.subjects import TRANSACTIONAL, TRANSACTIONS
 from necp_validate.record import IntervalSet, Record, parts
 
 
-@check("aborted-read", TRANSACTIONS, EVENTS_OF_THEIRS, SENDERS, RECEIPTS)
+@check("aborted-read", TRANSACTIONS, EVENTS_OF_THEIRS, SENDERS, RECEIPTS, TIMELINE)
 def aborted_read(history: Record) -> Finding:
     """G1a: outcomes that a reader of committed records saw, and that are not there in the end."""
     loads, readback = need_loads(history), need_receipts(history)

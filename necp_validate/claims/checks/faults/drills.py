@@ -11,7 +11,7 @@ from necp_validate.claims.fault_claims import faults_for
 from necp_validate.claims.limits import limit
 from necp_validate.claims.metrics.faults import figures, not_in_effect
 from necp_validate.core import Finding
-from necp_validate.evidence.inventory import EXPERIMENTS, FAULTS, PHASES, SENDERS, TIMELINE
+from necp_validate.evidence.inventory import EXPERIMENTS, FAULTS, GROUPS, PHASES, SENDERS, TIMELINE
 from necp_validate.evidence.subjects import FAULTS as FAULTS_SUBJECT
 from necp_validate.record import FaultRecord, Record
 
@@ -23,7 +23,9 @@ DRILLS: Mapping[str, str] = {
 """What each kind of fault that makes a drill stands for."""
 
 
-@check("emergency-drill", FAULTS_SUBJECT, PHASES, SENDERS, TIMELINE, EXPERIMENTS, FAULTS, limits=("recovery_s",))
+@check(
+    "emergency-drill", FAULTS_SUBJECT, PHASES, SENDERS, TIMELINE, GROUPS, EXPERIMENTS, FAULTS, limits=("recovery_s",)
+)
 def emergency_drill(history: Record) -> Finding:
     """Drills of which a step failed, or after which not everything came back; a run of one experiment has one drill."""
     faults = faults_for(history, "OPS-ROLLBACK")

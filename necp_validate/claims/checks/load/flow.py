@@ -11,7 +11,7 @@ from necp_validate.claims.metrics.rates import rates, round_events
 from necp_validate.claims.metrics.silences import longest_gap_ms
 from necp_validate.claims.needs import need_loads, phases_of, recorded
 from necp_validate.core import Finding
-from necp_validate.evidence.inventory import DRAIN, EXPLAINING_FAULTS, PHASES, SENDERS, TIMELINE
+from necp_validate.evidence.inventory import DRAIN, EXPLAINING_FAULTS, PHASES, SENDERS, TIMELINE, WORKERS
 from necp_validate.evidence.load_workers import gone_workers
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.subjects import BACKLOG, LOAD
@@ -114,7 +114,7 @@ def backlog_drain(history: Record) -> Finding:
     return anomalies.finding(clean=backlog, found=backlog, sees=f"1 event that ends {limit_s:g} s after {phase.name}")
 
 
-@check("late-schedule", LOAD, PHASES, SENDERS, TIMELINE, limits=("rate_tolerance",))
+@check("late-schedule", LOAD, PHASES, SENDERS, TIMELINE, WORKERS, limits=("rate_tolerance",))
 def late_schedule(history: Record) -> Finding:
     """Phases in which the generator did not send what was scheduled: their figures are not about the plan."""
     loads = need_loads(history)

@@ -17,7 +17,7 @@ from necp_validate.claims.metrics.incidents import (
 )
 from necp_validate.claims.needs import recorded
 from necp_validate.core import Finding
-from necp_validate.evidence.inventory import EXPLAINING_FAULTS, EXPLAINING_ROUNDS, FAULTS, MONITORING
+from necp_validate.evidence.inventory import EXPLAINING_FAULTS, EXPLAINING_LAG, EXPLAINING_ROUNDS, FAULTS, MONITORING
 from necp_validate.evidence.subjects import MONITORING as MONITORING_SUBJECT
 from necp_validate.record import MonitoringRecord, Record, parts
 
@@ -31,6 +31,7 @@ _AROUND_S = 15.0
     MONITORING,
     EXPLAINING_FAULTS,
     EXPLAINING_ROUNDS,
+    EXPLAINING_LAG,
     limits=("host_busy_pct",),
 )
 def alert_without_cause(history: Record) -> Finding:
@@ -157,6 +158,7 @@ def _why_not(history: Record, name: str) -> str:
     MONITORING,
     EXPLAINING_FAULTS,
     EXPLAINING_ROUNDS,
+    EXPLAINING_LAG,
     limits=("host_busy_pct",),
 )
 def operational_alerts(history: Record) -> Finding:

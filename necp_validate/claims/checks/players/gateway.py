@@ -9,7 +9,7 @@ from necp_validate.claims.checks.players.players import need_players, ticking_ro
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.limits import limit
 from necp_validate.core import Finding, Verdict
-from necp_validate.evidence.inventory import PLAYERS, PLAYERS_TIMELINE
+from necp_validate.evidence.inventory import EXPLAINING_FAULTS, PLAYERS, PLAYERS_TIMELINE
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.subjects import PLAYERS as PLAYERS_SUBJECT
 from necp_validate.record import PlayersRow, Record
@@ -106,7 +106,7 @@ def fewer_datagrams(history: Record) -> Finding:
     return anomalies.finding(clean=words, found=words, measured=words, sees="one change in each datagram")
 
 
-@check("adaptive-tick", PLAYERS_SUBJECT, PLAYERS_TIMELINE)
+@check("adaptive-tick", PLAYERS_SUBJECT, PLAYERS_TIMELINE, EXPLAINING_FAULTS)
 def adaptive_tick(history: Record) -> Finding:
     """A tick rate that falls under load and does not return when it is over, as the players count ticks."""
     need_players(history)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from neutral import neutral
 
-from necp_validate.external.drain import caught_up_us, drain_of
+from necp_validate.ledger.drain import caught_up_us, drain_of
 from necp_validate.record.model import LagSample, TimelineRow
 
 END_US = 100_000_000
