@@ -46,7 +46,7 @@ def _unchanged(run_dir: Path, repeats: Sequence[Path]) -> Finding:
             texts.append(f"{which} was never closed: whether it was changed since it was recorded is not known")
         elif changes:
             examples += _examples(which, changes)
-            texts.append(f"{which} was changed since it was closed: {_words(changes)}")
+            texts.append(f"{which} {_words(changes)}")
     if texts:
         summary = "; ".join(texts)
         return Finding(
@@ -56,18 +56,24 @@ def _unchanged(run_dir: Path, repeats: Sequence[Path]) -> Finding:
     return Finding(name=_NAME, verdict=Verdict.PASS, count=0, summary=summary, sees="1 byte of another content")
 
 
+def _kinds(changes: Changes) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return (
+        ("changed", changes.changed),
+        ("missing", changes.missing),
+        ("added", changes.added),
+        ("cut off in the middle of a row", changes.torn),
+    )
+
+
 def _examples(which: str, changes: Changes) -> list[Example]:
-    return [
-        Example(where=f"{which}: {path}", detail=what)
-        for what, paths in (("changed", changes.changed), ("missing", changes.missing), ("added", changes.added))
-        for path in paths
-    ]
+    return [Example(where=f"{which}: {path}", detail=what) for what, paths in _kinds(changes) for path in paths]
 
 
 def _words(changes: Changes) -> str:
     texts = []
-    for what, paths in (("changed", changes.changed), ("missing", changes.missing), ("added", changes.added)):
+    for what, paths in _kinds(changes):
         if paths:
             more = f" and {len(paths) - _NAMED_AT_MOST} more" if len(paths) > _NAMED_AT_MOST else ""
             texts.append(f"{what} {', '.join(paths[:_NAMED_AT_MOST])}{more}")
-    return "; ".join(texts)
+    since = changes.changed or changes.missing or changes.added
+    return ("was changed since it was closed: " if since else "is not whole: ") + "; ".join(texts)

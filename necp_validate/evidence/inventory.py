@@ -6,6 +6,7 @@ Checks and metrics declare the kinds that they rest on. What is due follows from
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -125,7 +126,32 @@ def _phases(history: Record, _: Asked) -> Iterator[Holding]:
     planned = [str(one.get("name")) for one in _config(history, "phases") or () if isinstance(one, dict)]
     if not planned:
         yield _present("plan of the phases", False, "run.json: config.phases", misleads=True)
-    yield _named("phases", planned, (phase.name for phase in history.phases), "history/phases.json", misleads=True)
+    file = "history/phases.json"
+    yield _named("phases", planned, (phase.name for phase in history.phases), file, misleads=True)
+    yield _named(
+        "phases of the kind, length and rate that were planned",
+        (phase.name for phase in history.phases),
+        (phase.name for phase in history.phases if _as_planned(history, phase)),
+        file,
+        misleads=True,
+    )
+
+
+_CLOSE = 0.01
+
+
+def _as_planned(history: Record, phase: Phase) -> bool:
+    """Whether a phase is recorded as the scenario has it, as far as that says so."""
+    plan: dict[str, Any] = next((one for one in _config(history, "phases") or () if one.get("name") == phase.name), {})
+    if plan.get("kind", phase.kind) != phase.kind:
+        return False
+    if not math.isclose(plan.get("duration_s", phase.duration_s), phase.duration_s, rel_tol=_CLOSE):
+        return False
+    for domain, eps in phase.target_eps.items():
+        planned = _config(history, "traffic", domain, "rate_eps")
+        if planned is not None and not math.isclose(planned * plan.get("load", 1.0), eps, rel_tol=_CLOSE):
+            return False
+    return True
 
 
 def _senders(history: Record, _: Asked) -> Iterator[Holding]:
@@ -211,7 +237,11 @@ def _latencies(kind: str) -> Callable[[Record, Asked], Iterator[Holding]]:
         yield _named(
             f"{kind} latency histograms",
             (f"{phase} {domain}" for phase, domain in due),
-            (f"{phase} {domain}" for phase, domain, of_kind in history.latency if of_kind == kind),
+            (
+                f"{phase} {domain}"
+                for (phase, domain, of_kind), histogram in history.latency.items()
+                if of_kind == kind and histogram.total + histogram.negative
+            ),
             "history/latency-*.npz",
             misleads=True,
         )
@@ -409,7 +439,8 @@ def _brokers(history: Record, asked: Asked) -> Iterator[Holding]:
     described = history.run.stack.get("brokers")
     of_stack = [one for one in described if isinstance(one, dict)] if isinstance(described, list) else []
     due = dict.fromkeys([*history.due.brokers, *(str(one["id"]) for one in of_stack if "id" in one)])
-    series = {f"broker {broker}": [s.t for s in history.brokers if s.broker == broker] for broker in due}
+    filled = [s for s in history.brokers if any(one is not None for one in (s.cpu_pct, s.rss_bytes, s.read_ios))]
+    series = {f"broker {broker}": [s.t for s in filled if s.broker == broker] for broker in due}
     excused = _disturbed(history, brokers_only=True)
     yield _sampled("seconds of samples of the brokers", file, asked, BROKERS_EVERY_S, series, excused)
 

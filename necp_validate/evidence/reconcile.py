@@ -8,6 +8,7 @@ only a target explains that does not do what it says is a violation of its own.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +40,9 @@ _SHARED = 0.01
 
 _SILENCE_SLACK_S = 2.0
 """Rows are a second apart: a silence may be longer in them by one at either end."""
+
+_BUCKET_SHARE = 1.05
+"""A figure of a histogram is that of its bucket: so much the two copies may differ."""
 
 _AFTER_FAULT_S = 120.0
 """Within which leadership returns to the preferred replicas after a fault."""
@@ -207,6 +211,7 @@ def outcomes_are_latencies(history: Record) -> Iterator[Discrepancy]:
     seen: dict[str, int] = defaultdict(int)
     for row in history.timeline:
         seen[row.domain] += (row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)
+    yield from _slowest_are_in_histograms(history)
     final: dict[str, int] = defaultdict(int)
     topics = history.domain_of_topic
     for receipt in history.readback.receipts if history.readback is not None else ():
@@ -223,6 +228,22 @@ def outcomes_are_latencies(history: Record) -> Iterator[Discrepancy]:
             detail = f"{ends:,} events ended ({_LATENCY}), {final[domain]:,} have an outcome ({_READBACK}: receipts)"
             # Lost receipts, or offsets that were given twice, explain it as well: the reading stays evidence of those.
             yield Discrepancy(where=domain, detail=detail, parts=("latency",), count=ends - final[domain])
+
+
+def _slowest_are_in_histograms(history: Record) -> Iterator[Discrepancy]:
+    """The P99 of a second is no slower than the slowest of the whole run."""
+    for domain in history.domains:
+        rows = [row.e2e_p99_ms for row in history.timeline if row.domain == domain and row.e2e_p99_ms is not None]
+        merged = HdrHistogram()
+        for (_, of_domain, kind), histogram in history.latency.items():
+            if (of_domain, kind) == (domain, "e2e"):
+                merged.merge(histogram)
+        if rows and merged.total and max(rows) > merged.max / 1e3 * _BUCKET_SHARE:
+            detail = (
+                f"a second with a P99 of {max(rows):,.1f} ms ({_TIMELINE}), but none slower than "
+                f"{merged.max / 1e3:,.1f} ms ({_LATENCY})"
+            )
+            yield Discrepancy(where=domain, detail=detail, parts=("timeline", "latency"))
 
 
 def reading_adds_up(history: Record) -> Iterator[Discrepancy]:
@@ -279,7 +300,9 @@ def reading_adds_up(history: Record) -> Iterator[Discrepancy]:
 
 
 def silences_are_in_rows(history: Record) -> Iterator[Discrepancy]:
-    """Seconds without an ack, in the rows, are a silence in the producers' account as well."""
+    """Seconds without an ack, or without an outcome, in the rows are a silence in the senders' account as well."""
+    if history.sees_ends(history.domains):
+        yield from _outcome_silences_are_in_rows(history)
     for load in _known(history):
         longest: dict[str, float] = defaultdict(float)
         for by in (load.max_gap_ms or {}).values():
@@ -311,6 +334,42 @@ def _silent_rows(history: Record, worker: str) -> dict[str, tuple[float, float]]
             last[row.domain], sending[row.domain] = row.t, False
         elif row.sent:
             sending[row.domain] = True
+    return found
+
+
+def _outcome_silences_are_in_rows(history: Record) -> Iterator[Discrepancy]:
+    """Seconds without an outcome, in the rows, while acked events waited: the load has noted such a silence as well."""
+    for load in _known(history):
+        if load.outcome_gaps is None:
+            continue
+        longest: dict[str, float] = defaultdict(float)
+        for gap in load.outcome_gaps:
+            length_s = math.inf if gap.to_us is None else (gap.to_us - gap.from_us) / 1e6
+            longest[gap.domain] = max(longest[gap.domain], length_s)
+        for domain, (began_s, silent_s) in _waiting_rows(history, load.worker).items():
+            if silent_s - _SILENCE_SLACK_S > longest[domain]:
+                yield Discrepancy(
+                    where=domain,
+                    detail=f"{silent_s:.0f} s without an outcome from {_into(history, began_s)} on ({_TIMELINE}), "
+                    f"but no silence longer than {longest[domain]:.1f} s ({_LOADS}: outcome_gaps)",
+                    parts=("loads", "timeline"),
+                )
+
+
+def _waiting_rows(history: Record, worker: str) -> dict[str, tuple[float, float]]:
+    """By domain, the longest stretch of rows from one with acks to the next with outcomes."""
+    since: dict[str, float] = {}
+    found: dict[str, tuple[float, float]] = {}
+    for row in history.timeline:
+        if row.worker != worker:
+            continue
+        if (row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0):
+            if row.domain in since:
+                silent = row.t - since.pop(row.domain) - 1.0
+                if silent > found.get(row.domain, (0.0, 0.0))[1]:
+                    found[row.domain] = (row.t - silent, silent)
+        elif row.acked:
+            since.setdefault(row.domain, row.t)
     return found
 
 

@@ -7,6 +7,7 @@ manifest, too.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +33,10 @@ class Changes:
     changed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    torn: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.changed or self.missing or self.added)
+        return bool(self.changed or self.missing or self.added or self.torn)
 
 
 def close(run_dir: Path) -> None:
@@ -74,7 +76,17 @@ def changes_since(run_dir: Path) -> Changes | None:
         changed=tuple(path for path, was in manifest.files.items() if path in there and _digest(run_dir / path) != was),
         missing=tuple(path for path in manifest.files if path not in there),
         added=tuple(sorted(there - manifest.files.keys())),
+        torn=tuple(path for path in sorted(there) if path.endswith((".jsonl", ".csv")) and _is_torn(run_dir / path)),
     )
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file of rows has no row, or ends within one, as on a full disk."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _covered(run_dir: Path) -> Iterator[str]:

@@ -25,9 +25,18 @@ from histories import (
 from necp_validate.claims import judge_record
 from necp_validate.claims.catalogue import CLAIMS
 from necp_validate.claims.judge import not_judged
-from necp_validate.claims.metrics.measures import MEASURES
+from necp_validate.claims.metrics.measures import MEASURES, Question
 from necp_validate.core import UsageError, Verdict
-from necp_validate.record import BrokerSample, CoreShutdown, HdrHistogram, HostSample, IntervalSet, Record, TimelineRow
+from necp_validate.record import (
+    BrokerSample,
+    CoreShutdown,
+    HdrHistogram,
+    HostSample,
+    IntervalSet,
+    OutcomeGap,
+    Record,
+    TimelineRow,
+)
 
 PEAK = {"combat": 20_000.0, "economy": 5_000.0, "social": 1_000.0, "system": 500.0}
 DOUBLE = {domain: 2 * eps for domain, eps in PEAK.items()}
@@ -65,7 +74,15 @@ def of_seconds(handled: Callable[[int], float], *, seconds: int = 30, eps: int =
     total = sum(row.processed or 0 for row in rows)
     histogram = HdrHistogram()
     histogram.record(10_000, total)
-    return replace(history, timeline=rows, latency={**history.latency, ("steady", "combat", "e2e"): histogram})
+    idle = [row.t for row in rows if not row.processed]
+    gaps = (OutcomeGap(domain="combat", from_us=at_us(idle[0] - 1), to_us=at_us(idle[-1])),) if idle else ()
+    loads = tuple(replace(load, outcome_gaps=gaps) for load in history.loads)
+    latency = {**history.latency, ("steady", "combat", "e2e"): histogram}
+    return replace(history, loads=loads, timeline=rows, latency=latency)
+
+
+def at_us(t: float) -> int:
+    return round(t * 1e6)
 
 
 @pytest.mark.parametrize(
@@ -223,6 +240,24 @@ def test_load_200_needs_the_rate_no_loss_and_a_drained_backlog() -> None:
     assert claim_of(late, "LOAD-200").verdict is Verdict.FAIL
     assert claim_of(timed_history(eps=PEAK), "LOAD-200").verdict is Verdict.UNKNOWN
     assert claim_of(timed_history(kind="surge", eps=PEAK), "LOAD-200").verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("metric", ["sent_rate", "throughput"])
+def test_a_saturated_host_explains_of_a_stretch_what_it_did_not_offer_and_no_more(metric: str) -> None:
+    """What was sent and not handled is the target's."""
+    sound = combat(busy_pct=99)
+
+    def explained(offered: int) -> list[float]:
+        rows = tuple(
+            replace(row, sent=offered, acked=offered, processed=10_000) if 12 <= row.t - START_S < 22 else row
+            for row in sound.timeline
+        )
+        history = replace(sound, timeline=rows)
+        asked = Question(history=history, phase=history.phases[0], domains=("combat",), window_s=10.0)
+        return [round(one.explains) for one in MEASURES[metric].measure(asked).excuses]
+
+    assert explained(17_000) == [3_000]
+    assert explained(20_000) == []
 
 
 def test_a_saturated_host_that_could_not_send_leaves_load_200_unknown() -> None:

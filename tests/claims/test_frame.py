@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from histories import ack, claim_of, finding_of, history_of, judged, read, run_info, timed_history
+from histories import START_S, ack, claim_of, finding_of, history_of, judged, read, run_info, timed_history
 
 from necp_validate.claims.checks.anomalies import Anomalies
 from necp_validate.claims.checks.registry import CHECKS, Check, check
@@ -15,10 +15,19 @@ from necp_validate.claims.limits import LIMITS, limit, loosened, replaced
 from necp_validate.claims.metrics.measures import MEASURES, Excuse, Measurement
 from necp_validate.claims.model import Condition
 from necp_validate.core import Finding, Verdict, worst
-from necp_validate.evidence.inventory import Asked, Evidence, Holding, shortfalls, whole_run
+from necp_validate.evidence.inventory import (
+    BROKERS,
+    END_TO_END,
+    PHASES,
+    Asked,
+    Evidence,
+    Holding,
+    shortfalls,
+    whole_run,
+)
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.subjects import PLAYERS, RUN
-from necp_validate.record import IntervalSet, Record
+from necp_validate.record import HdrHistogram, IntervalSet, Record
 from necp_validate.record.suite_failures import SuiteFailure
 
 PASS, FAIL, UNKNOWN, ABSENT = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN, Verdict.NOT_APPLICABLE
@@ -332,3 +341,40 @@ def test_events_read_beyond_what_was_due_are_no_shortfall() -> None:
     more = replace(part, partition=1, read=0, low=0, high=0, position=0, offsets=IntervalSet())
     grown = replace(record, readback=replace(record.readback, partitions=(part, more)))
     assert finding_of(grown, "lost-write").verdict is PASS
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"kind": "fault"}, {"end_us": round((START_S + 15) * 1e6)}, {"target_eps": {"combat": 0.01}}],
+    ids=["kind", "length", "rate"],
+)
+def test_a_phase_that_is_not_as_planned_is_none(changes: dict[str, Any]) -> None:
+    history = timed_history(seconds=30, eps={"combat": 10.0})
+    (phase,) = history.phases
+    plan = [{"name": phase.name, "kind": phase.kind, "duration_s": phase.duration_s, "load": 1.0}]
+    traffic = {"combat": {"rate_eps": 10.0}}
+    history = replace(
+        history, run=replace(history.run, config={**history.run.config, "phases": plan, "traffic": traffic})
+    )
+    assert not shortfalls(history, [PHASES])
+    (short,) = shortfalls(replace(history, phases=(replace(phase, **changes),)), [PHASES])
+    assert str(short) == (
+        f"no phases of the kind, length and rate that were planned (history/phases.json); missing: {phase.name}"
+    )
+
+
+def test_histograms_without_a_value_and_samples_without_one_are_none() -> None:
+    history = timed_history(seconds=30, eps={"combat": 10.0})
+    empty = replace(history, latency={key: HdrHistogram() for key in history.latency})
+    (short,) = shortfalls(empty, [END_TO_END])
+    assert "e2e latency histograms" in short.what
+    blank = tuple(replace(one, cpu_pct=None, rss_bytes=None, read_ios=None, write_ios=None) for one in history.brokers)
+    (short,) = shortfalls(replace(history, brokers=blank), [BROKERS])
+    assert "seconds of samples of the brokers" in short.what
+
+
+@pytest.mark.parametrize("changes", [{"error": "a broker died"}, {"finished_us": None}])
+def test_a_run_that_is_finished_and_yet_is_not_did_not_come_to_its_end(changes: dict[str, Any]) -> None:
+    history = timed_history(seconds=30, eps={"combat": 10.0})
+    assert finding_of(history, "complete-run").verdict is PASS
+    assert finding_of(replace(history, run=replace(history.run, **changes)), "complete-run").verdict is UNKNOWN

@@ -22,7 +22,7 @@ from histories import (
 
 from necp_validate.core import Finding, Verdict
 from necp_validate.evidence.reconcile import RECONCILERS, lag_against_latency
-from necp_validate.record import EpochRead, IntervalSet, LagSample, LeaderSample, Record
+from necp_validate.record import EpochRead, IntervalSet, LagSample, LeaderSample, OutcomeGap, Record
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 SOUND = timed_history(eps={"combat": 1_000.0, "social": 100.0})
@@ -135,6 +135,12 @@ CHANGED: list[tuple[str, str, Callable[[Record], Record], str]] = [
         "30,000 events ended (history/latency-*.npz), 29,990 have an outcome (history/readback.json: receipts)",
     ),
     (
+        "outcome-account",
+        "a second that was slower than every event",
+        lambda r: replace(r, timeline=tuple(replace(row, e2e_p99_ms=700.0) for row in r.timeline)),
+        "a second with a P99 of 700.0 ms (history/timeline-*.jsonl), but none slower than",
+    ),
+    (
         "position-account",
         "more records by partition than by stream",
         lambda r: with_partition(r, read=EVENTS + 1, high=EVENTS + 1, position=EVENTS + 1),
@@ -208,6 +214,25 @@ def test_seconds_without_an_ack_are_a_silence_in_the_producers_account_too() -> 
     (load,) = SOUND.loads
     honest = replace(load, max_gap_ms={"steady": {"combat": 5_400.0, "social": 100.0}})
     assert of(replace(SOUND, timeline=rows, loads=(honest,)), "silence-account").verdict is PASS
+
+
+def test_seconds_without_an_outcome_while_acked_events_wait_are_a_silence_in_the_loads_account_too() -> None:
+    """An event core that answered nothing for ten seconds, and all of it afterwards."""
+    rows = tuple(
+        replace(row, processed={15.0: 10 * (row.processed or 0)}.get(row.t - START_S, 0))
+        if 5 < row.t - START_S <= 15 and row.domain == "combat"
+        else row
+        for row in SOUND.timeline
+    )
+    finding = of(replace(SOUND, timeline=rows), "silence-account")
+    assert finding.verdict is UNKNOWN
+    assert "8 s without an outcome from 7 s into the load on (history/timeline-*.jsonl)" in finding.summary
+    assert "no silence longer than 0.0 s (history/load-*.json: outcome_gaps)" in finding.summary
+    (load,) = SOUND.loads
+    begin_us, end_us = (round((START_S + at) * 1e6) for at in (5, 15))
+    for to_us in (end_us, None):
+        honest = replace(load, outcome_gaps=(OutcomeGap(domain="combat", from_us=begin_us, to_us=to_us),))
+        assert of(replace(SOUND, timeline=rows, loads=(honest,)), "silence-account").verdict is PASS
 
 
 # Elections ------------------------------------------------------------------------------------------------------

@@ -299,7 +299,6 @@ RECORDED_NOT_JUDGED = {
     "LoadRecord.trips": "for the benchmark that divides a latency into its parts",
     "Readback.max_rss_bytes": "for the benchmark of the reader",
     "MonitoringRecord.scrape_s": _ITSELF,
-    "Drain.drained_us": "`drain_s` counts up to there",
     "HostSample.mem_used_bytes": _PERSON,
     "AlertTransition.active_us": "what fires is judged, not since when it was pending",
     "StateSeen.stale": "the network's doing",

@@ -15,6 +15,7 @@ from necp_validate.core import ClaimResult, Example, Finding, SuiteError, UsageE
 from necp_validate.evidence.inventory import Holding
 from necp_validate.evidence.reconcile import RECONCILERS
 from necp_validate.record import parts
+from necp_validate.record.closing import close
 from necp_validate.report.gate import gate
 from necp_validate.report.pipeline import judge, judge_and_report
 from necp_validate.report.verdict import conclude, read_verdict, sentence, write_verdict
@@ -233,6 +234,13 @@ class TestARecordThatWasChanged:
     def test_a_removed_file_is_named(self, sound: Path, name: str) -> None:
         (sound / name).unlink()
         self._is_unknown(sound, f"missing {name}")
+
+    @pytest.mark.parametrize("text", ["", '{"component":"monitor","t_us":17957809546'])
+    def test_a_file_of_rows_that_ends_within_one_is_named(self, sound: Path, text: str) -> None:
+        """As a full disk leaves it, closed or not: what failed then is just what cannot be read."""
+        (sound / "history/suite-failures.jsonl").write_text(text)
+        close(sound)
+        self._is_unknown(sound, "this run is not whole: cut off in the middle of a row history/suite-failures.jsonl")
 
     def test_a_run_that_was_never_closed_never_passes(self, sound: Path) -> None:
         (sound / "manifest.json").unlink()

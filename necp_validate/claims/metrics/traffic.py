@@ -13,13 +13,13 @@ from necp_validate.claims.metrics.measures import Early, Excuse, Measure, Measur
 from necp_validate.claims.metrics.rates import Rates, planned_eps, rates
 from necp_validate.claims.metrics.silences import longest_gap_ms
 from necp_validate.claims.metrics.units import EVENTS, RATE, SHARE, TIME
-from necp_validate.claims.metrics.windows import Count, Second, span_s, windows, worst_percentile_ms
+from necp_validate.claims.metrics.windows import Count, Second, Window, span_s, windows, worst_percentile_ms
 from necp_validate.claims.saturation import LIMIT_NAMES, saturation
 from necp_validate.evidence.host_saturation import HostSaturation
 from necp_validate.evidence.inventory import ACK_LATENCY, END_TO_END, LATENESS, PHASES, SENDERS, TIMELINE
 from necp_validate.evidence.load_workers import clock_words, clocks_apart_ms
 from necp_validate.evidence.missing import NoEvidence
-from necp_validate.record import TimelineRow
+from necp_validate.record import Phase, TimelineRow
 
 
 def _ended(row: TimelineRow) -> int:
@@ -57,20 +57,24 @@ def _rate(name: str, asked: Question) -> Measurement:
     found = rates(history, phase, asked.domains)
     if found is None:
         raise NoEvidence(f"the timeline does not cover {', '.join(asked.domains)} in {phase.name}")
-    value, length_s = _of_phase(found, name), found.window_s
+    value, length_s, offered_eps = _of_phase(found, name), found.window_s, found.sent_eps
     notes = [f"planned {planned:,.0f}, sent {found.sent_eps:,.0f} events/s over {length_s:.0f} s"]
     if asked.window_s:
-        slowest = [
-            min(windows(history, phase, asked.domains, asked.window_s, count), key=lambda one: one.total)
-            for count in _COUNTS[name]
-        ]
-        worst = min(slowest, key=lambda one: one.total)
+        worst = min(
+            (
+                window
+                for count in _COUNTS[name]
+                for window in windows(history, phase, asked.domains, asked.window_s, count)
+            ),
+            key=lambda one: one.total,
+        )
         value, length_s = worst.total / asked.window_s, asked.window_s
+        offered_eps = _least_offered_eps(asked, phase, worst)
         notes.append(f"the slowest of all stretches began {worst.from_s - phase.start_us / 1e6:.0f} s into the phase")
     seen = saturation(history, phase, asked.domains)
     tolerance = limit(history, "rate_tolerance")
-    not_offered = found.sent_eps < planned * (1 - tolerance) - found.slack_eps
     ticks = found.slack_eps * found.window_s / length_s
+    not_offered = offered_eps < planned * (1 - tolerance) - ticks
     backlog = 0.0 if name == "sent_rate" else _BACKLOG_S * planned / length_s
     least = (1 - tolerance) * planned - ticks - backlog
     return Measurement(
@@ -79,16 +83,31 @@ def _rate(name: str, asked: Question) -> Measurement:
         samples=round(found.sent_eps * found.window_s),
         least=0,
         notes=(*notes, str(seen)),
-        # What was not offered cannot have been handled, whatever kept it from being sent.
-        excuses=tuple(Excuse(reason=one.reason) for one in seen.reasons) if not_offered else (),
+        # What was not offered cannot have been handled, whatever kept it from being sent; that much, and no more.
+        excuses=_excuses(seen, planned - offered_eps) if not_offered else (),
         planned=planned,
         slack=ticks + backlog,
         sees=f"{least:,.0f} events/s over {length_s:.0f} s where {planned:,.0f} were planned",
     )
 
 
-def _excuses(seen: HostSaturation) -> tuple[Excuse, ...]:
-    return tuple(Excuse(reason=one.reason, explains=one.explains_ms) for one in seen.reasons)
+def _least_offered_eps(asked: Question, phase: Phase, stretch: Window) -> float:
+    """What was sent in the slowest of the stretches that overlap with one: what is handled in it was sent before."""
+    (offered,) = _COUNTS["sent_rate"]
+    length_s = stretch.to_s - stretch.from_s
+    near = [
+        one.total
+        for one in windows(asked.history, phase, asked.domains, length_s, offered)
+        if one.from_s < stretch.to_s and one.to_s > stretch.from_s
+    ]
+    return min(near) / length_s
+
+
+def _excuses(seen: HostSaturation, explains: float | None = None) -> tuple[Excuse, ...]:
+    """Why the host may be to blame; each explains a part of a latency, or that much of a rate."""
+    return tuple(
+        Excuse(reason=one.reason, explains=one.explains_ms if explains is None else explains) for one in seen.reasons
+    )
 
 
 for _name, _about, _label in (

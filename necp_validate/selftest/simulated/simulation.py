@@ -230,7 +230,7 @@ def new_simulation() -> Simulation:
         audited=Audited(),
         limiting=Limiting(),
         monitored=Monitored(),
-        drain=Drain(phase_end_us=SURGE.end_us, lag_at_end=10, drained_us=SURGE.end_us, drain_s=0.1),
+        drain=Drain(phase_end_us=SURGE.end_us, lag_at_end=10, drained_us=SURGE.end_us + 100_000, drain_s=0.1),
         shutdown=CoreShutdown(exit_code=0, seconds=1.5, healthy_before=True),
         host=host_samples(),
         brokers=broker_samples(),

@@ -11,7 +11,7 @@ from sound.faults import START_S, at_us, fault, faulted, with_config
 
 from necp_validate.claims.checks.security.breakers import openings
 from necp_validate.core import Verdict
-from necp_validate.record import BreakerSample, Record
+from necp_validate.record import BreakerSample, OutcomeGap, Record
 
 
 def judged(history: Record) -> tuple[Verdict, str]:
@@ -122,7 +122,9 @@ def test_a_consumer_that_reads_on_or_stops_the_others_fails_it() -> None:
         else row
         for row in history.timeline
     )
-    found, said = judged(replace(history, timeline=stopped))
+    silence = OutcomeGap(domain="combat", from_us=at_us(11), to_us=at_us(70))
+    loads = tuple(replace(load, outcome_gaps=(*(load.outcome_gaps or ()), silence)) for load in history.loads)
+    found, said = judged(replace(history, timeline=stopped, loads=loads))
     assert (found, "0 of 5,800 events were handled while the breaker of social was open" in said) == (
         Verdict.FAIL,
         True,

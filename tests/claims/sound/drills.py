@@ -16,6 +16,7 @@ from necp_validate.record import (
     FloodSecond,
     IntervalSet,
     LeaderSample,
+    OutcomeGap,
     PartitionRead,
     PasswordChange,
     ReceiptsRecord,
@@ -188,7 +189,10 @@ def poisoned(*samples: BreakerSample, poison: int = 12_000, open_s: tuple[int, i
         else replace(row, processed=100 * (last + 1 - first) if row.t - START_S == last + 1 else 0)
         for row in history.timeline
     )
-    history = under(replace(history, timeline=rows, breakers=samples or watched(*CHANGES)), POISONED)
+    silence = OutcomeGap(domain="social", from_us=at_us(first), to_us=at_us(last + 1))
+    loads = tuple(replace(load, outcome_gaps=(silence,)) for load in history.loads)
+    history = replace(history, loads=loads, timeline=rows, breakers=samples or watched(*CHANGES))
+    history = under(history, POISONED)
     return with_drill(history, topic=SOCIAL, events=poison, worker="poison-0", poison=True)
 
 

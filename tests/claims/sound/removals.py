@@ -150,6 +150,12 @@ def _groups(history: Record) -> Iterator[Removal]:
     yield Removal(what=words, record=replace(history, groups=first))
 
 
+def _lag(history: Record) -> Iterator[Removal]:
+    words = "seconds of samples of consumer lag"
+    yield Removal(what=words, record=replace(history, lag=()))
+    yield Removal(what=words, record=replace(history, lag=_half(history.lag)))
+
+
 def _leaders(history: Record) -> Iterator[Removal]:
     yield Removal(what="partitions with a known leader", record=replace(history, leaders=()))
     yield Removal(what="partitions with a known leader", record=replace(history, leaders=history.leaders[1:]))
@@ -350,6 +356,7 @@ REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
     "dead letters": _dead_letters,
     "leader epochs": _epochs,
     "consumer groups": _groups,
+    "consumer lag that may explain it": _lag,
     "leaders": _leaders,
     "experiments": _experiments,
     "faults": _faults,

@@ -91,6 +91,9 @@ def _normal_gap_ms(history: Record, phase: Phase, domain: str) -> float:
     return events * 1000 / eps if eps else 0.0
 
 
+_ROUNDED_S = 0.01
+
+
 @check("backlog-drain", BACKLOG, PHASES, SENDERS, DRAIN, limits=("drain_s",))
 def backlog_drain(history: Record) -> Finding:
     """A backlog of the busiest phase that was not worked off in time."""
@@ -103,6 +106,15 @@ def backlog_drain(history: Record) -> Finding:
     limit_s = limit(history, "drain_s", phase.kind)
     anomalies = Anomalies("backlog-drain", history)
     where = f"after {phase.name}"
+    busiest = max(history.phases, key=lambda one: (sum(one.target_eps.values()), one.end_us))
+    if busiest is not phase:
+        anomalies.doubt(where, f"{busiest.name} is busier, or as busy and later (history/phases.json)")
+    if drain.drain_s is not None and drain.drained_us is not None:
+        took_s = max((drain.drained_us - drain.phase_end_us) / 1e6, 0.0)
+        if abs(took_s - drain.drain_s) > _ROUNDED_S:
+            anomalies.doubt(where, f"drain_s is {drain.drain_s:g}, drained_us says {took_s:g} s (history/drain.json)")
+    elif drain.drain_s is not None:
+        anomalies.doubt(where, "drain_s without a drained_us (history/drain.json)")
     if drain.drain_s is None:
         anomalies.add(max(drain.lag_at_end, 1), where, "the backlog was never worked off")
         took = "never"

@@ -16,7 +16,7 @@ from necp_validate.record import Record
 def complete_run(history: Record) -> Finding:
     """A run that did not come to its end: what was not done cannot have been found wrong."""
     status = history.run.status
-    if status == "finished":
+    if status == "finished" and history.run.finished_us is not None and not history.run.error:
         return Finding(name="complete-run", verdict=Verdict.PASS, count=0, summary="the run came to its end")
     raise NoEvidence(f"the run is {status}: {history.run.error or 'it did not come to its end'}")
 
