@@ -44,8 +44,9 @@ _SILENCE_SLACK_S = 2.0
 _BUCKET_SHARE = 1.05
 """A figure of a histogram is that of its bucket: so much the two copies may differ."""
 
-_AFTER_FAULT_S = 120.0
-"""Within which leadership returns to the preferred replicas after a fault."""
+_AFTER_FAULT_S = 330.0
+"""Within which leadership returns to the preferred replicas after a fault: brokers look for that every 300 s
+(``leader.imbalance.check.interval.seconds``), wherever in that interval the fault was over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from histories import (
     read,
     timed_history,
 )
+from sound.faults import fault
 
 from necp_validate.core import Finding, Verdict
 from necp_validate.evidence.reconcile import RECONCILERS, lag_against_latency
@@ -248,6 +249,13 @@ def test_a_new_leader_without_a_fault_is_not_explained() -> None:
     assert finding.verdict is UNKNOWN
     assert "a new leader at 7 s into the load (epoch 1, metrics/leaders.csv), and no fault" in finding.summary
     assert of(elected(7, epoch=0), "unexplained-election").verdict is PASS
+
+
+@pytest.mark.parametrize(("at_s", "verdict"), [(302, PASS), (400, UNKNOWN)])
+def test_leadership_returns_some_minutes_after_a_fault(at_s: float, verdict: Verdict) -> None:
+    """Brokers look for leaders that are not the preferred ones every five minutes."""
+    record = replace(elected(at_s), faults=(fault("broker-kill", at=1, until=2),))
+    assert of(record, "unexplained-election").verdict is verdict
 
 
 def test_an_epoch_in_the_log_that_no_broker_had_is_not_explained() -> None:
