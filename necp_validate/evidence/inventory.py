@@ -761,10 +761,17 @@ def _campaign(history: Record, _: Asked) -> Iterator[Holding]:
     file, record = "history/fuzz.json", history.fuzz
     yield _present("record of the campaign", record is not None and record.sent, file)
     if record is not None:
-        counted = record.events
-        yield Holding(what="fuzzed events with an end", due=record.asked, found=counted, file=f"{file}: groups")
+        counted, due = record.events, max(record.asked, _planned_events(history))
+        yield Holding(what="fuzzed events with an end", due=due, found=counted, file=f"{file}: groups")
         if any(group.found == "processed" for group in record.of("economy")):
             yield _present("books of the economy", record.ledger, f"{file}: ledger")
+
+
+def _planned_events(history: Record) -> int:
+    """How many events the campaign was to send; 0 where a time limit, or what is replayed, decides that."""
+    if _config(history, "fuzz", "replay") or _config(history, "fuzz", "max_time_s"):
+        return 0
+    return int(_config(history, "fuzz", "events") or 0)
 
 
 def _fuzzed(record: FuzzRecord) -> list[str]:
@@ -785,7 +792,13 @@ def _effects(history: Record, _: Asked) -> Iterator[Holding]:
 def _consumers(history: Record, _: Asked) -> Iterator[Holding]:
     record = history.fuzz
     if record is not None:
-        found = (one.domain for one in record.consumers)
+        written: dict[str, int] = {}
+        for group in record.groups:
+            if group.found not in ("refused", "missing"):
+                domain = group.type_name.partition(".")[0]
+                written[domain] = written.get(domain, 0) + group.count
+        # A topic that ends before all that was written into it was not looked at in the end.
+        found = (one.domain for one in record.consumers if one.end >= written.get(one.domain, 0))
         file = "history/fuzz.json: consumers"
         yield _named("consumers whose progress was learned", _fuzzed(record), found, file)
 

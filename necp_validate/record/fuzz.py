@@ -89,6 +89,11 @@ class FuzzEffect:
     found: Signed
     wrong: int
 
+    @property
+    def differs(self) -> int:
+        """How much differs: by event, or by the sums where these say more."""
+        return max(self.wrong, abs(self.found - self.due))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuzzConsumer:

@@ -65,6 +65,11 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
         "fuzz-effect",
         {"EVT-REGISTRY", "EVT-ECONOMY"},
     ),
+    "postings that are just not there": (
+        {"effects": (replace(records.SOUND.effects[0], found=0), *records.SOUND.effects[1:])},
+        "fuzz-effect",
+        {"EVT-REGISTRY", "EVT-ECONOMY"},
+    ),
     "a torn trade": (
         {"ledger": (replace(records.SOUND.ledger[0], torn=1),)},
         "fuzz-effect",
@@ -72,7 +77,7 @@ DEFECTS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     ),
     "a crash": ({"crashes": ("core-0 died",)}, "fuzz-crash", {"EVT-REGISTRY"}),
     "a consumer that stalled": (
-        {"consumers": (FuzzConsumer(domain="combat", end=24, committed=23), *records.SOUND.consumers[1:])},
+        {"consumers": (FuzzConsumer(domain="combat", end=60, committed=59), *records.SOUND.consumers[1:])},
         "fuzz-crash",
         {"EVT-REGISTRY"},
     ),
@@ -172,6 +177,11 @@ def test_settings_that_were_not_learned_are_not_as_claimed(settings: Any, words:
     [
         ({"consumers": ()}, "0 of 4 consumers whose progress was learned", {"fuzz-crash"}),
         ({"effects": ()}, "0 of 4 domains whose events' effects were read", {"fuzz-effect"}),
+        (
+            {"consumers": tuple(FuzzConsumer(domain=name, end=0, committed=0) for name in records.DOMAINS)},
+            "0 of 4 consumers whose progress was learned",
+            {"fuzz-crash"},
+        ),
         ({"ledger": ()}, "no books of the economy (history/fuzz.json: ledger)", set(OF_ALL)),
         ({"sent": 0}, "no record of the campaign (history/fuzz.json)", set(OF_ALL)),
     ],
@@ -196,6 +206,7 @@ def test_a_campaign_without_a_record_is_still_a_campaign() -> None:
 def test_invalid_events_have_to_be_among_those_sent() -> None:
     valid = tuple(group for group in records.SOUND.groups if group.expected != "dead_lettered")
     history = campaign(groups=valid, asked=80, sent=78)
+    history = replace(history, run=replace(history.run, config={**history.run.config, "fuzz": {"events": 80}}))
     finding = finding_of(history, "fuzz-dead-letter")
     assert (finding.verdict, finding.summary) == (Verdict.UNKNOWN, "no invalid event was sent")
 
@@ -236,3 +247,13 @@ def test_a_campaign_s_record_is_read_back_and_reported(tmp_path: Path) -> None:
         "--replay fuzz/example-0",
     ):
         assert text in summary
+
+
+def test_a_campaign_of_fewer_events_than_planned_leaves_some_unaccounted() -> None:
+    history = campaign()
+    planned = replace(history.run, config={**history.run.config, "fuzz": {"events": 200_000, "replay": ""}})
+    finding = finding_of(replace(history, run=planned), "fuzz-outcome")
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "100 of 200,000 fuzzed events with an end (history/fuzz.json: groups)" in finding.summary
+    timed = replace(history.run, config={**history.run.config, "fuzz": {"events": 200_000, "max_time_s": 9.0}})
+    assert finding_of(replace(history, run=timed), "fuzz-outcome").verdict is Verdict.PASS

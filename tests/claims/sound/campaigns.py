@@ -69,7 +69,7 @@ SOUND = FuzzRecord(
             moved={},
         ),
     ),
-    consumers=tuple(FuzzConsumer(domain=name, end=24, committed=24) for name in DOMAINS),
+    consumers=tuple(FuzzConsumer(domain=name, end=60, committed=60) for name in DOMAINS),
     crashes=(),
     settings=tuple(
         TopicSettings(topic=f"game.{name}.events", found={"retention.ms": "1"}, claimed={"retention.ms": "1"})

@@ -105,10 +105,10 @@ def fuzz_effect(history: Record) -> Finding:
     fuzz = need_fuzz(history)
     if not fuzz.effects:
         raise NoEvidence("what the events changed was not read")
-    wrong = sum(effect.wrong for effect in fuzz.effects)
+    wrong = sum(effect.differs for effect in fuzz.effects)
     faults = _in_books(fuzz)
     words = [f"{count:,} {name}" for name, count in faults.items() if count]
-    words += [f"{e.wrong:,} {e.name} ({e.found:,} found, {e.due:,} due)" for e in fuzz.effects if e.wrong]
+    words += [f"{e.differs:,} {e.name} ({e.found:,} found, {e.due:,} due)" for e in fuzz.effects if e.differs]
     right = ", ".join(f"{effect.found:,} {effect.name}" for effect in fuzz.effects)
     return _finding(
         "fuzz-effect",
@@ -172,7 +172,7 @@ def _of_domain(domain: str) -> Function:
         if not count or not effects:
             raise NoEvidence(f"no event of {domain} was sent, or its effects were not read")
         flaws = [flaw for flaw in fuzz.flaws if flaw.type_name.startswith(f"{domain}.")]
-        wrong = sum(g.count for g in groups if g.found != g.expected) + sum(effect.wrong for effect in effects)
+        wrong = sum(g.count for g in groups if g.found != g.expected) + sum(effect.differs for effect in effects)
         wrong += sum(_in_books(fuzz).values()) if domain == TRANSACTIONAL else 0
         wrong = max(wrong, len(flaws))
         measured = f"{wrong:,} wrong of {count:,} events: {outcomes(groups)}"
