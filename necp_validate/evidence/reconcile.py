@@ -27,7 +27,7 @@ from necp_validate.evidence.inventory import (
     Evidence,
 )
 from necp_validate.evidence.subjects import COMMIT_TIME_KNOWN, EVENT_CORE, LOAD, OUTCOMES, Subject
-from necp_validate.record import LoadRecord, Phase, Record, StreamRecord
+from necp_validate.record import LoadRecord, OutcomeGap, Phase, Record, StreamRecord
 
 LAG_SAMPLES = 15
 """Fewer samples of consumer lag say nothing of its mean."""
@@ -211,7 +211,7 @@ def outcomes_are_latencies(history: Record) -> Iterator[Discrepancy]:
         return
     seen: dict[str, int] = defaultdict(int)
     for row in history.timeline:
-        seen[row.domain] += (row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)
+        seen[row.domain] += row.ended
     yield from _slowest_are_in_histograms(history)
     final: dict[str, int] = defaultdict(int)
     topics = history.domain_of_topic
@@ -231,14 +231,20 @@ def outcomes_are_latencies(history: Record) -> Iterator[Discrepancy]:
             yield Discrepancy(where=domain, detail=detail, parts=("latency",), count=ends - final[domain])
 
 
+def _end_to_end(history: Record, domain: str) -> HdrHistogram:
+    """The end-to-end latencies of a domain over the whole run."""
+    merged = HdrHistogram()
+    for (_, of_domain, kind), histogram in history.latency.items():
+        if (of_domain, kind) == (domain, "e2e"):
+            merged.merge(histogram)
+    return merged
+
+
 def _slowest_are_in_histograms(history: Record) -> Iterator[Discrepancy]:
     """The P99 of a second is no slower than the slowest of the whole run."""
     for domain in history.domains:
         rows = [row.e2e_p99_ms for row in history.timeline if row.domain == domain and row.e2e_p99_ms is not None]
-        merged = HdrHistogram()
-        for (_, of_domain, kind), histogram in history.latency.items():
-            if (of_domain, kind) == (domain, "e2e"):
-                merged.merge(histogram)
+        merged = _end_to_end(history, domain)
         if rows and merged.total and max(rows) > merged.max / 1e3 * _BUCKET_SHARE:
             detail = (
                 f"a second with a P99 of {max(rows):,.1f} ms ({_TIMELINE}), but none slower than "
@@ -302,21 +308,38 @@ def reading_adds_up(history: Record) -> Iterator[Discrepancy]:
 
 def silences_are_in_rows(history: Record) -> Iterator[Discrepancy]:
     """Seconds without an ack, or without an outcome, in the rows are a silence in the senders' account as well."""
-    if history.sees_ends(history.domains):
-        yield from _outcome_silences_are_in_rows(history)
+    sees_ends = history.sees_ends(history.domains)
     for load in _known(history):
-        longest: dict[str, float] = defaultdict(float)
-        for by in (load.max_gap_ms or {}).values():
-            for domain, gap_ms in by.items():
-                longest[domain] = max(longest[domain], gap_ms / 1000)
-        for domain, (began_s, silent_s) in _silent_rows(history, load.worker).items():
-            if silent_s - _SILENCE_SLACK_S > longest[domain]:
-                yield Discrepancy(
-                    where=domain,
-                    detail=f"{silent_s:.0f} s without an ack from {_into(history, began_s)} on ({_TIMELINE}), "
-                    f"but no silence longer than {longest[domain]:.1f} s ({_LOADS}: max_gap_ms)",
-                    parts=("loads", "timeline"),
-                )
+        if sees_ends and load.outcome_gaps is not None:
+            noted = ((one.domain, _length_s(one)) for one in load.outcome_gaps)
+            yield from _longer_in_rows(history, _waiting_rows(history, load.worker), noted, "outcome", "outcome_gaps")
+        noted = ((domain, ms / 1000) for by in (load.max_gap_ms or {}).values() for domain, ms in by.items())
+        yield from _longer_in_rows(history, _silent_rows(history, load.worker), noted, "ack", "max_gap_ms")
+
+
+def _length_s(gap: OutcomeGap) -> float:
+    return math.inf if gap.to_us is None else (gap.to_us - gap.from_us) / 1e6
+
+
+def _longer_in_rows(
+    history: Record,
+    in_rows: Mapping[str, tuple[float, float]],
+    noted: Iterable[tuple[str, float]],
+    what: str,
+    field: str,
+) -> Iterator[Discrepancy]:
+    """Domains whose longest silence in the rows is longer than any that a worker noted, by domain and seconds."""
+    longest: dict[str, float] = defaultdict(float)
+    for domain, length_s in noted:
+        longest[domain] = max(longest[domain], length_s)
+    for domain, (began_s, silent_s) in in_rows.items():
+        if silent_s - _SILENCE_SLACK_S > longest[domain]:
+            yield Discrepancy(
+                where=domain,
+                detail=f"{silent_s:.0f} s without an {what} from {_into(history, began_s)} on ({_TIMELINE}), "
+                f"but no silence longer than {longest[domain]:.1f} s ({_LOADS}: {field})",
+                parts=("loads", "timeline"),
+            )
 
 
 def _silent_rows(history: Record, worker: str) -> dict[str, tuple[float, float]]:
@@ -338,25 +361,6 @@ def _silent_rows(history: Record, worker: str) -> dict[str, tuple[float, float]]
     return found
 
 
-def _outcome_silences_are_in_rows(history: Record) -> Iterator[Discrepancy]:
-    """Seconds without an outcome, in the rows, while acked events waited: the load has noted such a silence as well."""
-    for load in _known(history):
-        if load.outcome_gaps is None:
-            continue
-        longest: dict[str, float] = defaultdict(float)
-        for gap in load.outcome_gaps:
-            length_s = math.inf if gap.to_us is None else (gap.to_us - gap.from_us) / 1e6
-            longest[gap.domain] = max(longest[gap.domain], length_s)
-        for domain, (began_s, silent_s) in _waiting_rows(history, load.worker).items():
-            if silent_s - _SILENCE_SLACK_S > longest[domain]:
-                yield Discrepancy(
-                    where=domain,
-                    detail=f"{silent_s:.0f} s without an outcome from {_into(history, began_s)} on ({_TIMELINE}), "
-                    f"but no silence longer than {longest[domain]:.1f} s ({_LOADS}: outcome_gaps)",
-                    parts=("loads", "timeline"),
-                )
-
-
 def _waiting_rows(history: Record, worker: str) -> dict[str, tuple[float, float]]:
     """By domain, the longest stretch of rows from one with acks to the next with outcomes."""
     since: dict[str, float] = {}
@@ -364,7 +368,7 @@ def _waiting_rows(history: Record, worker: str) -> dict[str, tuple[float, float]
     for row in history.timeline:
         if row.worker != worker:
             continue
-        if (row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0):
+        if row.ended:
             if row.domain in since:
                 silent = row.t - since.pop(row.domain) - 1.0
                 if silent > found.get(row.domain, (0.0, 0.0))[1]:
@@ -443,10 +447,7 @@ def lag_against_latency(history: Record) -> dict[str, LagAgainstLatency]:
     for domain, within_s in promised.items():
         lags = [s.lag for s in history.lag if s.domain == domain and s.lag is not None and begin_s <= s.t <= end_s]
         acked = sum(history.counts(phase.name, [domain]).acked for phase in history.phases)
-        merged = HdrHistogram()
-        for (_, of_domain, kind), histogram in history.latency.items():
-            if (of_domain, kind) == (domain, "e2e"):
-                merged.merge(histogram)
+        merged = _end_to_end(history, domain)
         if lags and acked and merged.total and not _shared(history, domain):
             found[domain] = LagAgainstLatency(
                 samples=len(lags),

@@ -361,6 +361,11 @@ class TimelineRow:
         """Events that the client took; None if that was not recorded."""
         return _offered(self)
 
+    @property
+    def ended(self) -> int:
+        """Outcomes seen, of any kind; 0 where none can be."""
+        return (self.processed or 0) + (self.rejected or 0) + (self.dead_lettered or 0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSample:

@@ -77,7 +77,7 @@ def rates(history: Record, phase: Phase, domains: Iterable[str]) -> Rates | None
                 return None
             sent += row.offered / window_s
             acked += row.acked / window_s
-            handled += ((row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)) / window_s
+            handled += row.ended / window_s
     in_a_round = sum(round_events(history, phase, domain) for domain in domains)
     return Rates(
         window_s=end_s - begin_s,

@@ -23,7 +23,7 @@ from necp_validate.record import Phase, TimelineRow
 
 
 def _ended(row: TimelineRow) -> int:
-    return (row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)
+    return row.ended
 
 
 # Rates ------------------------------------------------------------------------------------------------------

@@ -192,7 +192,7 @@ def _meanwhile(anomalies: Anomalies, history: Record, domain: str, found: Sequen
         for row in history.timeline:
             if begin_s <= row.t <= end_s:
                 acked[row.domain] += row.acked
-                handled[row.domain] += (row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)
+                handled[row.domain] += row.ended
     if not acked[domain]:
         anomalies.doubt(domain, "no event came while the breaker was open")
     if alone and handled[domain]:

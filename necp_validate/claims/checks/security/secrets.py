@@ -87,7 +87,7 @@ def _work_after(history: Record, change: PasswordChange, from_us: int) -> tuple[
     for row in history.timeline:
         if row.domain not in change.domains or row.t * 1e6 <= from_us:
             continue
-        ended = (row.processed or 0) + (row.rejected or 0) + (row.dead_lettered or 0)
+        ended = row.ended
         of_core = len(change.domains) > 1
         tried += row.acked if of_core else row.sent
         done += ended if of_core else row.acked
