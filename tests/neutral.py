@@ -6,6 +6,7 @@ import dataclasses
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from necp_validate.core.intervals import IntervalSet
+from necp_validate.record.values import ReadableAs
 
 T = TypeVar("T")
 _START_S = 1_790_000_000
@@ -33,6 +34,8 @@ def _value(hint: Any, recorded: bool) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if type(None) in args:
         return _value(args[0], recorded) if recorded else None
+    if origin is Annotated and isinstance(args[1], ReadableAs):
+        return {}
     if origin is Annotated:
         moment = args[1].low > 1
         return args[0](_START_S * (10**6 if args[0] is int else 1)) if moment else args[0](0)

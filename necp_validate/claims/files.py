@@ -15,6 +15,7 @@ from necp_validate.claims.metrics.units import BadQuantity
 from necp_validate.claims.model import COMPARISONS, Claim, Condition, Repeats
 from necp_validate.core.errors import UsageError
 from necp_validate.core.toml_errors import Key, Source, invalid_choice, invalid_value, syntax_error, unknown_key
+from necp_validate.record import Plan
 
 SOURCE = "claims.toml"
 """Name of the file in a run directory."""
@@ -65,14 +66,11 @@ def load_claims(path: Path, places: Places = ANYWHERE) -> tuple[Claim, ...]:
     return parse_claims(Source(name=str(path), text=text), places)
 
 
-def places_in(config: Mapping[str, Any]) -> Places:
-    """Phases and domains of a scenario, from its plain data."""
-    phases = [one for one in config.get("phases") or () if isinstance(one, Mapping)]
-    domains = [name for table in ("traffic", "topics") for name in config.get(table) or ()]
-    return Places(
-        phases=tuple(dict.fromkeys(str(one[key]) for key in ("name", "kind") for one in phases if key in one)),
-        domains=tuple(map(str, domains)),
-    )
+def places_in(plan: Plan) -> Places:
+    """Phases and domains of a scenario."""
+    phases = plan.phases or ()
+    names = [one.name for one in phases] + [one.kind for one in phases if one.kind is not None]
+    return Places(phases=tuple(dict.fromkeys(names)), domains=(*(plan.traffic or ()), *(plan.topics or ())))
 
 
 def stored_claims(run_dir: Path) -> tuple[Claim, ...]:

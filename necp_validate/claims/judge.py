@@ -81,7 +81,7 @@ def judged(history: Record) -> list[Claim]:
     Raises:
         UsageError: there is no claim of such an id.
     """
-    ids = dict.fromkeys(str(claim_id) for claim_id in history.run.config.get("judge") or ())
+    ids = dict.fromkeys(history.run.plan.judge or ())
     for claim_id in ids:
         if claim_id not in CLAIMS:
             raise UsageError(

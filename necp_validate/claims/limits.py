@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from necp_validate.claims.catalogue import document
-from necp_validate.evidence.missing import NoEvidence
 from necp_validate.record import Record
 
 
@@ -76,16 +74,9 @@ def limit(history: Record, name: str, kind: str | None = None) -> float:
         history: of the run.
         name: a key of :data:`LIMITS`.
         kind: of the phase that is judged.
-
-    Raises:
-        NoEvidence: what the scenario has set is no number.
     """
-    given = _given(history).get(name)
-    if given is None:
-        return _REPLACED.get().get(name, LIMITS[name].claimed(kind))
-    if not _is_number(given):
-        raise NoEvidence(f"run.json: config.thresholds.{name} is no number: {given!r}")
-    return float(given)
+    given = (history.run.plan.thresholds or {}).get(name)
+    return _REPLACED.get().get(name, LIMITS[name].claimed(kind)) if given is None else given
 
 
 def loosened(history: Record, names: Iterable[str], kinds: Iterable[str | None] = (None,)) -> list[str]:
@@ -96,23 +87,14 @@ def loosened(history: Record, names: Iterable[str], kinds: Iterable[str | None] 
         names: keys of :data:`LIMITS`.
         kinds: of the phases that are judged.
     """
-    given = _given(history)
+    given = history.run.plan.thresholds or {}
     found = []
     for name in dict.fromkeys(names):
         value, known = given.get(name), LIMITS[name]
-        if value is None or not _is_number(value):
-            continue  # of what is no number, who asks for the limit says so
+        if value is None:
+            continue
         claimed = next((known.claimed(kind) for kind in kinds if known.looser(value, kind)), None)
         if claimed is not None:
             unit = f" {known.unit}" if known.unit else ""
             found.append(f"judged by a looser limit than claimed: {name} is {value:g}{unit}, claimed {claimed:g}{unit}")
     return found
-
-
-def _given(history: Record) -> Mapping[str, Any]:
-    thresholds: Any = history.run.config.get("thresholds") or {}
-    return thresholds if isinstance(thresholds, dict) else {}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

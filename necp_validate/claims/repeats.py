@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from necp_validate.core import UsageError
 from necp_validate.record import RunInfo, parts, read_info
@@ -28,10 +27,10 @@ def differences(run: RunInfo, other: RunInfo) -> list[str]:
         for name, of, was in (
             ("scenario", run.scenario, other.scenario),
             ("scale", f"{run.scale:g}", f"{other.scale:g}"),
-            ("stack", run.stack.get("backend"), other.stack.get("backend")),
-            ("Kafka", run.stack.get("kafka_version"), other.stack.get("kafka_version")),
-            ("CPUs", run.host.get("cpus"), other.host.get("cpus")),
-            ("memory", _gib(run.host), _gib(other.host)),
+            ("stack", run.target.backend, other.target.backend),
+            ("Kafka", run.target.kafka_version, other.target.kafka_version),
+            ("CPUs", run.machine.cpus, other.machine.cpus),
+            ("memory", _gib(run), _gib(other)),
             *((f"version of {name}", run.versions.get(name), other.versions.get(name)) for name in ("necp-validate",)),
         )
         if was != of
@@ -41,8 +40,8 @@ def differences(run: RunInfo, other: RunInfo) -> list[str]:
     return found + ([f"another configuration ({', '.join(changed)})"] if changed else [])
 
 
-def _gib(host: Mapping[str, Any]) -> str:
-    known = host.get("memory_bytes")
+def _gib(run: RunInfo) -> str:
+    known = run.machine.memory_bytes
     return "unknown" if known is None else f"{known / 2**30:.0f} GiB"
 
 

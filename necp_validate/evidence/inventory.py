@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from necp_validate.evidence.coverage import Span, covered_s, length_s, without
-from necp_validate.evidence.load_workers import expected_workers, lost_workers
+from necp_validate.evidence.load_workers import expected_players, expected_workers, lost_workers
 from necp_validate.evidence.subjects import AUDITED, CALM_ROUNDS, TRANSACTIONAL
 from necp_validate.record import FaultRecord, FuzzRecord, PartitionRead, Phase, Readback, Record
 
@@ -112,18 +112,11 @@ def _present(what: str, there: object, file: str, *, misleads: bool = False) -> 
     return Holding(what=what, due=1, found=int(bool(there)), file=file, misleads=misleads)
 
 
-def _config(history: Record, *keys: str) -> Any:
-    found: Any = history.run.config
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
-
-
 # The load ---------------------------------------------------------------------------------------------------
 
 
 def _phases(history: Record, _: Asked) -> Iterator[Holding]:
-    planned = [str(one.get("name")) for one in _config(history, "phases") or () if isinstance(one, dict)]
+    planned = [one.name for one in history.run.plan.phases or ()]
     if not planned:
         yield _present("plan of the phases", False, "run.json: config.phases", misleads=True)
     file = "history/phases.json"
@@ -142,14 +135,14 @@ _CLOSE = 0.01
 
 def _as_planned(history: Record, phase: Phase) -> bool:
     """Whether a phase is recorded as the scenario has it, as far as that says so."""
-    plan: dict[str, Any] = next((one for one in _config(history, "phases") or () if one.get("name") == phase.name), {})
-    if plan.get("kind", phase.kind) != phase.kind:
+    plan = history.run.plan.phase(phase.name)
+    if plan.kind not in (phase.kind, None):
         return False
-    if not math.isclose(plan.get("duration_s", phase.duration_s), phase.duration_s, rel_tol=_CLOSE):
+    if plan.duration_s is not None and not math.isclose(plan.duration_s, phase.duration_s, rel_tol=_CLOSE):
         return False
     for domain, eps in phase.target_eps.items():
-        planned = _config(history, "traffic", domain, "rate_eps")
-        if planned is not None and not math.isclose(planned * plan.get("load", 1.0), eps, rel_tol=_CLOSE):
+        planned = history.run.plan.of_domain(domain).rate_eps
+        if planned is not None and not math.isclose(planned * plan.of_peak, eps, rel_tol=_CLOSE):
             return False
     return True
 
@@ -169,13 +162,10 @@ def _senders(history: Record, _: Asked) -> Iterator[Holding]:
         any(stream.sent for load in history.loads for stream in load.streams),
         "history/load-*.json",
     )
-    if _config(history, "players", "count"):
-        due = int(_config(history, "players", "processes") or 1)
-        yield Holding(
-            what="records of players' processes", due=due, found=len(history.players), file="history/players-*.json"
-        )
+    if expected_players(history):
+        yield from _players(history, _)
         yield _present("record of what the gateway sent", history.gateway_record, "history/gateway.json", misleads=True)
-    if _config(history, "security", "audit") and not (history.audit is not None and history.audit.needs):
+    if history.run.plan.audited and not (history.audit is not None and history.audit.needs):
         yield _present(
             "record of what the collector sent", history.collector_record, "history/collector.json", misleads=True
         )
@@ -436,8 +426,7 @@ def _brokers(history: Record, asked: Asked) -> Iterator[Holding]:
     if not history.due.brokers:
         yield Holding(what="brokers whose process can be seen from here", due=1, found=0, file=file)
         return
-    described = history.run.stack.get("brokers")
-    of_stack = [one for one in described if isinstance(one, dict)] if isinstance(described, list) else []
+    of_stack = [one for one in history.run.target.brokers or () if isinstance(one, dict)]
     due = dict.fromkeys([*history.due.brokers, *(str(one["id"]) for one in of_stack if "id" in one)])
     filled = [s for s in history.brokers if any(one is not None for one in (s.cpu_pct, s.rss_bytes, s.read_ios))]
     series = {f"broker {broker}": [s.t for s in filled if s.broker == broker] for broker in due}
@@ -500,7 +489,7 @@ LEADERS = Evidence(name="leaders", parts=("leaders",), count=_leaders)
 
 
 def _experiments(history: Record, _: Asked) -> Iterator[Holding]:
-    planned = [str(name) for name in _config(history, "experiments") or ()]
+    planned = history.run.plan.experiments or ()
     ended = {one.experiment for one in history.experiments}
     yield _named("experiments with a record of how they ended", planned, ended, "history/experiments.jsonl")
 
@@ -598,8 +587,9 @@ def _calm(history: Record) -> list[Any]:
 
 
 def _rounds(history: Record, _: Asked) -> Iterator[Holding]:
-    wanted = [str(when) for when in _config(history, "security", "at") or ()]
-    yield _named("rounds of attempts", wanted, (one.when for one in history.security), "history/security.jsonl")
+    yield _named(
+        "rounds of attempts", history.run.plan.rounds, (one.when for one in history.security), "history/security.jsonl"
+    )
 
 
 def _listeners(mutual: bool | None) -> Callable[[Record, Asked], Iterator[Holding]]:
@@ -735,13 +725,13 @@ def _drain(history: Record, _: Asked) -> Iterator[Holding]:
 
 
 def _core_shutdown(history: Record, _: Asked) -> Iterator[Holding]:
-    if history.run.stack.get("backend") == "external":
+    if history.run.target.backend == "external":
         return  # it is not the suite's own to stop
     yield _present("record of the event core's end", history.core_shutdown, "history/core-shutdown.json")
 
 
 def _players(history: Record, _: Asked) -> Iterator[Holding]:
-    due = int(_config(history, "players", "processes") or 1)
+    due = max(expected_players(history), 1)
     yield Holding(
         what="records of players' processes", due=due, found=len(history.players), file="history/players-*.json"
     )
@@ -769,9 +759,8 @@ def _campaign(history: Record, _: Asked) -> Iterator[Holding]:
 
 def _planned_events(history: Record) -> int:
     """How many events the campaign was to send; 0 where a time limit, or what is replayed, decides that."""
-    if _config(history, "fuzz", "replay") or _config(history, "fuzz", "max_time_s"):
-        return 0
-    return int(_config(history, "fuzz", "events") or 0)
+    plan = history.run.plan.fuzz
+    return 0 if plan is None or plan.replay or plan.max_time_s else plan.events or 0
 
 
 def _fuzzed(record: FuzzRecord) -> list[str]:
@@ -783,7 +772,7 @@ def _effects(history: Record, _: Asked) -> Iterator[Holding]:
     record = history.fuzz
     if record is not None:
         # The audit trail of somebody else's stack cannot be opened.
-        sealed = history.run.stack.get("backend") == "external"
+        sealed = history.run.target.backend == "external"
         due = (domain for domain in _fuzzed(record) if not (sealed and domain == AUDITED))
         found = (effect.domain for effect in record.effects)
         yield _named("domains whose events' effects were read", due, found, "history/fuzz.json: effects")

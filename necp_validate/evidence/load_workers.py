@@ -9,8 +9,14 @@ from necp_validate.record import LoadRecord, Record
 
 def expected_workers(history: Record) -> int:
     """How many load workers the scenario has; 0 if it does not say."""
-    load = history.run.config.get("load")
-    return int(load.get("processes", 0)) if isinstance(load, dict) else 0
+    load = history.run.plan.load
+    return (load and load.processes) or 0
+
+
+def expected_players(history: Record) -> int:
+    """How many processes of players the scenario has; 0 if it has no players."""
+    players = history.run.plan.players
+    return players.processes or 1 if players and players.count else 0
 
 
 def unheard_workers(history: Record) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from necp_validate.evidence.load_workers import expected_players, expected_workers
 from necp_validate.record import Record
 
 TRANSACTIONAL = "economy"
@@ -30,15 +30,8 @@ class Subject:
     there: Callable[[Record], bool]
 
 
-def _config(history: Record, *keys: str) -> Any:
-    found: Any = history.run.config
-    for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
-
-
 def _campaign(history: Record) -> bool:
-    return history.fuzz is not None or isinstance(_config(history, "fuzz"), dict)
+    return history.fuzz is not None or history.run.plan.fuzz is not None
 
 
 def _load(history: Record) -> bool:
@@ -50,14 +43,13 @@ def _game(history: Record) -> bool:
 
 
 def _faults(history: Record) -> bool:
-    phases = _config(history, "phases") or ()
-    planned = any(isinstance(one, dict) and one.get("kind") == "fault" for one in phases)
-    return planned or bool(_config(history, "experiments") or history.faults or history.experiments)
+    plan = history.run.plan
+    planned = any(one.kind == "fault" for one in plan.phases or ())
+    return planned or bool(plan.experiments or history.faults or history.experiments)
 
 
 def _backlog(history: Record) -> bool:
-    kinds = {str(one.get("kind")) for one in _config(history, "phases") or () if isinstance(one, dict)}
-    kinds |= {phase.kind for phase in history.phases}
+    kinds = {one.kind for one in history.run.plan.phases or ()} | {phase.kind for phase in history.phases}
     return _load(history) and bool(kinds & {"surge", "fault"})
 
 
@@ -69,7 +61,7 @@ EVENT_CORE = Subject(
 OWN_EVENT_CORE = Subject(
     name="event core of the suite",
     absent="the event core is not the suite's own to stop",
-    there=lambda history: not history.own_topics and history.run.stack.get("backend") != "external",
+    there=lambda history: not history.own_topics and history.run.target.backend != "external",
 )
 OUTCOMES = Subject(
     name="outcomes",
@@ -96,37 +88,35 @@ BACKLOG = Subject(name="backlog", absent="there is no surge and no fault, so no 
 WORKERS = Subject(
     name="load workers",
     absent="one process sent the load",
-    there=lambda history: bool(history.workers) or int(_config(history, "load", "processes") or 1) > 1,
+    there=lambda history: bool(history.workers) or expected_workers(history) > 1,
 )
 FAULTS = Subject(name="faults", absent="the scenario has no faults", there=_faults)
 PLAYERS = Subject(
     name="players",
     absent="the scenario has no players",
-    there=lambda history: bool(history.players) or bool(_config(history, "players", "count")),
+    there=lambda history: bool(history.players) or expected_players(history) > 0,
 )
 SECURITY = Subject(
     name="security probes",
     absent="the scenario tries nothing that must be refused",
-    there=lambda history: bool(history.security) or bool(_config(history, "security", "at")),
+    there=lambda history: bool(history.security) or bool(history.run.plan.rounds),
 )
 CALM_ROUNDS = ("start", "end")
 """Rounds in which every listener must answer; any other is made while something is broken, or just afterwards."""
 CALM_SECURITY = Subject(
     name="security probes of a whole target",
     absent="the scenario tries nothing that must be refused before or after the load",
-    there=lambda history: (
-        bool(_config(history, "security", "at")) or any(one.when in CALM_ROUNDS for one in history.security)
-    ),
+    there=lambda history: bool(history.run.plan.rounds) or any(one.when in CALM_ROUNDS for one in history.security),
 )
 AUDIT = Subject(
     name="audit trail",
     absent="the scenario does not read the audit trail",
-    there=lambda history: history.audit is not None or bool(_config(history, "security", "audit")),
+    there=lambda history: history.audit is not None or history.run.plan.audited,
 )
 MONITORING = Subject(
     name="monitoring",
     absent="the scenario has no monitoring",
-    there=lambda history: history.monitoring is not None or bool(_config(history, "monitoring")),
+    there=lambda history: history.monitoring is not None or history.run.plan.monitoring is not None,
 )
 CAMPAIGN = Subject(name="campaign", absent="the run is no campaign of fuzzed events", there=_campaign)
 PLANTED = Subject(
@@ -135,10 +125,9 @@ PLANTED = Subject(
     there=lambda history: (
         _game(history)
         and any(
-            float(one.get(kind) or 0) > 0
-            for one in (_config(history, "traffic") or {}).values()
-            if isinstance(one, dict)
-            for kind in ("cheat_share", "poison_share", "fuzz")
+            (share or 0) > 0
+            for one in (history.run.plan.traffic or {}).values()
+            for share in (one.cheat_share, one.poison_share, one.fuzz)
         )
     ),
 )

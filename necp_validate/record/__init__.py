@@ -40,6 +40,7 @@ from necp_validate.record.model import (
     StreamRecord,
     TimelineRow,
 )
+from necp_validate.record.plan import Plan
 from necp_validate.record.players import (
     ENDS,
     PLAYER_LATENCY_KINDS,
@@ -128,6 +129,7 @@ __all__ = [
     "PasswordTaken",
     "Phase",
     "PhaseCounts",
+    "Plan",
     "PlayersRecord",
     "PlayersRow",
     "Readback",

@@ -17,7 +17,7 @@ from functools import cache
 from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from necp_validate.core.intervals import IntervalSet
-from necp_validate.record.values import EPOCH_US, NOT_NEGATIVE, ORDERED, Bounds
+from necp_validate.record.values import EPOCH_US, NOT_NEGATIVE, ORDERED, Bounds, ReadableAs
 
 T = TypeVar("T")
 Decode: TypeAlias = Callable[[Any], Any]
@@ -143,7 +143,7 @@ def _decoder(tp: Any) -> Decode:
         return _PLAIN[tp]
     origin, args = get_origin(tp), get_args(tp)
     if origin is Annotated:
-        return _number(args[0], args[1])
+        return _shown(args[1].kind) if isinstance(args[1], ReadableAs) else _number(args[0], args[1])
     if origin in (Union, types.UnionType):
         (inner,) = (arg for arg in args if arg is not type(None))
         return _optional(_decoder(inner))
@@ -156,6 +156,16 @@ def _decoder(tp: Any) -> Decode:
 
 def _as_is(value: Any) -> Any:
     return value
+
+
+def _shown(kind: Any) -> Decode:
+    inner = _decoder(kind)
+
+    def decode(value: Any) -> Any:
+        inner(value)
+        return value
+
+    return decode
 
 
 def _number(kind: type[int] | type[float], bounds: Bounds) -> Decode:
@@ -275,7 +285,8 @@ def _dataclass(cls: Any) -> Decode:
 
 def _bounds_in(hint: Any) -> list[Bounds]:
     parts = [hint, *get_args(hint)]
-    return [one for part in parts if get_origin(part) is Annotated for one in part.__metadata__]
+    notes = [one for part in parts if get_origin(part) is Annotated for one in part.__metadata__]
+    return [one for one in notes if isinstance(one, Bounds)]
 
 
 def _short(value: Any) -> str:

@@ -11,15 +11,17 @@ read as "nothing was wrong".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 from necp_validate.core.intervals import IntervalSet
-from necp_validate.record.codec import DecodeError
-from necp_validate.record.values import Digest, EpochS, EpochUs, Percent, Place, Signed
+from necp_validate.record.codec import DecodeError, from_plain
+from necp_validate.record.plan import Host, Plan, Target
+from necp_validate.record.values import Digest, EpochS, EpochUs, Percent, Place, ReadableAs, Signed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """``run.json``: what was run, on what, with which configuration, and how far it came.
 
@@ -34,15 +36,30 @@ class RunInfo:
     scenario: str
     scale: float
     seed: Signed
-    stack: dict[str, Any]
-    versions: dict[str, Any]
-    host: dict[str, Any]
-    config: dict[str, Any]
+    stack: Annotated[dict[str, Any], ReadableAs(Target)]
+    versions: dict[str, str]
+    host: Annotated[dict[str, Any], ReadableAs(Host)]
+    config: Annotated[dict[str, Any], ReadableAs(Plan)]
     started_us: EpochUs
     finished_us: EpochUs | None
     stages: dict[str, float]
     status: str
     error: str | None
+
+    @cached_property
+    def plan(self) -> Plan:
+        """What of the configuration a verdict rests on."""
+        return Plan.of(self.config)
+
+    @cached_property
+    def target(self) -> Target:
+        """What of the stack a verdict rests on."""
+        return from_plain(Target, self.stack)
+
+    @cached_property
+    def machine(self) -> Host:
+        """What of the host a verdict rests on."""
+        return from_plain(Host, self.host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,19 +110,18 @@ class Record:
     @property
     def own_topics(self) -> bool:
         """Whether topics of the user's own were loaded, in place of the game's."""
-        return bool(self.run.config.get("topics"))
+        return bool(self.run.plan.topics)
 
     def sees_ends(self, domains: Iterable[str]) -> bool:
         """Whether the end of processing can be seen: always in the game, else where the target answers."""
-        return self._named("outputs", domains)
+        return self._named(self.run.target.outputs, domains)
 
     def sees_backlog(self, domains: Iterable[str]) -> bool:
         """Whether the lag of all of them can be seen: always in the game, else where consumer groups are named."""
-        return self._named("groups", domains)
+        return self._named(self.run.target.groups, domains)
 
-    def _named(self, what: str, domains: Iterable[str]) -> bool:
-        named = self.run.stack.get(what)
-        return not self.own_topics or (isinstance(named, dict) and all(domain in named for domain in domains))
+    def _named(self, named: Container[str] | None, domains: Iterable[str]) -> bool:
+        return not self.own_topics or (named is not None and all(domain in named for domain in domains))
 
     @property
     def domain_of_topic(self) -> dict[str, str]:

@@ -26,6 +26,17 @@ class Bounds:
     none: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReadableAs:
+    """Of a JSON object that is kept whole: what of it must be readable as something.
+
+    Args:
+        kind: a dataclass.
+    """
+
+    kind: type
+
+
 _2001_S, _2100_S = 978_307_200, 4_102_444_800
 EPOCH_US: Final = Bounds(_2001_S * 10**6, _2100_S * 10**6, "a time in microseconds since 1970, from 2001 to 2100")
 

@@ -56,7 +56,7 @@ def judge(
     on_event(StageStarted(stage="verify"))
     begun = time.monotonic()
     if claims is not None:
-        store_claims(run_dir, claims, places_in(read_info(run_dir).config))
+        store_claims(run_dir, claims, places_in(read_info(run_dir).plan))
         close_again(run_dir, SOURCE)
     verdict = conclude(run_dir, judge_run(run_dir, repeats=repeats), repeats)
     write_verdict(run_dir, verdict)

@@ -13,6 +13,7 @@ import msgspec
 
 from necp_validate.core.errors import UsageError
 from necp_validate.record import RunInfo
+from necp_validate.record.plan import PlannedCampaign
 from necp_validate.scenario import Scenario, load_scenario
 from necp_validate.scenario.planning import experiments_of, with_experiments
 
@@ -30,33 +31,33 @@ def commands(info: RunInfo, run_dir: Path | None) -> list[str]:
 
 def run_command(info: RunInfo) -> str:
     """What leads to the stored configuration again: ``necp-validate run`` and its options, where it was that."""
-    if fuzz := info.config.get("fuzz"):
+    if fuzz := info.plan.fuzz:
         return _fuzz_command(fuzz, info)
-    if info.config.get("topics"):
+    if info.plan.topics:
         return _topics_command(info)
-    if info.stack.get("backend") == "kubernetes":
+    if info.target.backend == "kubernetes":
         return "nox -s k8s"
     base = _base(info)
     words = ["necp-validate", "run", info.scenario]
     if base is not None and not math.isclose(info.scale, base.scale):
         words += ["--scale", f"{info.scale / base.scale:g}"]
     words += ["--seed", str(info.seed)]
-    if backend := info.stack.get("backend"):
-        words += ["--stack", str(backend)]
-    if target := info.config.get("target"):
-        words += ["--target", str(target)]
+    if backend := info.target.backend:
+        words += ["--stack", backend]
+    if target := info.plan.target:
+        words += ["--target", target]
     for key, value in _changed(info, base):
         words += ["--set", f"{key}={json.dumps(_rounded(value))}"]
     return shlex.join(words)
 
 
-def _fuzz_command(fuzz: Mapping[str, Any], info: RunInfo) -> str:
+def _fuzz_command(fuzz: PlannedCampaign, info: RunInfo) -> str:
     words = ["necp-validate", "fuzz", "--seed", str(info.seed)]
-    words += ["--replay", str(fuzz["replay"])] if fuzz.get("replay") else ["--events", str(fuzz.get("events"))]
-    if backend := info.stack.get("backend"):
-        words += ["--stack", str(backend)]
-    if target := fuzz.get("target"):
-        words += ["--target", str(target)]
+    words += ["--replay", fuzz.replay] if fuzz.replay else ["--events", str(fuzz.events)]
+    if backend := info.target.backend:
+        words += ["--stack", backend]
+    if fuzz.target:
+        words += ["--target", fuzz.target]
     return shlex.join(words)
 
 

@@ -29,7 +29,7 @@ from necp_validate.external.pool import Pool, make_pool
 from necp_validate.external.reading import ReadTask
 from necp_validate.external.watch import Watch
 from necp_validate.ledger.drain import caught_up_us, drain_of
-from necp_validate.record import parts, read_record
+from necp_validate.record import Plan, parts, read_record
 from necp_validate.scenario.due import due_of_topics
 from necp_validate.scenario.early_stop import EarlyStop, require_claims
 from necp_validate.scenario.events import DrainTick, OnEvent, ReadbackTick, StackReady, ignore
@@ -84,7 +84,7 @@ def run_external(
     topics = _topics(scenario, settings)
     _refuse_faults(scenario, allow)
     claims = Path(scenario.claims) if scenario.claims else None
-    own = load_claims(claims, places_in(scenario.to_config())) if claims else ()
+    own = load_claims(claims, places_in(Plan.of(scenario.to_config()))) if claims else ()
     if stop_early:
         require_claims(own)
     config = ExternalStack(settings).client_config(PRINCIPAL)

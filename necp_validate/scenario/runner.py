@@ -21,7 +21,7 @@ from necp_validate.external.permission import require_faults, require_write
 from necp_validate.ledger.drain import drain_of
 from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
-from necp_validate.record import parts
+from necp_validate.record import Plan, parts
 from necp_validate.record.codec import to_plain
 from necp_validate.record.model import ServiceShutdown
 from necp_validate.record.reader import read_record
@@ -100,7 +100,7 @@ def run_scenario(
         require_namespaces()
     policy = policy_of(scenario)
     claims = Path(scenario.claims) if scenario.claims else None
-    own = load_claims(claims, places_in(scenario.to_config())) if claims else ()
+    own = load_claims(claims, places_in(Plan.of(scenario.to_config()))) if claims else ()
     if stop_early:
         require_claims(own)
     if played and scenario.stack == "external":

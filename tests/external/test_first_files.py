@@ -11,6 +11,7 @@ from necp_validate.claims.files import load_claims, places_in
 from necp_validate.core import UsageError
 from necp_validate.external.cluster import ClusterFacts, TopicFacts
 from necp_validate.external.first_files import CLAIMS, SCENARIO, TARGET, Found, Login, chosen_topics, write_files
+from necp_validate.record import Plan
 from necp_validate.scenario.files import load_scenario
 from necp_validate.stack.external_config import load_external
 from necp_validate.stack.external_topics import RegistryAddress
@@ -43,7 +44,7 @@ def test_the_three_files_fit_together(tmp_path: Path, monkeypatch: pytest.Monkey
     assert scenario.topics == {"orders": 50.0, "payments": 50.0}
     settings = load_external(Path(TARGET))
     assert list(settings.topics) == ["orders", "payments"]
-    claims = load_claims(Path(CLAIMS), places_in(scenario.to_config()))
+    claims = load_claims(Path(CLAIMS), places_in(Plan.of(scenario.to_config())))
     assert [claim.id for claim in claims] == [
         "nothing-lost",
         "no-duplicates",

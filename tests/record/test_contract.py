@@ -23,16 +23,24 @@ from necp_validate.core.intervals import IntervalSet
 from necp_validate.record import Phase
 from necp_validate.record.codec import to_plain
 from necp_validate.record.store import Document, Histograms, Listing, Part, PerWorker, Rows
-from necp_validate.record.values import EPOCH_US, NOT_NEGATIVE, ORDERED, Bounds
+from necp_validate.record.values import EPOCH_US, NOT_NEGATIVE, ORDERED, Bounds, ReadableAs
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters=',"\r\n\x00'), min_size=1, max_size=8)
 EXACT = 2**53
 """Integers in CSV are read as numbers of any kind are: exactly up to here."""
 
 
+def shown_as(hint: Any) -> type[Any] | None:
+    """What an object that is kept whole must be readable as."""
+    notes = getattr(hint, "__metadata__", ())
+    return next((note.kind for note in notes if isinstance(note, ReadableAs)), None)
+
+
 def values(hint: Any) -> st.SearchStrategy[Any]:
     """Everything that a field of a type may hold."""
     origin, args = get_origin(hint), get_args(hint)
+    if (kind := shown_as(hint)) is not None:
+        return _records(kind).map(to_plain)
     if type(None) in args:
         return st.none() | values(args[0])
     if origin is Annotated or hint in (int, float):
@@ -135,6 +143,8 @@ def damages(hint: Any) -> list[str]:
     origin, args = get_origin(hint), get_args(hint)
     if type(None) in args:
         return damages(args[0])
+    if shown_as(hint) is not None:
+        return ["7"]
     if origin is Annotated or hint in (int, float):
         kind, bounds = args if args else (hint, NOT_NEGATIVE)
         wrong = [one for one in _NUMBER_DAMAGE if one != "-1e18" or bounds.low > -1e18]
@@ -157,6 +167,8 @@ def _sample(hint: Any) -> Any:
     origin, args = get_origin(hint), get_args(hint)
     if type(None) in args:
         return _sample(args[0])
+    if (kind := shown_as(hint)) is not None:
+        return to_plain(sample(kind))
     if dataclasses.is_dataclass(hint):
         return sample(hint)  # type: ignore[arg-type]
     if origin is tuple:
@@ -179,7 +191,9 @@ def places(kind: type[Any], plain: Any) -> Iterator[tuple[dict[str, Any], str, A
 
 def _inside(hint: Any, plain: Any) -> Iterator[tuple[dict[str, Any], str, Any]]:
     args = get_args(hint)
-    if dataclasses.is_dataclass(hint):
+    if (kind := shown_as(hint)) is not None:
+        yield from places(kind, plain)
+    elif dataclasses.is_dataclass(hint):
         yield from places(hint, plain)  # type: ignore[arg-type]
     elif type(None) in args:
         yield from _inside(args[0], plain)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fabricate import Recipe, fabricate, rewrite
 
-from necp_validate.core import ClaimResult, Verdict
+from necp_validate.core import ClaimResult, SuiteError, Verdict
 from necp_validate.record import parts
 from necp_validate.report.gate import gate
 from necp_validate.report.pipeline import judge_and_report
@@ -82,15 +82,11 @@ def test_a_miss_of_a_looser_limit_is_a_miss(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["nan", True, None, [30]])
-def test_a_stored_limit_that_is_no_number_proves_nothing(tmp_path: Path, value: object) -> None:
+def test_a_stored_limit_that_is_no_number_is_damage(tmp_path: Path, value: object) -> None:
     """The loader would have refused it; whoever wrote it into the record gains nothing."""
     run = made(tmp_path, "LAT-COMBAT")
     info = parts.RUN.read(run)
     assert info is not None
     rewrite(run, parts.RUN, config={**info.config, "thresholds": {"combat_p99_ms": value}})
-    found = result(gate(run))
-    if value is None:
-        assert found.verdict is Verdict.PASS, "none is set: the claimed one is in force"
-    else:
-        assert found.verdict is Verdict.UNKNOWN
-        assert "config.thresholds.combat_p99_ms is no number" in found.evidence
+    with pytest.raises(SuiteError, match=r"run\.json is damaged: config\.thresholds\.combat_p99_ms: expected a number"):
+        gate(run)

@@ -9,7 +9,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from necp_validate.record import Phase, Record, TimelineRow
 
@@ -40,7 +39,7 @@ class Rates:
 
 def even_part_s(history: Record, phase: Phase) -> tuple[float, float]:
     """Begin and end, in epoch seconds, of a phase without its ramp."""
-    ramp_s = float(_config_of(history, phase).get("ramp_s", 0.0))
+    ramp_s = history.run.plan.phase(phase.name).ramp_s or 0.0
     start_s, end_s = phase.start_us / 1e6, phase.end_us / 1e6
     return min(start_s + ramp_s, end_s), end_s
 
@@ -49,7 +48,7 @@ def planned_eps(history: Record, phase: Phase, domain: str) -> float:
     """Planned rate of a domain after the phase's ramp: load changes by whole game servers."""
     target = phase.target_eps.get(domain, 0.0)
     servers = _servers(history, domain)
-    load = float(_config_of(history, phase).get("load", 1.0))
+    load = history.run.plan.phase(phase.name).of_peak
     if not servers or not load:
         return target
     return target / load * round(servers * load) / servers
@@ -99,30 +98,16 @@ def _rows(history: Record, phase: Phase) -> dict[str, dict[str, list[TimelineRow
     return rows
 
 
-def _config_of(history: Record, phase: Phase) -> dict[str, Any]:
-    phases = history.run.config.get("phases") or ()
-    for entry in phases:
-        if isinstance(entry, dict) and entry.get("name") == phase.name:
-            return entry
-    return {}
-
-
-def _traffic(history: Record, domain: str) -> dict[str, Any]:
-    traffic = (history.run.config.get("traffic") or {}).get(domain)
-    return traffic if isinstance(traffic, dict) else {}
-
-
 def _servers(history: Record, domain: str) -> int:
     """Game servers that carry a domain's rate at 100%; 0 if the scenario does not say."""
-    traffic = _traffic(history, domain)
-    per_server = float(traffic.get("run_length", 0)) * float(traffic.get("tick_hz", 0))
-    return math.ceil(round(float(traffic.get("rate_eps", 0)) / per_server, 6)) if per_server else 0
+    traffic = history.run.plan.of_domain(domain)
+    per_server = (traffic.run_length or 0) * (traffic.tick_hz or 0)
+    return math.ceil(round((traffic.rate_eps or 0) / per_server, 6)) if per_server else 0
 
 
 def round_events(history: Record, phase: Phase, domain: str) -> float:
     """Events of one tick of all game servers of a domain in this phase."""
-    if domain in (history.run.config.get("topics") or {}):
+    plan = history.run.plan
+    if domain in (plan.topics or {}):
         return 1.0  # a topic of the user's own gets its events one by one
-    load = float(_config_of(history, phase).get("load", 1.0))
-    run_length = float(_traffic(history, domain).get("run_length", 0))
-    return run_length * round(_servers(history, domain) * load)
+    return (plan.of_domain(domain).run_length or 0) * round(_servers(history, domain) * plan.phase(phase.name).of_peak)

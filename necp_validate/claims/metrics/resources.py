@@ -50,7 +50,7 @@ def _operations(sample: BrokerSample) -> float | None:
 
 def _broker_iops(asked: Question) -> Measurement:
     found = _broker(_operations, "max", "disk operations of the brokers", asked)
-    source = str(asked.history.run.stack.get("io_source") or "")
+    source = asked.history.run.target.io_source or ""
     # More may be counted than the broker's own: a bound that holds proves, a bound exceeded does not.
     low = 0.0 if "upper bound" in source else found.high
     notes = (*found.notes, source) if source else found.notes

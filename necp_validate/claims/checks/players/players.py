@@ -30,12 +30,6 @@ _AFTERMATH_S = 15.0
 _TICK_TOLERANCE = 0.1
 
 
-def plays(history: Record) -> bool:
-    """Whether the run has, or should have, players."""
-    config = history.run.config.get("players")
-    return bool(history.players) or (isinstance(config, dict) and bool(config.get("count")))
-
-
 def need_players(history: Record) -> tuple[PlayersRecord, ...]:
     """The records of the players.
 
@@ -43,7 +37,7 @@ def need_players(history: Record) -> tuple[PlayersRecord, ...]:
         NoEvidence: there are none.
     """
     if not history.players:
-        what = "the players left no record" if plays(history) else "no players took part"
+        what = "the players left no record" if PLAYERS_SUBJECT.there(history) else "no players took part"
         raise NoEvidence(what)
     return history.players
 
