@@ -21,6 +21,7 @@ class PlannedPhase:
     duration_s: float | None = None
     ramp_s: float | None = None
     load: float | None = None
+    players: int | None = None
 
     @property
     def of_peak(self) -> float:
@@ -49,10 +50,11 @@ class PlannedLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedPlayers:
-    """Players, and the processes that play them."""
+    """Players, the processes that play them, and how many of them log in within a second."""
 
     count: int | None = None
     processes: int | None = None
+    login_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from necp_validate.claims import CHECKS
+from necp_validate.claims.metrics.measures import MEASURES
 from necp_validate.core import Verdict
+from necp_validate.evidence.inventory import PLAYERS, PLAYERS_TIMELINE, Evidence
 from necp_validate.realtime.state import layout_savings
 from necp_validate.record import Layout
 from necp_validate.selftest.defect import Defect, Seed, seeded
@@ -51,10 +54,24 @@ def _with_a_wide_grid(simulation: Simulation) -> None:
     simulation.played = replace(simulation.played, record=replace(record, limits=limits))
 
 
+def _half_of_them_came(simulation: Simulation) -> None:
+    came = simulation.played.record.players // 2
+    rows = tuple(replace(row, online=min(row.online, came)) for row in simulation.played.rows)
+    record = replace(simulation.played.record, players=came)
+    simulation.played = replace(simulation.played, record=record, rows=rows)
+
+
 def _without_a_loss(simulation: Simulation) -> None:
     record = simulation.played.record
     simulation.played = replace(simulation.played, record=replace(record, state=replace(record.state, lost=0)))
 
+
+_EVIDENCE: dict[str, tuple[Evidence, ...]] = {
+    **{name: one.evidence for name, one in CHECKS.items()},
+    **{name: one.evidence for name, one in MEASURES.items()},
+}
+_OF_PLAYERS = tuple(name for name, kinds in _EVIDENCE.items() if {PLAYERS, PLAYERS_TIMELINE} & set(kinds))
+"""Checks and metrics that rest on the players."""
 
 PLAYER_DEFECTS: tuple[Defect, ...] = (
     *(Defect(name=f"gateway: {flaw}", caught_by=caught_by, make=seeded(_with(flaw))) for flaw, caught_by in _FLAWS),
@@ -64,6 +81,13 @@ PLAYER_DEFECTS: tuple[Defect, ...] = (
         caught_by="gateway-settings",
         make=seeded(_with_a_wide_grid),
         verdict=Verdict.NOT_APPLICABLE,
+    ),
+    Defect(
+        name="gateway: half of the players never came",
+        caught_by="state-divergence",
+        make=seeded(_half_of_them_came),
+        verdict=Verdict.UNKNOWN,
+        others=_OF_PLAYERS,
     ),
     Defect(
         name="gateway: no datagram lost",

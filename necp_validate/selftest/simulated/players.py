@@ -31,7 +31,7 @@ from necp_validate.realtime.replica import Workshop
 from necp_validate.realtime.state import State, pack
 from necp_validate.record import CertificateProbe, Interruption, Layout, PlayersRecord, PlayersRow
 from necp_validate.record.store import LatencyMap
-from necp_validate.selftest.simulated.scenario import END_S, PLAYERS, SCENARIO, START_US
+from necp_validate.selftest.simulated.scenario import END_S, PLAYERS, PLAYERS_LEFT, SCENARIO, START_US
 
 Flaw = Literal[
     "wrong checksum",
@@ -161,7 +161,9 @@ def _encoded(
 class _Game:
     def __init__(self, flaw: Flaw | None) -> None:
         phases = [
-            PlayPhase(name=phase.name, kind=phase.kind.value, duration_s=phase.duration_s, players=PLAYERS)
+            PlayPhase(
+                name=phase.name, kind=phase.kind.value, duration_s=phase.duration_s, players=SCENARIO.players_in(phase)
+            )
             for phase in SCENARIO.phases
         ]
         self.plan = PlayersPlan(
@@ -218,7 +220,7 @@ class _Game:
                 self._log_out(self.clients[PLAYERS], begin_us)
             self.account.interest.settle(end_us)
             # Two thirds of them are not counted as being there before and after: what weighs is made up, too.
-            rows.append(self.account.row(end_us, PLAYERS if second in _BUSY else PLAYERS // 3))
+            rows.append(self.account.row(end_us, PLAYERS if second in _BUSY else PLAYERS_LEFT))
         self._end(START_US + SECONDS * 1_000_000)
         # The simulated log knows nothing of the players' events: what becomes of events is tested without them.
         record = replace(self.account.record(), streams=(), expected_totals={}, layouts=LAYOUTS)

@@ -19,6 +19,7 @@ START_US: Final = 1_790_000_000_000_000
 
 RUN_ID: Final = "selftest"
 PLAYERS: Final = 6
+PLAYERS_LEFT: Final = PLAYERS // 3
 CHEAT_SHARE, POISON_SHARE = 0.01, 1 / 150
 
 EXPERIMENTS: Final = (
@@ -58,10 +59,10 @@ SCENARIO: Final = Scenario(
     },
     phases=(
         PlannedByScenario(name="steady", kind=PhaseKind.STEADY, duration_s=27),
-        PlannedByScenario(name="surge", kind=PhaseKind.SURGE, duration_s=11, load=2.0),
-        PlannedByScenario(name="scaling", kind=PhaseKind.FAULT, duration_s=9),
-        PlannedByScenario(name="broken", kind=PhaseKind.FAULT, duration_s=20, load=0.5),
-        PlannedByScenario(name="recovery", kind=PhaseKind.RECOVERY, duration_s=34, load=0.25),
+        PlannedByScenario(name="surge", kind=PhaseKind.SURGE, duration_s=11, load=2.0, players=PLAYERS_LEFT),
+        PlannedByScenario(name="scaling", kind=PhaseKind.FAULT, duration_s=9, players=PLAYERS_LEFT),
+        PlannedByScenario(name="broken", kind=PhaseKind.FAULT, duration_s=20, load=0.5, players=PLAYERS_LEFT),
+        PlannedByScenario(name="recovery", kind=PhaseKind.RECOVERY, duration_s=34, load=0.25, players=PLAYERS_LEFT),
     ),
     load=Load(processes=2),
     players=Players(count=PLAYERS),

@@ -1,0 +1,107 @@
+"""What is due of faults, of experiments and of what they left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from necp_validate.evidence.coverage import covered_s, length_s
+from necp_validate.evidence.inventory.counting import (
+    SHARE_COVERED,
+    Asked,
+    Evidence,
+    Holding,
+    misleading,
+    named,
+)
+from necp_validate.record import Record
+
+
+def _experiments(history: Record, _: Asked) -> Iterator[Holding]:
+    planned = history.run.plan.experiments or ()
+    ended = {one.experiment for one in history.experiments}
+    yield named("experiments with a record of how they ended", planned, ended, "history/experiments.jsonl")
+
+
+def _faults(history: Record, asked: Asked) -> Iterator[Holding]:
+    """Every experiment left its faults: those that its own record names, and one at least."""
+    yield from _experiments(history, asked)
+    injected = [fault_id for one in history.experiments for fault_id in one.faults or ()]
+    there = {fault.id for fault in history.faults}
+    yield named("faults that experiments have injected", injected, there, "history/faults.jsonl")
+    silent = [one.experiment for one in history.experiments if one.faults is None]
+    yield Holding(
+        what="experiments that name their faults",
+        due=len(history.experiments),
+        found=len(history.experiments) - len(silent),
+        file="history/experiments.jsonl",
+        missing=tuple(silent),
+    )
+
+
+def _for_faults(
+    what: str, kinds: Sequence[str], rows: Callable[[Record], Iterable[str]], file: str
+) -> Callable[[Record, Asked], Iterator[Holding]]:
+    """A row for each fault of some kinds that took effect."""
+
+    def count(history: Record, _: Asked) -> Iterator[Holding]:
+        due = [fault.id for fault in history.faults if fault.kind in kinds and fault.effective_us is not None]
+        yield named(what, due, rows(history), file)
+
+    return count
+
+
+def _floods(history: Record, _: Asked) -> Iterator[Holding]:
+    due = [fault for fault in history.faults if fault.kind == "publisher-flood" and fault.effective_us is not None]
+    yield Holding(what="records of floods", due=len(due), found=len(history.floods), file="history/limits.jsonl")
+
+
+def _breakers(history: Record, _: Asked) -> Iterator[Holding]:
+    """Samples of a breaker from before its poison until the fault was over."""
+    every_s = 1.0  # ten a second are taken; a second without any is a hole
+    due = found = 0.0
+    for fault in history.faults:
+        if fault.kind != "poison-breaker" or fault.effective_us is None:
+            continue
+        domain = fault.target.split(" ")[0]
+        times = [one.t_us / 1e6 for one in history.breakers if one.domain == domain]
+        end_us = (
+            max([fault.effective_us, *(phase.end_us for phase in history.phases)])
+            if fault.end_us is None
+            else fault.end_us
+        )
+        span = (fault.effective_us / 1e6, end_us / 1e6)
+        due += SHARE_COVERED * length_s([span])
+        found += min(covered_s(times, span, every_s), SHARE_COVERED * length_s([span]))
+    if due:
+        yield Holding(
+            what="seconds of samples of circuit breakers", due=due, found=found, file="history/breakers.jsonl"
+        )
+
+
+EXPERIMENTS = Evidence(name="experiments", parts=("experiments",), count=_experiments)
+FAULTS = Evidence(name="faults", parts=("faults", "experiments"), count=_faults)
+EXPLAINING_FAULTS = Evidence(
+    name="faults that may explain it", parts=("faults", "experiments"), count=misleading(_faults)
+)
+FLOODS = Evidence(name="floods", parts=("floods", "drill_loads"), count=_floods)
+BREAKERS = Evidence(name="circuit breakers", parts=("breakers",), count=_breakers)
+PASSWORDS = Evidence(
+    name="password changes",
+    parts=("password_changes",),
+    count=_for_faults(
+        "password changes whose clients were watched",
+        ("password-rotation",),
+        lambda history: (one.fault for one in history.password_changes),
+        "history/password-changes.jsonl",
+    ),
+)
+CERTIFICATES = Evidence(
+    name="certificate swaps",
+    parts=("certificate_swaps",),
+    count=_for_faults(
+        "certificate swaps that were looked at",
+        ("certificate-reload", "ca-rollover"),
+        lambda history: (one.fault for one in history.certificate_swaps),
+        "history/certificate-swaps.jsonl",
+    ),
+)
