@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -251,17 +252,25 @@ def doctor(
     raise typer.Exit(diagnosis.exit_code)
 
 
-@app.command(epilog="Example:  necp-validate selftest")
+@app.command(epilog="Examples:  necp-validate selftest  ·  necp-validate selftest --only lost-write")
 @guarded
-def selftest() -> None:
+def selftest(
+    only: Annotated[
+        str, typer.Option(metavar="TEXT", help="No more than what has this in its name, or is caught by it.")
+    ] = "",
+) -> None:
     """Seed every known defect into a sound run, offline, and show which check catches it.
 
     Then take each kind of evidence away: what rests on it must not pass any more.
     """
+    from rich.console import Console
+
     from necp_validate.cli.tables import selftest_table, show
     from necp_validate.selftest import run_selftest
 
-    results = run_selftest()
+    with Console(stderr=True).status("simulating the sound runs") as status:
+        number = count(1)
+        results = run_selftest(lambda _, due: status.update(f"judged {next(number)} of {due}"), only=only)
     show(selftest_table(results))
     raise typer.Exit(results.exit_code)
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from necp_validate.claims.checks.registry import CHECKS
 from necp_validate.claims.run import Judgement
-from necp_validate.core import SuiteError, Verdict
+from necp_validate.core import SuiteError, UsageError, Verdict
 from necp_validate.evidence.inventory import Evidence
 from necp_validate.evidence.reconcile import RECONCILERS
 from necp_validate.selftest.bed import BEDS, Bed, verdicts_of
@@ -107,7 +107,7 @@ class Results:
     @property
     def exit_code(self) -> int:
         """0 if each defect was caught by exactly what must catch it, and nothing passes without its evidence."""
-        sound = bool(self.caught) and all(one.caught for one in self.caught)
+        sound = bool(self.caught or self.missed) and all(one.caught for one in self.caught)
         return 0 if sound and not any(one.passing for one in self.missed) else 1
 
     @property
@@ -122,14 +122,6 @@ class Results:
             f"taken away in {len(self.missed)} ways",
         )
 
-    def __str__(self) -> str:
-        """Both halves as plain text: what was seeded or taken away, and what came of it."""
-        rows = [(one.name, one.caught_by, "yes" if one.caught else f"NO ({one.problem})") for one in self.caught]
-        text = _columns(("defect", "must be caught by", "caught"), rows)
-        taken = [(one.removal, f"{len(one.resting)}", one.words) for one in self.missed]
-        text += _columns(("taken away", "rest on it", "pass without it"), taken)
-        return "\n".join([*text, *self.words])
-
 
 @dataclass(frozen=True, slots=True)
 class _Item:
@@ -141,35 +133,35 @@ class _Item:
 
 
 def run_selftest(
-    on_result: Callable[[Caught | Missed], None] = lambda _: None, *, processes: int | None = None
+    on_result: Callable[[Caught | Missed, int], None] = lambda *_: None, *, only: str = "", processes: int | None = None
 ) -> Results:
     """Seed every defect into a sound run, take every kind of evidence from it, and judge it; offline.
 
     Args:
-        on_result: called with each result in turn.
+        on_result: called with each result in turn, and how many there will be.
+        only: a text: no more than what has it in its name, or is to be caught by a check or claim of that name.
         processes: that share the work; by default one for each processor.
 
     Raises:
+        UsageError: there is nothing of such a name.
         SuiteError: a sound run does not pass, so nothing can be said of what becomes of it.
     """
     with TemporaryDirectory(prefix="necp-selftest-") as folder:
         benches = [_Bench(bed, Path(folder) / bed.name) for bed in BEDS]
+        items = [item for place, bench in enumerate(benches) for item in bench.items(place, only)]
+        if only and not items:
+            hint = "necp-validate selftest lists them all"
+            raise UsageError(f"no defect, check, claim or evidence has {only!r} in its name", hint=hint)
         for bench in benches:
             bench.require_sound()
-        items = [item for place, bench in enumerate(benches) for item in bench.items(place)]
         found = []
         for result in _judged(items, benches, processes or len(os.sched_getaffinity(0)), Path(folder)):
-            on_result(result)
+            on_result(result, len(items))
             found.append(result)
     return Results(
         caught=tuple(one for one in found if isinstance(one, Caught)),
         missed=tuple(one for one in found if isinstance(one, Missed)),
     )
-
-
-def _columns(heads: tuple[str, str, str], rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(2)]
-    return [*(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in (heads, *rows)), ""]
 
 
 def uncovered() -> list[str]:
@@ -205,16 +197,19 @@ class _Bench:
         kinds: dict[str, Evidence] = {kind.name: kind for of in self._evidence.values() for kind in of}
         self._removals: Sequence[Removal] = tuple(removals(kinds.values(), self._sound))
 
-    def items(self, place: int) -> Iterator[_Item]:
+    def items(self, place: int, only: str = "") -> Iterator[_Item]:
         """What is to be judged of it.
 
         Args:
             place: its number among the sound runs.
+            only: no more than what has this in its name.
         """
-        for number in range(len(self.bed.defects)):
-            yield _Item(place, "defect", number)
-        for number in range(len(self._removals)):
-            yield _Item(place, "removal", number)
+        for number, defect in enumerate(self.bed.defects):
+            if only in defect.name or only == defect.caught_by:
+                yield _Item(place, "defect", number)
+        for number, removal in enumerate(self._removals):
+            if only in removal.name:
+                yield _Item(place, "removal", number)
 
     def require_sound(self) -> None:
         """Refuse a sound run in which something does not pass that must.

@@ -100,28 +100,23 @@ def test_an_experiment_interrupted_in_the_middle_leaves_nothing(tmp_path: Path) 
 
 
 @pytest.mark.docker
-@pytest.mark.timeout(600)
-def test_broker_kill_and_leader_partition_in_docker_under_load(tmp_path: Path) -> None:
-    """One stack, two experiments, each with its own run and verdict: nothing lost, and back within 30 s."""
+def test_a_leader_that_is_cut_off_in_docker_under_load(tmp_path: Path) -> None:
+    """Nothing lost, and back within 30 s."""
     if reason := why_not_docker():
         pytest.skip(f"needs a Docker engine: {reason}")
-    paths = [
-        short(tmp_path, "broker-kill", fault_s=12, recovery_s=5, hold={"seconds": 4}),
-        short(tmp_path, "leader-partition", fault_s=16, recovery_s=5, hold={"seconds": 10}),
-    ]
-    command = [sys.executable, "-m", "necp_validate", "chaos", *map(str, paths), "--stack", "docker"]
+    path = short(tmp_path, "leader-partition", fault_s=16, recovery_s=5, hold={"seconds": 10})
+    command = [sys.executable, "-m", "necp_validate", "chaos", str(path), "--stack", "docker"]
     result = subprocess.run(
-        [*command, "--out", str(tmp_path / "runs")], capture_output=True, text=True, timeout=500, check=False
+        [*command, "--out", str(tmp_path / "runs")], capture_output=True, text=True, timeout=280, check=False
     )
     output = result.stdout + result.stderr
-    run_dirs = sorted(path.parent for path in (tmp_path / "runs").glob("*/run.json"))
-    assert len(run_dirs) == 2, output
-    for run_dir, kind in zip(run_dirs, ("broker-kill", "cut"), strict=True):
-        nothing_lost(run_dir, output)
-        faults = read_record(run_dir).faults
-        assert [fault.kind for fault in faults] == [kind], output
-        assert all(fault.effective_us is not None and fault.end_us is not None for fault in faults), output
-        verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
-        claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
-        assert claims["DUR-ACKED"] == "pass", output
-        assert claims["FT-BROKER" if kind == "broker-kill" else "FT-PARTITION"] != "fail", output
+    run_dir = the_run(tmp_path)
+    nothing_lost(run_dir, output)
+    (fault,) = read_record(run_dir).faults
+    assert fault.kind == "cut", output
+    assert fault.effective_us is not None, output
+    assert fault.end_us is not None, output
+    verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
+    claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
+    assert claims["DUR-ACKED"] == "pass", output
+    assert claims["FT-PARTITION"] != "fail", output

@@ -18,7 +18,7 @@ from necp_validate.record import parts, read_info
 from necp_validate.record.closing import close
 from necp_validate.report.pipeline import judge_and_report
 
-ODD = (5, "x", [1], {"a": 1}, None)
+ODD = (5, [1], {"a": 1}, None)
 READ_FOR_A_VERDICT = (
     ("config", "judge"),
     ("config", "thresholds"),

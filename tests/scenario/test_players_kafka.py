@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from necp_validate.record.reader import read_record
-from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -59,11 +58,11 @@ drain_s = 60
 """
 
 
-def start(tmp_path: Path, *, steady_s: int = 8, stack: str = "local") -> subprocess.Popen[str]:
+def start(tmp_path: Path, *, steady_s: int = 8) -> subprocess.Popen[str]:
     scenario = tmp_path / "few.toml"
     scenario.write_text(SCENARIO.format(steady_s=steady_s), encoding="utf-8")
     command = [sys.executable, "-m", "necp_validate", "run", str(scenario), "--out", str(tmp_path / "runs")]
-    command += ["--stack", stack]
+    command += ["--stack", "local"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -72,11 +71,9 @@ def the_run(tmp_path: Path) -> Path:
     return run_dir
 
 
-@pytest.mark.parametrize("stack", ["local", pytest.param("docker", marks=pytest.mark.docker)])
-def test_what_players_do_is_accounted_for_to_the_end(tmp_path: Path, stack: str) -> None:
-    if stack == "docker" and (reason := why_not_docker()):
-        pytest.skip(f"needs a Docker engine: {reason}")
-    output, _ = start(tmp_path, stack=stack).communicate(timeout=240)
+def test_what_players_do_is_accounted_for_to_the_end(tmp_path: Path) -> None:
+    """In containers, a run with players is looked at for its secrets (`test_secrets_kafka`)."""
+    output, _ = start(tmp_path).communicate(timeout=240)
     run_dir = the_run(tmp_path)
     verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
     claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
@@ -114,4 +111,4 @@ def test_an_interrupted_run_leaves_neither_gateway_nor_player(tmp_path: Path) ->
     assert run.returncode == 4, output
     _, alive = psutil.wait_procs(children, timeout=10)
     assert [process for process in alive if process.is_running()] == []
-    assert json.loads((the_run(tmp_path) / "run.json").read_text(encoding="utf-8"))["status"] == "interrupted"
+    assert read_record(the_run(tmp_path)).run.status == "interrupted"

@@ -11,6 +11,8 @@ from pathlib import Path
 import leaks
 import pytest
 
+from necp_validate.core import Verdict
+from necp_validate.record import read_record
 from necp_validate.report.pipeline import judge_and_report
 from necp_validate.scenario.events import LoadTick, RunEvent
 from necp_validate.scenario.files import load_scenario
@@ -86,7 +88,11 @@ def test_no_secret_shows_in_a_run(
             found.extend(told)
 
     run_dir = run_scenario(load_scenario(tmp_path / "secrets.toml"), stack=stack, out=tmp_path / "runs", on_event=look)
-    judge_and_report(run_dir)
+    verdict = judge_and_report(run_dir)
+    # What had secrets to hide was at work, players and gateway included.
+    assert {claim.id: claim.verdict for claim in verdict.claims} == {"DUR-ACKED": Verdict.PASS}
+    (players,) = read_record(run_dir).players
+    assert sum(stream.acked.count for stream in players.streams) > 20
     assert counted
     assert counted[0] > 5
     assert found == []
