@@ -133,6 +133,24 @@ def test_healthy_data_of_ticking_servers_does_not_fail(seconds: int, tick_hz: in
     assert result.verdict is Verdict.PASS, result.evidence
 
 
+@pytest.mark.parametrize(
+    ("ramp_s", "tick_hz", "words"),
+    [
+        (0.0, 0.5, "the ticks of the schedule alone move 8,000 of 20,000 events/s in 10 s"),
+        (16.0, 5.0, "the ramp leaves 14 of 30 s of steady to be judged"),
+    ],
+)
+def test_a_schedule_that_hides_a_shortfall_proves_nothing(ramp_s: float, tick_hz: float, words: str) -> None:
+    """Servers that send every two seconds, and a ramp over most of the phase."""
+    history = timed_history(eps={"combat": 20_000.0}, seconds=30)
+    traffic = {"combat": {"rate_eps": 20_000.0, "run_length": 100, "tick_hz": tick_hz}}
+    phases = [{**history.run.config["phases"][0], "ramp_s": ramp_s}]
+    run = replace(history.run, config={**history.run.config, "traffic": traffic, "phases": phases})
+    result = claim_of(replace(history, run=run), "THR-COMBAT")
+    assert result.verdict is Verdict.UNKNOWN
+    assert words in result.evidence
+
+
 def row_of(domain: str, t: float, sent: int, handled: int) -> TimelineRow:
     return TimelineRow(
         t=t,

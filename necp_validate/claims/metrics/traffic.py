@@ -10,7 +10,7 @@ from functools import partial
 from necp_validate.claims.limits import limit
 from necp_validate.claims.metrics.latencies import SAMPLES_FOR, latency_of, percentile_ms
 from necp_validate.claims.metrics.measures import Early, Excuse, Measure, Measurement, Question, add
-from necp_validate.claims.metrics.rates import Rates, planned_eps, rates
+from necp_validate.claims.metrics.rates import Rates, even_part_s, planned_eps, rates
 from necp_validate.claims.metrics.silences import longest_gap_ms
 from necp_validate.claims.metrics.units import EVENTS, RATE, SHARE, TIME
 from necp_validate.claims.metrics.windows import Count, Second, Window, span_s, windows, worst_percentile_ms
@@ -36,6 +36,10 @@ _COUNTS: dict[str, tuple[Count, ...]] = {
 }
 _BACKLOG_S = 1.0
 """Between the two ends of a stretch, what waits in the brokers may grow by so much of a sound system's flow."""
+
+
+_COARSE, _EVEN_SHARE = 1 / 3, 1 / 2
+"""What a scenario may not leave unjudged: a schedule that is coarser, and a ramp that is longer, hide a shortfall."""
 
 
 def _of_phase(found: Rates, name: str) -> float:
@@ -74,6 +78,15 @@ def _rate(name: str, asked: Question) -> Measurement:
     seen = saturation(history, phase, asked.domains)
     tolerance = limit(history, "rate_tolerance")
     ticks = found.slack_eps * found.window_s / length_s
+    if ticks > _COARSE * planned:
+        raise NoEvidence(
+            f"the ticks of the schedule alone move {ticks:,.0f} of {planned:,.0f} events/s in {length_s:.0f} s"
+        )
+    start_s, end_s = even_part_s(history, phase)
+    if end_s - start_s < _EVEN_SHARE * phase.duration_s:
+        raise NoEvidence(
+            f"the ramp leaves {end_s - start_s:.0f} of {phase.duration_s:.0f} s of {phase.name} to be judged"
+        )
     not_offered = offered_eps < planned * (1 - tolerance) - ticks
     backlog = 0.0 if name == "sent_rate" else _BACKLOG_S * planned / length_s
     least = (1 - tolerance) * planned - ticks - backlog
