@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +61,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByFile(config, log)
 
 
+SHARED = pytest.StashKey[SharedStacks]()
+
+
 @pytest.fixture(scope="session")
-def shared_stacks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedStacks]:
-    stacks = SharedStacks(tmp_path_factory)
+def shared_stacks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedStacks]:
+    stacks = request.config.stash[SHARED] = SharedStacks(tmp_path_factory)
     yield stacks
     stacks.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None]:
+    """Bring the shared docker stack down with the last test in containers: three idle brokers cost what others need."""
+    yield
+    if SHARED in item.config.stash and (nextitem is None or "docker" not in nextitem.nodeid):
+        item.config.stash[SHARED].close(DockerStack)
 
 
 @pytest.fixture

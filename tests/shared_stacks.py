@@ -50,8 +50,10 @@ class SharedStacks:
                 self.close()
             raise
 
-    def close(self) -> None:
-        """Bring down what runs; nothing of it may be left."""
+    def close(self, kind: type[LocalStack | DockerStack] | None = None) -> None:
+        """Bring down what runs, if it is of a kind; nothing of it may be left."""
+        if kind is not None and not isinstance(self._running, kind):
+            return
         stack, self._running = self._running, None
         if stack is not None:
             stack.stop()

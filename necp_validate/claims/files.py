@@ -228,7 +228,7 @@ class _Reader:
         if "window_s" not in self.table:
             return None
         value = self.table["window_s"]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < SHORTEST_WINDOW_S:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not SHORTEST_WINDOW_S <= value < 1e9:
             raise self.wrong("window_s", f"must be a number of seconds from {SHORTEST_WINDOW_S:g} on; it is {value!r}")
         if not measure.windows:
             able = ", ".join(name for name, one in MEASURES.items() if one.windows)

@@ -168,6 +168,10 @@ def _shown(kind: Any) -> Decode:
     return decode
 
 
+_LARGEST, _LARGEST_PLACE = 1e300, 2**63
+"""Beyond this, sums of what is recorded are no numbers any more."""
+
+
 def _number(kind: type[int] | type[float], bounds: Bounds) -> Decode:
     wanted = "an integer" if kind is int else "a number"
     what = bounds.what or ("0 or more" if bounds.low == 0 else "a number")
@@ -177,7 +181,7 @@ def _number(kind: type[int] | type[float], bounds: Bounds) -> Decode:
             fits = value.is_integer() if kind is int else math.isfinite(value)
         else:
             fits = isinstance(value, int) and not isinstance(value, bool)
-        if not fits:
+        if not fits or abs(value) > _LARGEST:
             raise DecodeError(f"expected {wanted}, found {_short(value)}")
         if value == bounds.none:
             return None
@@ -207,7 +211,7 @@ def _interval_set(value: Any) -> IntervalSet:
     end = -1
     try:
         for first, last in value:
-            if not (type(first) is type(last) is int and end < first <= last):
+            if not (type(first) is type(last) is int and end < first <= last < _LARGEST_PLACE):
                 raise DecodeError(f"expected intervals [[first, last], ...] in their order, found [{first}, {last}]")
             end = last
         return IntervalSet(value)
@@ -290,5 +294,7 @@ def _bounds_in(hint: Any) -> list[Bounds]:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, int) and abs(value) > _LARGEST:
+        return "a number of more than 300 digits"  # Python itself refuses to write one of 4,300
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -147,7 +147,7 @@ def _check_thresholds(given: object, source: Source) -> None:
             raise invalid_value(source, ("thresholds", key), problem, "write it above the first table of the file")
     for key, value in _check_table(given, tuple(LIMITS), ("thresholds",), source).items():
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or value < 0:
+        if not is_number or not 0 <= value < math.inf:
             limit = LIMITS[key]
             hint = f"{limit.about}{f', in {limit.unit}' if limit.unit else ''}; {limit.claimed():g} is claimed"
             problem = f"must be a finite number from 0 on; it is {value!r}"

@@ -542,6 +542,14 @@ def test_the_verdict_is_the_worst_of_claims_and_checks() -> None:
     assert judged(history_of(ack(0), read(0), read(0, at=1)), "DUR-ACKED").verdict is Verdict.FAIL
 
 
+def test_a_broker_without_the_figure_leaves_it_unknown() -> None:
+    """Its other figures are there: the sample is, and what the claim is about is not."""
+    for broker in (replace(of_broker("2"), rss_bytes=None), of_broker("2", rss_bytes=0)):
+        result = claim_of(with_brokers(*[(of_broker("1"), broker)] * 11), "RES-MEMORY")
+        assert result.verdict is Verdict.UNKNOWN
+        assert "samples that have" in result.evidence
+
+
 def test_a_claim_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(UsageError, match="THR-COMBATT"):
         judged(history_of(ack(0), read(0)), "THR-COMBATT")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,8 @@ def phases(*spans: tuple[int, int]) -> str:
         ("metrics/host.csv", "t,cpu_busy_pct\n1790000000\n", "line 2 is damaged: 1 cells in the columns"),
         ("metrics/host.csv", "t,t\n1790000000,1790000000\n", "line 2 is damaged: 2 cells in the columns t,t"),
         ("history/latency-w0.npz", "PK nonsense", "is damaged"),
+        ("history/drain.json", "[" * 100_000, "is damaged"),
+        ("run.json", '{"scale": 1' + "0" * 400 + "}", "is damaged"),
         ("run.json", "[]", "expected an object"),
     ],
 )
@@ -236,6 +239,26 @@ def test_a_damaged_file_is_named(run_dir: Path, name: str, content: str, place: 
     assert str(path) in caught.value.message
     assert caught.value.hint
     assert caught.value.exit_code == 4
+
+
+def test_whatever_bytes_rot_in_an_archive_is_damage_or_changes_nothing(run_dir: Path, tmp_path: Path) -> None:
+    """Also where the decompression fails before a checksum is looked at, and where it is another kind of file."""
+    histogram = HdrHistogram()
+    histogram.record_many(np.arange(1, 200_000, 7, dtype=np.int64))
+    path = parts.LATENCY.file(tmp_path, "w0")
+    parts.LATENCY.write(tmp_path, "w0", {("steady", "combat", "e2e"): histogram})
+    whole, found = path.read_bytes(), 0
+    for at in range(0, len(whole), max(len(whole) // 200, 1)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        with suppress(SuiteError):  # any other error is none for a person, and fails this test
+            parts.LATENCY.read(tmp_path)
+            continue
+        found += 1
+    assert found > 50
+    with path.open("wb") as file:
+        np.save(file, np.arange(3))
+    with pytest.raises(SuiteError, match="is damaged"):
+        parts.LATENCY.read(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 from necp_validate.claims.metrics.measures import Early, Measure, Measurement, Question, Scope, add
 from necp_validate.claims.metrics.units import CPU, EVENTS, HOST_CPU, MEMORY, OPERATIONS, PARTITIONS, SHARE, Dimension
-from necp_validate.evidence.inventory import BROKERS, HOST, LAG, PHASES, PLAYERS, REPLICAS
+from necp_validate.evidence.inventory import BROKERS, HOST, LAG, PHASES, PLAYERS, REPLICAS, SHARE_COVERED
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.record import BrokerSample
 
@@ -38,9 +38,14 @@ def _highest(by_who: dict[str, list[float]], how: str, what: str, unit: str) -> 
 
 def _broker(value: Value, how: str, what: str, asked: Question) -> Measurement:
     by_who: dict[str, list[float]] = defaultdict(list)
+    looks: dict[str, int] = defaultdict(int)
     for sample in _within(asked, asked.history.brokers):
+        looks[f"broker {sample.broker}"] += 1
         if (figure := value(sample)) is not None:
             by_who[f"broker {sample.broker}"].append(figure)
+    lacking = [f"{who}: {len(by_who[who])} of {n}" for who, n in looks.items() if len(by_who[who]) < SHARE_COVERED * n]
+    if any(by_who.values()) and lacking:
+        raise NoEvidence(f"samples that have {what}: {', '.join(lacking)}")
     return _highest(by_who, how, what, "samples")
 
 
@@ -101,7 +106,7 @@ def _cpu(sample: BrokerSample) -> float | None:
 
 
 def _memory(sample: BrokerSample) -> float | None:
-    return sample.rss_bytes
+    return sample.rss_bytes or None  # no process is without memory
 
 
 _add("broker_cpu_mean", "mean CPU of the busiest broker", CPU, partial(_broker, _cpu, "mean", "CPU of the brokers"))
@@ -135,6 +140,8 @@ def _struct_saving(asked: Question) -> Measurement:
     layouts = next((record.layouts for record in asked.history.players if record.layouts), ())
     if not layouts:
         raise NoEvidence("the layouts of records were not recorded")
+    if any(not 0 < one.packed <= one.aligned <= one.naive for one in layouts):
+        raise NoEvidence("no record can have such a layout: packed, aligned and naive sizes are not in their order")
     saved = [(one.naive - one.aligned) / one.naive for one in layouts]
     notes = [f"{one.record} {one.naive} → {one.aligned} bytes ({one.packed} packed)" for one in layouts]
     return Measurement.exact(min(saved), len(layouts), "records", notes=tuple(notes), sees="1 byte of any record")

@@ -38,7 +38,7 @@ from necp_validate.evidence.inventory.load import (
     WORKERS,
 )
 from necp_validate.evidence.inventory.monitoring import METRIC_VALUES, MONITORING
-from necp_validate.evidence.inventory.players import PLAYERS, PLAYERS_TIMELINE
+from necp_validate.evidence.inventory.players import GATEWAY_SHUTDOWN, PLAYERS, PLAYERS_TIMELINE
 from necp_validate.evidence.inventory.readback import DEAD_LETTERS, EPOCHS, EVENTS_READ, LEDGER, RECEIPTS
 from necp_validate.evidence.inventory.samples import (
     BROKERS,
@@ -86,6 +86,7 @@ __all__ = [
     "EXPLAINING_ROUNDS",
     "FAULTS",
     "FLOODS",
+    "GATEWAY_SHUTDOWN",
     "GROUPS",
     "HOST",
     "LAG",

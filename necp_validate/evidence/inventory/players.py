@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from necp_validate.evidence import subjects
 from necp_validate.evidence.coverage import without
 from necp_validate.evidence.inventory.counting import (
     GATEWAY_EVERY_S,
@@ -12,6 +13,7 @@ from necp_validate.evidence.inventory.counting import (
     Evidence,
     Holding,
     disturbed,
+    present,
     sampled,
 )
 from necp_validate.evidence.load_workers import expected_players
@@ -70,5 +72,11 @@ def _most_online(history: Record, phase: Phase) -> int:
     return sum(most.values())
 
 
+def _gateway_shutdown(history: Record, _: Asked) -> Iterator[Holding]:
+    if subjects.PLAYERS.there(history):
+        yield present("record of the gateway's end", history.gateway_shutdown, "history/gateway-shutdown.json")
+
+
+GATEWAY_SHUTDOWN = Evidence(name="shutdown of the gateway", parts=("gateway_shutdown",), count=_gateway_shutdown)
 PLAYERS = Evidence(name="players", parts=("players",), count=_players)
 PLAYERS_TIMELINE = Evidence(name="players' timeline", parts=("players", "players_timeline"), count=_players_timeline)

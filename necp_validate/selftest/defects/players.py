@@ -61,6 +61,10 @@ def _half_of_them_came(simulation: Simulation) -> None:
     simulation.played = replace(simulation.played, record=record, rows=rows)
 
 
+def _ends_with_an_error(simulation: Simulation) -> None:
+    simulation.gateway_shutdown = replace(simulation.gateway_shutdown, exit_code=1)
+
+
 def _without_a_loss(simulation: Simulation) -> None:
     record = simulation.played.record
     simulation.played = replace(simulation.played, record=replace(record, state=replace(record.state, lost=0)))
@@ -82,6 +86,7 @@ PLAYER_DEFECTS: tuple[Defect, ...] = (
         make=seeded(_with_a_wide_grid),
         verdict=Verdict.NOT_APPLICABLE,
     ),
+    Defect(name="gateway: stops with an error", caught_by="graceful-shutdown", make=seeded(_ends_with_an_error)),
     Defect(
         name="gateway: half of the players never came",
         caught_by="state-divergence",

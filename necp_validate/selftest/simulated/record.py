@@ -92,6 +92,7 @@ class Recorded:
             parts.SUITE_FAILURES: run.suite_failures,
             parts.DRAIN: run.drain,
             parts.CORE_SHUTDOWN: run.shutdown,
+            parts.GATEWAY_SHUTDOWN: run.gateway_shutdown,
         }
 
 

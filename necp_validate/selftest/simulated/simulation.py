@@ -72,7 +72,7 @@ class Simulation:
         audited: the audit trail.
         limiting: what limits and circuit breakers did.
         monitored: what a Prometheus saw of it.
-        drain, shutdown: how it ended.
+        drain, shutdown, gateway_shutdown: how it ended.
         host, brokers, isr: samples.
         suite_failures: parts of the suite that ended early.
         sent: those that the client took.
@@ -100,6 +100,7 @@ class Simulation:
     monitored: Monitored
     drain: Drain
     shutdown: CoreShutdown
+    gateway_shutdown: CoreShutdown
     host: list[HostSample]
     brokers: list[BrokerSample]
     isr: list[IsrSample]
@@ -232,6 +233,7 @@ def new_simulation() -> Simulation:
         monitored=Monitored(),
         drain=Drain(phase_end_us=SURGE.end_us, lag_at_end=10, drained_us=SURGE.end_us + 100_000, drain_s=0.1),
         shutdown=CoreShutdown(exit_code=0, seconds=1.5, healthy_before=True),
+        gateway_shutdown=CoreShutdown(exit_code=0, seconds=0.7, healthy_before=True),
         host=host_samples(),
         brokers=broker_samples(),
         isr=isr_samples(),

@@ -220,6 +220,41 @@ def test_an_end_of_the_event_core_is_due_where_it_is_the_suites_own() -> None:
     assert finding_of(theirs, "fuzz-crash").verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize(
+    ("check", "changes", "verdict", "words"),
+    [
+        ("fuzz-effect", {"flaw_counts": {"effect": 7}}, Verdict.FAIL, "wrong"),
+        (
+            "fuzz-crash",
+            {"consumers": tuple(replace(one, committed=one.end + 1) for one in records.SOUND.consumers)},
+            Verdict.UNKNOWN,
+            "more is committed than there is",
+        ),
+        (
+            "fuzz-effect",
+            {
+                "groups": tuple(replace(one, count=one.count * 100) for one in records.SOUND.groups),
+                "effects": tuple(replace(one, due=0, found=0, wrong=0) for one in records.SOUND.effects),
+            },
+            Verdict.UNKNOWN,
+            "domains whose events' effects were read",
+        ),
+        (
+            "fuzz-outcome",
+            {"ledger": tuple(replace(one, entries=0) for one in records.SOUND.ledger)},
+            Verdict.UNKNOWN,
+            "no books of the economy",
+        ),
+    ],
+)
+def test_a_record_that_contradicts_itself_is_no_pass(
+    check: str, changes: dict[str, Any], verdict: Verdict, words: str
+) -> None:
+    finding = finding_of(campaign(**changes), check)
+    assert finding.verdict is verdict
+    assert words in finding.summary
+
+
 def test_a_run_of_another_kind_has_no_checks_of_fuzzed_events() -> None:
     history = timed_history(seconds=30, eps={"social": 10.0})
     for name in FUZZ_CHECKS:

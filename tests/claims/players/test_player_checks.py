@@ -11,7 +11,7 @@ from sound.faults import with_config
 from sound.players import CHAT, GREEDY, INTEREST, LAYOUTS, PROBES, ROWS, SETTINGS, STATE, WORKERS, played, process, row
 
 from necp_validate.core import Verdict
-from necp_validate.record import PlayersRow, Record
+from necp_validate.record import PlayersRow, Record, ServiceShutdown
 
 CLAIMS = {
     "GW-TRANSPORT": ("gateway-transport", "action-conservation"),
@@ -45,6 +45,48 @@ def test_what_players_saw_of_a_sound_gateway_passes() -> None:
     assert claim_of(played(), "GW-DELTA").measured == "0 of 4,000 checksums wrong"
     assert claim_of(played(), "GW-TICK").measured == "10.0 → 5.0 → 10.0 ticks/s"
     assert "1 of 40 sessions without state" in claim_of(played(), "GW-TRANSPORT").sees
+
+
+@pytest.mark.parametrize(
+    ("check", "changes", "verdict", "words"),
+    [
+        (
+            "action-conservation",
+            {"actions": {"hit": {"processed": 90, "unavailable": 10}}},
+            Verdict.UNKNOWN,
+            "10 of 100 hit actions were turned away, with no fault to explain it",
+        ),
+        (
+            "request-limit",
+            {"greedy": (replace(GREEDY, most_in_a_minute=1_000_000),)},
+            Verdict.FAIL,
+            "requests were answered over the limit",
+        ),
+    ],
+)
+def test_what_players_were_not_given_or_were_given_beyond_it(
+    check: str, changes: dict[str, Any], verdict: Verdict, words: str
+) -> None:
+    finding = finding_of(with_first(**changes), check)
+    assert finding.verdict is verdict
+    assert words in finding.summary
+
+
+def test_a_gateway_that_ends_badly_fails_and_one_whose_end_is_not_known_is_unknown() -> None:
+    for shutdown, verdict in (
+        (ServiceShutdown(exit_code=137, seconds=0.1, healthy_before=True), Verdict.FAIL),
+        (ServiceShutdown(exit_code=0, seconds=500.0, healthy_before=True), Verdict.FAIL),
+        (ServiceShutdown(exit_code=0, seconds=0.1, healthy_before=False), Verdict.FAIL),
+        (None, Verdict.UNKNOWN),
+    ):
+        assert finding_of(played(gateway_shutdown=shutdown), "graceful-shutdown").verdict is verdict
+
+
+def test_a_record_of_no_size_saves_nothing() -> None:
+    layouts = tuple(replace(one, aligned=0) for one in LAYOUTS)
+    result = claim_of(played(*(process(worker, layouts=layouts) for worker in WORKERS)), "RES-STRUCT")
+    assert result.verdict is Verdict.UNKNOWN
+    assert "no record can have such a layout" in result.evidence
 
 
 ANOMALIES: dict[str, list[tuple[dict[str, Any], str]]] = {

@@ -82,6 +82,9 @@ def test_whatever_is_wrong_fails_the_claim_by_its_own_check(changes: dict[str, A
         ({"events": None}, "audit-trail", "events was not recorded in history/audit.json"),
         ({"violations": None}, "audit-trail", "violations was not recorded in history/audit.json"),
         ({"provoked": None}, "audit-trail", "provoked was not recorded in history/audit.json"),
+        ({"violations": covered(REFUSALS - 1)}, "audit-trail", "refusals were looked for"),
+        ({"events": covered(10**6)}, "audit-trail", "records cannot hold 1,000,000 events"),
+        ({"tampering": (HELD,) * 7}, "audit-tampering", "too few records lie one after the other"),
         ({"provoked": covered(REFUSALS - 2)}, "audit-trail", "2 lines on refused attempts were not looked for"),
         (
             {"trail": replace(TRAIL, opened=3)},
@@ -142,6 +145,6 @@ def test_a_round_that_is_missing_may_hold_refusals_without_an_entry() -> None:
 
 def test_the_first_of_each_kind_is_told() -> None:
     sighting = TrailSighting(kind="clear", where="partition 1, offset 7", detail="JSON in clear")
-    record = replace(AUDIT, trail=replace(TRAIL, records=2, opened=1, clear=1, examples=(sighting,)))
+    record = replace(AUDIT, trail=replace(TRAIL, records=2, opened=1, clear=1, examples=(sighting,)), events=covered(2))
     finding = finding_of(tried(audit=record), "audit-trail")
     assert [(one.where, one.detail) for one in finding.examples] == [("partition 1, offset 7", "JSON in clear")]

@@ -17,6 +17,7 @@ from necp_validate.record import (
     PlayersRecord,
     PlayersRow,
     Record,
+    ServiceShutdown,
     StateSeen,
 )
 from necp_validate.record.gateway import GatewayRecord
@@ -136,6 +137,7 @@ def played(*processes: PlayersRecord, faults: tuple[FaultRecord, ...] = (), **ch
         "players": processes or tuple(process(worker) for worker in WORKERS),
         "players_timeline": ROWS,
         "gateway_record": GatewayRecord(streams=()),
+        "gateway_shutdown": ServiceShutdown(exit_code=0, seconds=0.7, healthy_before=True),
     }
     history = replace(history, **{**found, **changes})
     return with_config(history, players={"count": 40, "processes": 2})

@@ -139,6 +139,6 @@ AUDIT = AuditRecord(
     keyring_mode=0o600,
     rotation=HELD,
     erasure=HELD,
-    tampering=(HELD,) * 7,
+    tampering=tuple(replace(HELD, name=f"tampering {number}") for number in range(7)),
 )
 """A trail that is whole, sealed and kept; every refused attempt of a round that was logged has its entry."""

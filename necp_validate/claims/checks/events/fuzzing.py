@@ -112,7 +112,7 @@ def fuzz_effect(history: Record) -> Finding:
     right = ", ".join(f"{effect.found:,} {effect.name}" for effect in fuzz.effects)
     return _finding(
         "fuzz-effect",
-        wrong + sum(faults.values()),
+        max(wrong + sum(faults.values()), fuzz.flaw_counts.get(EFFECT, 0)),
         clean=f"{right}: exactly what the valid events were to change, and nothing else",
         found=f"wrong: {', '.join(words)}",
         examples=_examples(fuzz, EFFECT),
@@ -136,6 +136,9 @@ def fuzz_crash(history: Record) -> Finding:
     fuzz = need_fuzz(history)
     if not fuzz.consumers:
         raise NoEvidence("how far the consumers came was not learned")
+    beyond = [one.domain for one in fuzz.consumers if one.committed > one.end]
+    if beyond:
+        raise NoEvidence(f"more is committed than there is: {', '.join(beyond)}")
     behind = [one for one in fuzz.consumers if one.committed < one.end]
     shutdown = history.core_shutdown
     crashes = [*fuzz.crashes]

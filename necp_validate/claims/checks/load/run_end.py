@@ -1,4 +1,4 @@
-"""Checks of how a run ended: to its end, with every part of the suite at work, the event core shut down gracefully."""
+"""Checks of how a run ended: to its end, every part of the suite at work, event core and gateway stopped gracefully."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from necp_validate.claims.checks.anomalies import Anomalies
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.limits import limit
 from necp_validate.core import Example, Finding, Verdict
-from necp_validate.evidence.inventory import CORE_SHUTDOWN
+from necp_validate.evidence.inventory import CORE_SHUTDOWN, GATEWAY_SHUTDOWN
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.subjects import OWN_EVENT_CORE, RUN
-from necp_validate.record import Record
+from necp_validate.record import Record, ServiceShutdown
 
 
 @check("complete-run", RUN)
@@ -39,22 +39,28 @@ def suite_failure(history: Record) -> Finding:
     )
 
 
-@check("graceful-shutdown", OWN_EVENT_CORE, CORE_SHUTDOWN, limits=("shutdown_s",))
+@check("graceful-shutdown", OWN_EVENT_CORE, CORE_SHUTDOWN, GATEWAY_SHUTDOWN, limits=("shutdown_s",))
 def graceful_shutdown(history: Record) -> Finding:
-    """An event core that was not healthy, or did not stop in time and cleanly when it was asked to."""
-    shutdown = history.core_shutdown
-    if shutdown is None:
-        raise NoEvidence("no shutdown of the event core was recorded")
+    """An event core or a gateway that was not healthy, or did not stop in time and cleanly when it was asked to."""
+    ended = {"event core": history.core_shutdown, "gateway": history.gateway_shutdown}
+    shutdowns = {name: one for name, one in ended.items() if one is not None}
+    if not shutdowns:
+        raise NoEvidence("no shutdown was recorded")
     limit_s = limit(history, "shutdown_s")
     anomalies = Anomalies("graceful-shutdown", history)
-    measured = f"exit {shutdown.exit_code} after {shutdown.seconds:.1f} s"
-    health = "healthy" if shutdown.healthy_before else "not healthy"
-    anomalies.add(int(not shutdown.healthy_before), "event core", "it was not healthy before")
-    anomalies.add(int(shutdown.exit_code != 0), "event core", f"it ended with exit code {shutdown.exit_code}")
-    anomalies.add(int(shutdown.seconds > limit_s), "event core", f"it took longer than {limit_s:g} s")
+    for name, one in shutdowns.items():
+        anomalies.add(int(not one.healthy_before), name, "it was not healthy before")
+        anomalies.add(int(one.exit_code != 0), name, f"it ended with exit code {one.exit_code}")
+        anomalies.add(int(one.seconds > limit_s), name, f"it took longer than {limit_s:g} s")
+    measured = ", ".join(_measured(name, one) for name, one in shutdowns.items())
     return anomalies.finding(
-        clean=f"healthy, then {measured}",
-        found=f"{{count}} things wrong with its end: {measured}, {health} before",
+        clean=measured,
+        found=f"{{count}} things wrong at the end: {measured}",
         measured=measured,
         sees=f"an end later than {limit_s:g} s, or with an error",
     )
+
+
+def _measured(name: str, shutdown: ServiceShutdown) -> str:
+    health = "healthy" if shutdown.healthy_before else "not healthy"
+    return f"{name} {health}, exit {shutdown.exit_code} after {shutdown.seconds:.1f} s"

@@ -52,6 +52,11 @@ def action_conservation(history: Record) -> Finding:
                 anomalies.add(
                     cut, f"players {record.worker}", f"{cut:,} {kind} actions cut off, with no fault to explain it"
                 )
+            turned_away = sum(of_kind.get(end, 0) for end in ("unavailable", "invalid"))
+            of_all = sum(of_kind.values())
+            if turned_away > _TURNED_AWAY_SHARE * of_all and not history.faults:
+                what = f"{turned_away:,} of {of_all:,} {kind} actions were turned away, with no fault to explain it"
+                anomalies.doubt(f"players {record.worker}", what)
         twice = record.answered_twice
         anomalies.add(twice, f"players {record.worker}", f"{twice:,} answers to actions that had theirs")
     if not total and not anomalies.count:
@@ -64,6 +69,10 @@ def action_conservation(history: Record) -> Finding:
         found=f"{{count}} of {total:,} actions did not come to exactly one end",
         sees=f"1 of {total:,} actions without an end, or with two",
     )
+
+
+_TURNED_AWAY_SHARE = 0.01
+"""Of a kind of action: on a busy host, a few find the brokers too slow to answer."""
 
 
 def _ended(ends: ActionCounts, end: str) -> int:
@@ -124,6 +133,8 @@ def _over_limit(session: GreedySession, limit: float) -> int | None:
     if not enough and not session.limited:
         return None
     over = max(session.answered - round(allowed * (1 + _LIMIT_TOLERANCE)), 0)
+    in_a_minute = 2 * limit  # a full bucket, and what flows into it
+    over = max(over, session.most_in_a_minute - round(in_a_minute * (1 + _LIMIT_TOLERANCE)))
     rate = _rate_after(session)
     if rate is not None and rate > limit * (1 + _LIMIT_TOLERANCE):
         over = max(over, round((rate - limit) / 60 * (session.seconds - (session.until_limited_s or 0.0))))

@@ -51,6 +51,12 @@ def audit_trail(history: Record) -> Finding:
         first = next(iter(covered.examples), None)
         anomalies.add(covered.missing, first.where if first else "", f"no entry: {first.detail if first else ''}")
     _doubts(anomalies, history, trail, provoked)
+    if trail.records < events.due - events.missing:
+        words = f"{trail.records:,} records cannot hold {events.due - events.missing:,} events"
+        anomalies.doubt("audit trail", words)
+    if violations.due < provoked.due:
+        words = f"{violations.due:,} refusals were looked for, and {provoked.due:,} provoked"
+        anomalies.doubt("brokers' logs", words)
     lost = (
         f"; the removal of {trail.unnoted:,} records of cores that were killed would not show" if trail.unnoted else ""
     )
@@ -77,8 +83,8 @@ def _doubts(anomalies: Anomalies, history: Record, trail: TrailRead, provoked: C
     elif provoked.due < len(refused):
         missed = len(refused) - provoked.due
         anomalies.doubt("brokers' logs", f"{missed:,} lines on refused attempts were not looked for")
-    if not trail.opened:
-        anomalies.doubt("audit trail", "there is no record in it")
+    if not trail.opened or not trail.chains:
+        anomalies.doubt("audit trail", "there is no record in it, or no chain")
     known = trail.opened + trail.erased + trail.repeated + trail.clear + trail.unopened
     if known != trail.records and not trail.chain_breaks:
         words = f"it has {trail.records:,} records, {known:,} of them opened, erased, repeated or wrong"
@@ -131,7 +137,7 @@ def audit_tampering(history: Record) -> Finding:
     drills = [*(one for one in (record.rotation, record.erasure) if one is not None), *tampering]
     for one in drills:
         anomalies.add(int(not one.held), one.name, one.evidence)
-    if len(tampering) < _ENOUGH_TAMPERINGS:
+    if len({one.name for one in tampering}) < _ENOUGH_TAMPERINGS:
         anomalies.doubt("tampering", "too few records lie one after the other to tamper with copies of them")
     detected = sum(one.held for one in tampering)
     return anomalies.finding(
