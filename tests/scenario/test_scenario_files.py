@@ -267,3 +267,21 @@ def test_lines_of_keys_are_found_in_nested_tables() -> None:
 
 def test_every_judged_claim_exists() -> None:
     assert {id_ for name in scenario_names() for id_ in load_scenario(name).judge} <= set(CLAIMS)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "phases.steady.duration_s=inf",
+        "phases.steady.load=1e400",
+        "traffic.combat.tick_hz=inf",
+        "traffic.combat.run_length=1" + "0" * 400,
+        "readback_timeout_s=nan",
+        "thresholds.combat_p99_ms=1" + "0" * 400,
+    ],
+)
+def test_what_no_clock_and_no_counter_can_hold_is_refused(setting: str) -> None:
+    key = setting.partition("=")[0].rpartition(".")[2]
+    with pytest.raises(UsageError, match="must be a finite number") as caught:
+        load_scenario("peak-200", overrides=[setting])
+    assert key in caught.value.message

@@ -84,7 +84,7 @@ def _ledger(history: Record, asked: Asked) -> Iterator[Holding]:
         topics = {topic for topic, domain in history.domain_of_topic.items() if domain == TRANSACTIONAL}
         handled = (f"{one.partition}" for one in history.readback.receipts if one.topic in topics)
         booked = (f"{book.partition}" for book in history.readback.ledger or ())
-        yield named("partitions with a ledger", handled, booked, "history/readback.json: ledger")
+        yield named("partitions with a ledger", handled, booked, "history/readback.json: ledger", misleads=True)
 
 
 def _written(history: Record, readback: Readback) -> list[PartitionRead]:
