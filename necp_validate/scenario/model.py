@@ -301,7 +301,9 @@ class Scenario(Table, frozen=True, kw_only=True):
             UsageError: the factor is not a positive number of 1e-9 to 1e9.
         """
         if not 1e-9 <= factor <= 1e9:
-            raise UsageError(f"--scale {factor}: not a positive number, of 1e-9 to 1e9", hint="0.1 means a tenth of every rate")
+            raise UsageError(
+                f"--scale {factor}: not a positive number, of 1e-9 to 1e9", hint="0.1 means a tenth of every rate"
+            )
         traffic = {
             domain: msgspec.structs.replace(one, rate_eps=one.rate_eps * factor) for domain, one in self.traffic.items()
         }
