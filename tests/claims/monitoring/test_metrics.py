@@ -153,6 +153,7 @@ def test_logs_that_cannot_be_read_are_nothing_to_compare_with() -> None:
         ("latency", "latency-bucket"),
         ("authentication failures", "failed-authentications"),
         ("ACL denials", "acl-denials"),
+        ("TLS status", "listener-tls"),
     ],
 )
 def test_a_series_that_has_nothing_to_be_compared_with_leaves_it_unknown(missing: str, query: str) -> None:
@@ -165,6 +166,12 @@ def test_a_series_that_has_nothing_to_be_compared_with_leaves_it_unknown(missing
     assert (finding.verdict, finding.summary) == (Verdict.NOT_APPLICABLE, words)
     result = claim_of(history, "OBS-METRICS")
     assert (result.verdict, words in result.evidence) == (Verdict.UNKNOWN, True)
+
+
+def test_listeners_of_which_the_metric_says_that_they_have_no_tls_leave_it_unknown() -> None:
+    values = tuple(replace(one, value=0.0) if one.query == "listener-tls" else one for one in VALUES)
+    assert "nothing to compare with: TLS status" in finding_of(measured(*values), "metric-series").summary
+    assert claim_of(measured(*values), "OBS-METRICS").verdict is Verdict.UNKNOWN
 
 
 def test_a_metric_that_is_no_number_decides_nothing() -> None:

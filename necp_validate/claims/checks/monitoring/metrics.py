@@ -287,7 +287,7 @@ def _connections(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     for broker, counted in sorted(_counted(record, "connections").items()):
         slack = max(3.0, 0.1 * counted)
         yield Comparison(
-            series="TLS status",
+            series="connections",
             what=f"kafka_server_connections of broker {broker[0]}",
             measured=measured.get(broker, 0.0),
             low=counted - slack,
@@ -299,7 +299,8 @@ def _connections(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
 
 def _tls(_: Record, record: MonitoringRecord) -> Iterator[Comparison]:
     """Connections with TLS against all of them, where every listener has TLS."""
-    if any(value != 1 for value in _values(record, "listener-tls").values()):
+    listeners = _values(record, "listener-tls").values()
+    if not listeners or any(value != 1 for value in listeners):
         return
     everything, secured = _values(record, "connections"), _values(record, "tls-connections")
     for broker, count in sorted(everything.items()):
