@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from necp_validate.core.errors import UsageError
@@ -14,6 +14,7 @@ Key = str | int
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _ASSIGN = re.compile(r"^\s*([A-Za-z0-9_.\"'-]+)\s*=")
 _LISTED_AT_MOST = 15
+_UNCOUNTABLE = 2**63
 _SYNTAX_PLACE = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -117,6 +118,19 @@ def invalid_choice(source: Source, path: Sequence[Key], given: object, valid: Se
 def invalid_value(source: Source, path: Sequence[Key], problem: str, hint: str | None = None) -> UsageError:
     """A value of the wrong type or out of its range."""
     return UsageError(f"{source.at(path)}: {dotted(path)}: {problem}", hint=hint)
+
+
+def refuse_uncountable(value: object, source: Source, path: tuple[Key, ...] = ()) -> None:
+    """Do nothing if no number in a value, at any depth, is beyond what clocks and counters hold.
+
+    Raises:
+        UsageError: one is infinite, not a number, or 2^63 and more; the message names its place.
+    """
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        refuse_uncountable(inner, source, (*path, key))
+    if isinstance(value, (int, float)) and not abs(value) < _UNCOUNTABLE:
+        raise invalid_value(source, path, "must be a finite number of less than 2^63")
 
 
 def syntax_error(source: Source, message: str) -> UsageError:

@@ -21,6 +21,7 @@ from necp_validate.core.toml_errors import (
     Source,
     invalid_choice,
     invalid_value,
+    refuse_uncountable,
     syntax_error,
     unknown_key,
 )
@@ -76,7 +77,7 @@ def load_scenario(
     source = _read(path_or_name)
     try:
         data = tomllib.loads(source.text)
-    except ValueError as error:
+    except ValueError as error:  # of a number with more digits than Python reads, too
         raise syntax_error(source, str(error)) from error
     data.setdefault("name", Path(source.name).stem)
     scenario = _build(data, source)
@@ -138,19 +139,7 @@ def _check_keys(data: Mapping[str, Any], source: Source) -> None:
         raise invalid_value(source, ("phases",), "must be an array of tables", "write [[phases]], in double brackets")
     for index, given in enumerate(phases):
         _check_table(given, Phase.__struct_fields__, ("phases", index), source)
-    _check_numbers(data, (), source)
-
-
-def _check_numbers(value: object, path: tuple[Key, ...], source: Source) -> None:
-    """Refuse what no clock and no counter can hold."""
-    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in items:
-        _check_numbers(inner, (*path, key), source)
-    if isinstance(value, (int, float)) and not abs(value) < _BEYOND_NUMBERS:
-        raise invalid_value(source, path, "must be a finite number of less than 2^63")
-
-
-_BEYOND_NUMBERS = 2**63
+    refuse_uncountable(data, source)
 
 
 def _check_thresholds(given: object, source: Source) -> None:

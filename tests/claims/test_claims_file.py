@@ -85,6 +85,9 @@ def test_units_are_understood(metric: str, threshold: str, base: float) -> None:
         ("[[claims]]", "[[claim]]", 2, 'unknown key "claim"', 'did you mean "claims"'),
         ("[[claims]]", "[claims]", 2, "there is no claim", "[[claims]]"),
         ('"40 ms"', "40 ms", 9, "not valid TOML", None),
+        ('"40 ms"', "1" + "0" * 400, 9, "claims[0].threshold: must be a finite number", None),
+        ("10_000", "1" + "0" * 400, 10, "min_samples: must be a finite number", None),
+        ("window_s = 10", "window_s = inf", 11, "window_s: must be a finite number", None),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_what_is_valid(

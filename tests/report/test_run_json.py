@@ -51,9 +51,9 @@ def places(value: Any, *before: str | int) -> Iterator[tuple[str | int, ...]]:
         yield from places(inner, *before, key)
 
 
-def put(run: Path, whole: Any, value: object, *places: tuple[str | int, ...]) -> None:
+def put(run: Path, whole: Any, value: object, *where: tuple[str | int, ...]) -> None:
     changed = copy.deepcopy(whole)
-    for place in places:
+    for place in where:
         holder = changed
         for key in place[:-1]:
             holder = holder[key]
@@ -89,7 +89,7 @@ def test_any_value_anywhere_is_judged_or_refused(run: Path, whole: Any, odd: obj
 
 @pytest.mark.parametrize("place", READ_FOR_A_VERDICT, ids=lambda place: ".".join(map(str, place)))
 def test_the_error_names_the_place(run: Path, whole: Any, place: tuple[str | int, ...]) -> None:
-    (wrong,) = [{"a": [1]}] if place[-1] != "traffic" else [[1]]
+    wrong: Any = [1] if place[-1] == "traffic" else {"a": [1]}  # of traffic, an object may be right
     put(run, whole, wrong, place)
     with pytest.raises(SuiteError) as caught:
         judge_and_report(run)

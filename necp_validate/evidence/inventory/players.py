@@ -56,7 +56,7 @@ _LOGIN_SLOWER = 1.5
 
 
 def _due_online(history: Record, phase: Phase) -> int:
-    """How many players must be seen at once in a phase; 0 where nobody knows, or too short for their logins."""
+    """How many players must be seen at once in a phase; 0 where that is unknown, or it is too short for logins."""
     players, planned = history.run.plan.players, history.run.plan.phase(phase.name).players
     if players is None or not players.login_per_s:
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from necp_validate.claims import CHECKS
 from necp_validate.claims.metrics.measures import MEASURES
@@ -42,23 +43,25 @@ def _with(flaw: Flaw) -> Seed:
     return seed
 
 
+def _recorded(simulation: Simulation, **changes: Any) -> None:
+    """The players' record says something else."""
+    simulation.played = replace(simulation.played, record=replace(simulation.played.record, **changes))
+
+
 def _with_layouts_of_the_suite(simulation: Simulation) -> None:
     """The suite's own records, whose aligned order saves an eighth."""
-    layouts = tuple(Layout(**saving._asdict()) for saving in layout_savings())
-    simulation.played = replace(simulation.played, record=replace(simulation.played.record, layouts=layouts))
+    _recorded(simulation, layouts=tuple(Layout(**saving._asdict()) for saving in layout_savings()))
 
 
 def _with_a_wide_grid(simulation: Simulation) -> None:
-    record = simulation.played.record
-    limits = {**record.limits, "grid_told": 2_000.0}
-    simulation.played = replace(simulation.played, record=replace(record, limits=limits))
+    _recorded(simulation, limits={**simulation.played.record.limits, "grid_told": 2_000.0})
 
 
 def _half_of_them_came(simulation: Simulation) -> None:
     came = simulation.played.record.players // 2
     rows = tuple(replace(row, online=min(row.online, came)) for row in simulation.played.rows)
-    record = replace(simulation.played.record, players=came)
-    simulation.played = replace(simulation.played, record=record, rows=rows)
+    simulation.played = replace(simulation.played, rows=rows)
+    _recorded(simulation, players=came)
 
 
 def _ends_with_an_error(simulation: Simulation) -> None:
@@ -66,8 +69,7 @@ def _ends_with_an_error(simulation: Simulation) -> None:
 
 
 def _without_a_loss(simulation: Simulation) -> None:
-    record = simulation.played.record
-    simulation.played = replace(simulation.played, record=replace(record, state=replace(record.state, lost=0)))
+    _recorded(simulation, state=replace(simulation.played.record.state, lost=0))
 
 
 _EVIDENCE: dict[str, tuple[Evidence, ...]] = {

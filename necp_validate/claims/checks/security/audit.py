@@ -50,13 +50,7 @@ def audit_trail(history: Record) -> Finding:
     for covered in (events, violations, provoked):
         first = next(iter(covered.examples), None)
         anomalies.add(covered.missing, first.where if first else "", f"no entry: {first.detail if first else ''}")
-    _doubts(anomalies, history, trail, provoked)
-    if trail.records < events.due - events.missing:
-        words = f"{trail.records:,} records cannot hold {events.due - events.missing:,} events"
-        anomalies.doubt("audit trail", words)
-    if violations.due < provoked.due:
-        words = f"{violations.due:,} refusals were looked for, and {provoked.due:,} provoked"
-        anomalies.doubt("brokers' logs", words)
+    _doubts(anomalies, history, trail, events=events, violations=violations, provoked=provoked)
     lost = (
         f"; the removal of {trail.unnoted:,} records of cores that were killed would not show" if trail.unnoted else ""
     )
@@ -71,7 +65,9 @@ def audit_trail(history: Record) -> Finding:
     )
 
 
-def _doubts(anomalies: Anomalies, history: Record, trail: TrailRead, provoked: Covered) -> None:
+def _doubts(
+    anomalies: Anomalies, history: Record, trail: TrailRead, *, events: Covered, violations: Covered, provoked: Covered
+) -> None:
     """What the evidence lacks."""
     refused: set[str] = set()
     for one in history.security:
@@ -83,6 +79,12 @@ def _doubts(anomalies: Anomalies, history: Record, trail: TrailRead, provoked: C
     elif provoked.due < len(refused):
         missed = len(refused) - provoked.due
         anomalies.doubt("brokers' logs", f"{missed:,} lines on refused attempts were not looked for")
+    if violations.due < provoked.due:
+        words = f"{violations.due:,} refusals were looked for, and {provoked.due:,} provoked"
+        anomalies.doubt("brokers' logs", words)
+    if trail.records < events.due - events.missing:
+        words = f"{trail.records:,} records cannot hold {events.due - events.missing:,} events"
+        anomalies.doubt("audit trail", words)
     if not trail.opened or not trail.chains:
         anomalies.doubt("audit trail", "there is no record in it, or no chain")
     known = trail.opened + trail.erased + trail.repeated + trail.clear + trail.unopened
