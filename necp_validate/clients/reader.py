@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 
 from necp_validate.clients.bookkeeping import LedgerAccounting
 from necp_validate.clients.rdkafka import (
@@ -21,6 +21,7 @@ from necp_validate.clients.rdkafka import (
     error_name,
     memory,
 )
+from necp_validate.clients.watermarks import ANSWER_S, watermarks_of
 from necp_validate.core import SuiteError
 from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.receipts import decode_receipt
@@ -47,7 +48,6 @@ READER_CONFIG: Mapping[str, str] = {
     "fetch.queue.backoff.ms": "5",
 }
 _POLL_MS = 200
-_ANSWER_S = 15.0
 Rows = npt.NDArray[np.void]
 
 
@@ -55,25 +55,14 @@ def _untold(*_: object) -> None:
     """No progress wanted."""
 
 
-def watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
+def topic_watermarks(config: Mapping[str, str], topics: Iterable[str]) -> dict[tuple[str, int], tuple[int, int]]:
     """Low and high watermark of every partition of these topics.
 
     Raises:
         SuiteError: a topic does not exist, no broker answers, or a partition has no leader.
     """
     with _asking(config) as consumer:
-        found: dict[tuple[str, int], tuple[int, int]] = {}
-        described = consumer.list_topics(timeout=_ANSWER_S).topics
-        for topic in topics:
-            if topic not in described or described[topic].error is not None:
-                raise SuiteError(
-                    f"topic {topic} cannot be read",
-                    hint="does it exist, and may the verifier's principal describe it?",
-                )
-            for partition in described[topic].partitions:
-                place = TopicPartition(topic, partition)
-                found[topic, partition] = consumer.get_watermark_offsets(place, timeout=_ANSWER_S)
-        return found
+        return watermarks_of(consumer, topics, who="the verifier's principal")
 
 
 def has_topic(config: Mapping[str, str], topic: str) -> bool:
@@ -83,7 +72,7 @@ def has_topic(config: Mapping[str, str], topic: str) -> bool:
         SuiteError: no broker answers.
     """
     with _asking(config) as consumer:
-        described = consumer.list_topics(topic, timeout=_ANSWER_S).topics
+        described = consumer.list_topics(topic, timeout=ANSWER_S).topics
         return topic in described and described[topic].error is None
 
 
@@ -110,7 +99,7 @@ def end_offsets(config: Mapping[str, str], topics: Iterable[str]) -> dict[str, l
         SuiteError: a topic does not exist or no broker answers.
     """
     ends: dict[str, list[int]] = {}
-    for (topic, _), (_, high) in sorted(watermarks(config, topics).items()):
+    for (topic, _), (_, high) in sorted(topic_watermarks(config, topics).items()):
         ends.setdefault(topic, []).append(high)
     return ends
 
@@ -199,7 +188,7 @@ def read_events(
         SuiteError: the end was not reached in time; the message names the partitions.
     """
     topics = sorted({topic for topic, _ in known.values()})
-    marks = _since(watermarks(config, topics), begin)
+    marks = _since(topic_watermarks(config, topics), begin)
     mine = share_of_partitions(marks, *share)
     marks = {place: mark for place, mark in marks.items() if place in mine}
     accounting, epochs = ReadAccounting(known), EpochAccounting()
@@ -254,7 +243,7 @@ def read_outcomes(
             dead_letters[topic] += len(rows)
 
     topics = [RECEIPTS_TOPIC, *dead_letters, *([ledger_topic] if ledger_topic else [])]
-    marks = _since(watermarks(config, topics), begin)
+    marks = _since(topic_watermarks(config, topics), begin)
     positions = _read_to_end(config, marks, take, time.monotonic() + timeout_s, _untold)
     return OutcomesRead(
         outputs=tuple(

@@ -5,15 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping
 from types import TracebackType
-from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from necp_validate.core import SuiteError
+from necp_validate.clients.watermarks import watermarks_of
+from necp_validate.core import SuiteError, UsageError
 from necp_validate.external.identity import read_identity
 from necp_validate.stack.provision import SILENT
-
-_TIMEOUT_S: Final = 15.0
 
 
 class Answers:
@@ -27,6 +25,7 @@ class Answers:
 
     Raises:
         SuiteError: one of them cannot be read.
+        UsageError: there is no such topic.
     """
 
     def __init__(self, config: Mapping[str, str], topics: Collection[str]) -> None:
@@ -36,19 +35,14 @@ class Answers:
         settings = {"group.id": "necp-reader", "enable.auto.commit": False, "isolation.level": "read_committed"}
         self._consumer = Consumer({**config, **settings, "fetch.wait.max.ms": 10, "log_level": 2}, logger=SILENT)
         try:
-            self._consumer.assign([place for topic in topics for place in self._ends(self._consumer, topic)])
-        except (KafkaException, KeyError) as error:
+            marks = watermarks_of(self._consumer, topics, who="the target's principal", unseen=UsageError)
+            self._consumer.assign([TopicPartition(*place, high) for place, (_, high) in marks.items()])
+        except UsageError:
+            self._consumer.close()
+            raise
+        except KafkaException as error:
             self._consumer.close()
             raise SuiteError(f"the output topics {', '.join(topics)} cannot be read: {error}") from error
-
-    @staticmethod
-    def _ends(consumer: Consumer, topic: str) -> Iterator[TopicPartition]:
-        described = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
-        if described.error is not None:
-            raise KafkaException(described.error)
-        for partition in described.partitions:
-            _, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
-            yield TopicPartition(topic, partition, high)
 
     def new(self) -> Iterator[tuple[str, int, int]]:
         """What has come since it was last asked: stream and number of the event, and when, in epoch microseconds."""

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
 
 from necp_validate.clients.connection import Connection
+from necp_validate.clients.watermarks import ask_leader
 from necp_validate.core import SuiteError
 from necp_validate.stack.provision import SILENT
 
@@ -127,8 +128,12 @@ def _offsets(admin: AdminClient, places: list[tuple[str, int]], spec: OffsetSpec
     """A watermark of every partition, in one request to each broker: a cluster may have thousands."""
     if not places:
         return {}
-    asked = admin.list_offsets({TopicPartition(*place): spec for place in places}, request_timeout=_TIMEOUT_S)
-    return {(place.topic, place.partition): future.result(_TIMEOUT_S + 5).offset for place, future in asked.items()}
+
+    def asked(left_s: float) -> dict[tuple[str, int], int]:
+        answers = admin.list_offsets({TopicPartition(*place): spec for place in places}, request_timeout=left_s)
+        return {(place.topic, place.partition): one.result(left_s + 5).offset for place, one in answers.items()}
+
+    return ask_leader(asked, _TIMEOUT_S)
 
 
 def _settings(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:

@@ -12,6 +12,7 @@ import msgspec
 import psutil
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from necp_validate.clients.watermarks import watermarks
 from necp_validate.core import SuiteError
 from necp_validate.external.accounting import Place, RecordAccounting
 from necp_validate.record.writer import write_json
@@ -75,7 +76,7 @@ def _marks(consumer: Consumer, begin: Mapping[str, list[int]]) -> dict[Place, tu
     for topic, offsets in begin.items():
         described = consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
         for partition in described.partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=_TIMEOUT_S)
+            low, high = watermarks(consumer, TopicPartition(topic, partition))
             first = offsets[partition] if partition < len(offsets) else 0
             if low > first:
                 raise SuiteError(

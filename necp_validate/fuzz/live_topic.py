@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
+from necp_validate.clients.watermarks import watermarks_of
 from necp_validate.core import SuiteError, UsageError
 from necp_validate.fuzz.cases import Case, Headers
 from necp_validate.ledger.client_errors import Fate, fate_of
@@ -113,21 +114,11 @@ class LiveTopic:
         Raises:
             UsageError: one of them cannot be seen.
         """
-        ends: dict[Place, int] = {}
         try:
-            described = self._asker.list_topics(timeout=_WAIT_S).topics
-            for topic in topics:
-                if topic not in described or described[topic].error is not None:
-                    raise UsageError(
-                        f"topic {topic} cannot be seen", hint="does it exist, and may the principal describe it?"
-                    )
-                for partition in described[topic].partitions:
-                    _, ends[topic, partition] = self._asker.get_watermark_offsets(
-                        TopicPartition(topic, partition), timeout=_WAIT_S
-                    )
+            marks = watermarks_of(self._asker, topics, who="the principal", unseen=UsageError)
         except KafkaException as error:
             raise SuiteError(f"the cluster did not answer: {error.args[0].str()}") from error
-        return ends
+        return {place: high for place, (_, high) in marks.items()}
 
     def send(self, cases: Sequence[Case]) -> list[Sent]:
         """Send cases and wait until each is written or refused."""

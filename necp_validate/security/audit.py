@@ -10,7 +10,7 @@ from pathlib import Path
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
-from necp_validate.clients.reader import READER_CONFIG, watermarks
+from necp_validate.clients.reader import READER_CONFIG, topic_watermarks
 from necp_validate.core import SuiteError, UsageError
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode
@@ -188,7 +188,7 @@ def _read(config: Mapping[str, str], topic: str, begin: Sequence[int]) -> list[S
         SuiteError: it took too long, or may not be read.
     """
     left, places = {}, []
-    for (_, number), (low, high) in sorted(watermarks(config, [topic]).items()):
+    for (_, number), (low, high) in sorted(topic_watermarks(config, [topic]).items()):
         start = max(low, begin[number]) if number < len(begin) else low
         if high > start:
             left[number] = high

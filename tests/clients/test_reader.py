@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from necp_validate.clients import reader
+from necp_validate.clients import reader, watermarks
 from necp_validate.core import SuiteError
 from necp_validate.stack.ports import free_ports
 
 
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setattr(reader, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(reader, "ANSWER_S", 0.2)
+    monkeypatch.setattr(watermarks, "ANSWER_S", 0.2)
     return {"bootstrap.servers": f"127.0.0.1:{free_ports(1)[0]}"}
 
 

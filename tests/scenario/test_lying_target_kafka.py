@@ -42,7 +42,7 @@ duration_s = {seconds}
 """
 
 LYING_CORE = '''
-"""An event core that waits 250 ms before every batch of combat, and says that it had ended 5 ms after it was due."""
+"""An event core that ends no combat event before it is 1.5 s old, and says that it had ended 5 ms after it was due."""
 
 import runpy
 import time
@@ -55,7 +55,7 @@ honest = at_least_once.handle_batch
 def lying(*args, **more):
     result = honest(*args, **more)
     if result.sent_us and "combat" in str(args[1][0].topic()):
-        time.sleep(0.25)
+        time.sleep(max(1.5 - (time.time() - min(result.sent_us) / 1e6), 0.0))
         result.done_us = min(result.sent_us) + 5_000
         result.runs = [(*run[:4], result.done_us) for run in result.runs]
     return result
@@ -80,6 +80,9 @@ def test_an_event_core_that_lies_about_its_times_is_contradicted_by_its_lag(
     tmp_path: Path, local_stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its receipts every event took 5 ms, and thousands of them waited whenever somebody looked.
+
+    How old an event gets is the core's own doing, whatever the machine does beside: 1.5 s are more than what may be
+    uncommitted (0.6 s for combat) with the slack of 250 ms.
 
     On a host that is saturated while the test runs, that explains the lag, too: then nothing passes all the same.
     """

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
+from necp_validate.clients.watermarks import watermarks
 from necp_validate.core import SuiteError
 from necp_validate.events.receipts import Outcome, decode_receipt
 from necp_validate.events.topics import (
@@ -287,7 +288,7 @@ class _Reader:
         )
         places = [TopicPartition(topic, partition) for topic in topics for partition in range(TOPICS[topic].partitions)]
         for place in places:
-            low, high = self._consumer.get_watermark_offsets(place, timeout=20)
+            low, high = watermarks(self._consumer, place)
             place.offset = low if place.topic == AUDIT_TOPIC else high
         self._consumer.assign(places)
         self._messages: dict[str, list[Message]] = {}
