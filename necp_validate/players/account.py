@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 from bisect import bisect_right
 from collections import Counter
+from dataclasses import fields
 from typing import Any, Final
 
 from necp_validate.ledger.stream_account import AckedOffsets, StreamAccount
@@ -21,7 +22,9 @@ from necp_validate.record import (
     Layout,
     PlayersRecord,
     PlayersRow,
+    SessionCounts,
     StateSeen,
+    TransportCounts,
 )
 
 _EXAMPLES: Final = 10
@@ -48,7 +51,7 @@ class Account:
         self.actions: dict[str, Counter[str]] = {}
         self.answered_twice = 0
         self.udp: Counter[str] = Counter()
-        self.ws: Counter[str] = Counter()
+        self.websocket: Counter[str] = Counter()
         self.bad: Counter[str] = Counter()
         self.streams: list[StreamAccount] = []
         self.offsets = AckedOffsets()
@@ -132,14 +135,14 @@ class Account:
             ended.update(ends)
         now = {
             "datagrams": state["datagrams"],
-            "bytes_in": self.udp["bytes_in"],
+            "bytes_in": self.udp["bytes_received"],
             "full_bytes": state["full_bytes"],
             "changes": state["changes"],
             "checks": state["checks"],
             "divergences": state["divergences"],
-            "actions": self.udp["actions"] + self.ws["actions"],
+            "actions": self.udp["actions"] + self.websocket["actions"],
             "ended": ended["processed"] + ended["rejected"] + ended["dead_lettered"],
-            "refused": ended["rate_limited"] + ended["invalid"] + ended["unavailable"] + self.ws["pings_limited"],
+            "refused": ended["rate_limited"] + ended["invalid"] + ended["unavailable"],
             "logins": self.sessions["logins"],
             "broken": self.sessions["broken"],
         }
@@ -179,17 +182,18 @@ class Account:
             worker=self.worker,
             players=self.most_online,
             udp_group=self.plan.udp_group,
-            sessions=dict(self.sessions),
+            sessions=SessionCounts(**{one.name: self.sessions[one.name] for one in fields(SessionCounts)}),
             actions={kind: dict(ends) for kind, ends in self.actions.items()},
             answered_twice=self.answered_twice,
-            transports={"udp": dict(self.udp), "ws": dict(self.ws)},
+            udp=TransportCounts(**{one.name: self.udp[one.name] for one in fields(TransportCounts)}),
+            websocket=TransportCounts(**{name: self.websocket[name] for name in _BY_MESSAGE}),
             streams=tuple(stream.record() for stream in self.streams),
             inconsistent_offsets=self.offsets.repeated,
             offset_not_monotonic=sum(stream.not_monotonic for stream in self.streams),
             expected_totals={domain: dict(totals) for domain, totals in self.expected_totals.items()},
             state=StateSeen(
-                bytes=self.udp["bytes_in"],
-                lost=self.udp["lost_in"],
+                bytes=self.udp["bytes_received"],
+                lost=self.udp["lost"],
                 bad=dict(self.bad),
                 largest_batch=max([self._largest_batch, *(view.counts.largest_batch for view in self.views)]),
                 examples=tuple(self._divergences),
@@ -216,6 +220,9 @@ class Account:
             errors=tuple(self.errors),
         )
 
+
+_BY_MESSAGE: Final = ("actions", "received", "bytes_received", "bytes_sent")
+"""What is counted of messages: TCP loses none, and their number is not looked at."""
 
 _STATE: Final = ("datagrams", "full_bytes", "changes", "checks", "divergences", "missing_base", "stale")
 

@@ -113,7 +113,7 @@ class Game:
         if problem:
             self.account.bad[problem] += 1
         if length:
-            self.account.udp["bytes_in"] += length
+            self.account.udp["bytes_received"] += length
 
     def enter(self, playing: Playing, *, greedy: bool) -> None:
         """A session begins: from now on its moves and actions are due."""

@@ -161,8 +161,8 @@ class Session:
         if choice.kind == "chat":
             self._to_be_shown[number] = number_of(choice.data.text) or 0  # type: ignore[attr-defined]  # it is a Say
         text = json_action(number, intended_us, choice.kind, choice.data)
-        self._account.ws["actions"] += 1
-        self._account.ws["bytes_out"] += len(text)
+        self._account.websocket["actions"] += 1
+        self._account.websocket["bytes_sent"] += len(text)
         return text
 
     def _begin(self, choice: Choice, intended_us: int, now_us: int, *, by_udp: bool) -> int:
@@ -175,14 +175,14 @@ class Session:
         return number
 
     def _out(self, datagram: bytes) -> bytes:
-        self._account.udp["out"] += 1
-        self._account.udp["bytes_out"] += len(datagram)
+        self._account.udp["sent"] += 1
+        self._account.udp["bytes_sent"] += len(datagram)
         return datagram
 
     def datagram(self, datagram: bytes, now_us: int) -> bool:
         """Take a datagram that came for this session; tell whether it was state that could be used."""
         if self.loses():
-            self._account.udp["dropped_in"] += 1
+            self._account.udp["dropped"] += 1
             return False
         try:
             header = read_header(datagram)
@@ -271,8 +271,8 @@ class Session:
         """The session is over; called once."""
         account = self._account
         # Datagrams that came out of order or not at all: numbers have no holes, so the count tells.
-        account.udp["in"] += self._came
-        account.udp["lost_in"] += max(self._opener.window.newest - self._came, 0)
+        account.udp["received"] += self._came
+        account.udp["lost"] += max(self._opener.window.newest - self._came, 0)
         if self.summary is not None:
             for result_us in [at for number, at in self._to_be_shown.items() if number < 0]:
                 if now_us - result_us > _ECHO_US:

@@ -116,8 +116,8 @@ class _Visit:
         except BaseException:
             line.close()
             raise
-        game.account.ws["in"] += 1
-        game.account.ws["bytes_in"] += length
+        game.account.websocket["received"] += 1
+        game.account.websocket["bytes_received"] += length
         game.account.grid = game.account.interest.grid = welcome.grid
         session = Session(
             persona,
@@ -204,15 +204,15 @@ class _Visit:
                 gevent.sleep(0.05)
 
     def _read(self, playing: Playing) -> None:
-        session, ws = playing.session, self._game.account.ws
+        session, counts = playing.session, self._game.account.websocket
         while session.over is None:
             try:
                 message, length = playing.line.receive()
             except (Broken, Refusal, BadMessage) as error:
                 session.over = session.over or f"connection: {error}"
                 return
-            ws["in"] += 1
-            ws["bytes_in"] += length
+            counts["received"] += 1
+            counts["bytes_received"] += length
             session.message(message, _now_us())
 
 

@@ -185,6 +185,52 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCounts:
+    """Sessions and logins; ``None``: not recorded.
+
+    Args:
+        logins: that succeeded.
+        refused_logins: that the gateway refused.
+        failed_logins: that broke, or were answered with nonsense.
+        broken: sessions that ended without the gateway's own list of what it got.
+        closed: sessions that ended in order.
+        without_state: ended in order, longer than two seconds, and got no state.
+        limited_unduly: requests that were refused of players who made few.
+    """
+
+    logins: int | None = None
+    refused_logins: int | None = None
+    failed_logins: int | None = None
+    broken: int | None = None
+    closed: int | None = None
+    without_state: int | None = None
+    limited_unduly: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportCounts:
+    """What went over one transport; ``None``: not recorded, or unknown of this one.
+
+    Args:
+        actions: sent.
+        received: datagrams of sessions that could be opened, or messages.
+        bytes_received: of all that came, as payload.
+        bytes_sent: as payload.
+        sent: datagrams.
+        lost: datagrams that never came, by their numbers.
+        dropped: datagrams that a player threw away, to play a bad line.
+    """
+
+    actions: int | None = None
+    received: int | None = None
+    bytes_received: int | None = None
+    bytes_sent: int | None = None
+    sent: int | None = None
+    lost: int | None = None
+    dropped: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlayersRecord:
     """``history/players-<worker>.json``: what one process of players did and saw.
 
@@ -192,11 +238,11 @@ class PlayersRecord:
         worker: name of the process, ``p0`` and so on.
         players: most that were online at once.
         udp_group: players that shared a socket.
-        sessions: counts: ``logins``, ``refused_logins``, ``failed_logins``, ``broken``, ``closed`` (in order),
-            ``without_state`` (ended in order, longer than two seconds, and got no state).
+        sessions: sessions and logins.
         actions: by kind and end.
         answered_twice: answers to actions that had theirs.
-        transports: by ``udp`` and ``ws``, counts such as ``in``, ``out``, ``bytes_in`` and ``bytes_out``.
+        udp: what went by datagram.
+        websocket: what went by message.
         streams: the events that came of actions, one per session and domain.
         expected_totals: what the acknowledged ones deal and move if they are processed, per domain.
         inconsistent_offsets: events acknowledged at an offset that another of these players' events had.
@@ -217,10 +263,11 @@ class PlayersRecord:
     worker: str
     players: int
     udp_group: int
-    sessions: dict[str, int]
+    sessions: SessionCounts
     actions: ActionCounts
     answered_twice: int
-    transports: dict[str, dict[str, int]]
+    udp: TransportCounts
+    websocket: TransportCounts
     streams: tuple[StreamRecord, ...]
     expected_totals: dict[str, dict[str, int]] | None = None
     inconsistent_offsets: int | None = None
@@ -262,7 +309,7 @@ class PlayersRow:
         changes: changes of entities in them.
         actions: sent.
         ended: of all actions, those whose result came.
-        refused: of all actions and pings, those that were refused.
+        refused: of all actions, those that were refused.
         result_p50_ms: from intended time to result, of those that came.
         result_p99_ms: likewise.
         age_p99_ms: from a tick to the arrival of its state.

@@ -127,7 +127,7 @@ def test_who_asks_for_too_much_is_refused_and_stays(tmp_path: Path, pki: Players
     subprocess.run(command, check=True, timeout=120)
     found = json.loads((tmp_path / "run" / "history" / "players-p0.json").read_text(encoding="utf-8"))
     record = from_plain(PlayersRecord, found)
-    assert (record.sessions["logins"], record.sessions.get("broken", 0)) == (5, 0), record.errors
+    assert (record.sessions.logins, record.sessions.broken) == (5, 0), record.errors
     assert record.interruptions == ()
     (greedy,) = record.greedy
     assert greedy.limited > 0

@@ -16,7 +16,8 @@ from necp_validate.claims.saturation import saturation
 from necp_validate.core import Example, Finding, Verdict
 from necp_validate.evidence.inventory import Evidence, Holding, shortfalls
 from necp_validate.evidence.missing import NoEvidence, crash_summary
-from necp_validate.evidence.reconcile import RECONCILERS, Discrepancy, Reconciler, distrusted
+from necp_validate.evidence.reconcile import RECONCILERS, Reconciler, distrusted
+from necp_validate.evidence.reconcile.discrepancy import Discrepancy
 from necp_validate.evidence.subjects import Subject
 from necp_validate.record import Record
 

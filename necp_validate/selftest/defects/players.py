@@ -9,6 +9,7 @@ from necp_validate.claims import CHECKS
 from necp_validate.claims.metrics.measures import MEASURES
 from necp_validate.core import Verdict
 from necp_validate.evidence.inventory import PLAYERS, PLAYERS_TIMELINE, Evidence
+from necp_validate.evidence.reconcile import RECONCILERS
 from necp_validate.realtime.state import layout_savings
 from necp_validate.record import Layout
 from necp_validate.selftest.defect import Defect, Seed, seeded
@@ -64,6 +65,12 @@ def _half_of_them_came(simulation: Simulation) -> None:
     _recorded(simulation, players=came)
 
 
+def _more_came_than_was_counted(simulation: Simulation) -> None:
+    """One second of the players' rows has five results more than the process counted in all."""
+    first, *rest = simulation.played.rows
+    simulation.played = replace(simulation.played, rows=(replace(first, ended=first.ended + 5), *rest))
+
+
 def _ends_with_an_error(simulation: Simulation) -> None:
     simulation.gateway_shutdown = replace(simulation.gateway_shutdown, exit_code=1)
 
@@ -75,6 +82,7 @@ def _without_a_loss(simulation: Simulation) -> None:
 _EVIDENCE: dict[str, tuple[Evidence, ...]] = {
     **{name: one.evidence for name, one in CHECKS.items()},
     **{name: one.evidence for name, one in MEASURES.items()},
+    **{name: one.evidence for name, one in RECONCILERS.items()},
 }
 _OF_PLAYERS = tuple(name for name, kinds in _EVIDENCE.items() if {PLAYERS, PLAYERS_TIMELINE} & set(kinds))
 """Checks and metrics that rest on the players."""
@@ -95,6 +103,13 @@ PLAYER_DEFECTS: tuple[Defect, ...] = (
         make=seeded(_half_of_them_came),
         verdict=Verdict.UNKNOWN,
         others=_OF_PLAYERS,
+    ),
+    Defect(
+        name="gateway: results of a second counted twice",
+        caught_by="players-account",
+        make=seeded(_more_came_than_was_counted),
+        verdict=Verdict.UNKNOWN,
+        distrusted=("players", "players_timeline"),
     ),
     Defect(
         name="gateway: no datagram lost",

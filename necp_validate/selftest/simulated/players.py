@@ -222,6 +222,7 @@ class _Game:
             # Two thirds of them are not counted as being there before and after: what weighs is made up, too.
             rows.append(self.account.row(end_us, PLAYERS if second in _BUSY else PLAYERS_LEFT))
         self._end(START_US + SECONDS * 1_000_000)
+        rows.append(self.account.row(START_US + (SECONDS + 1) * 1_000_000, 0))
         # The simulated log knows nothing of the players' events: what becomes of events is tested without them.
         record = replace(self.account.record(), streams=(), expected_totals={}, layouts=LAYOUTS)
         return Played(record=record, latency=self.account.histograms, rows=tuple(rows))
@@ -326,7 +327,7 @@ class _Game:
         accepted = Accepted(n=number, event=event, topic=domain.topic, partition=0, offset=offset)
         client.session.message(accepted, now_us - 10_000)
         client.session.message(Result(n=number, outcome="processed"), now_us)
-        self.account.ws["in"] += 2
+        self.account.websocket["received"] += 2
 
     def _say(self, sender: _Client, second: int, now_us: int) -> None:
         name = sender.session.persona.name

@@ -102,7 +102,7 @@ BROKEN: Mapping[str, Callable[[], Record]] = {
     "tick-bounds": lambda: players.played(
         players_timeline=(*players.ROWS[:-2], replace(players.ROWS[-2], tick_hz=30.0), players.ROWS[-1])
     ),
-    "gateway-transport": lambda: _with_player(sessions={"logins": 20, "without_state": 1}),
+    "gateway-transport": lambda: _with_player(sessions=replace(players.SESSIONS, without_state=1)),
     "fewer-datagrams": lambda: _with_player(state=replace(players.STATE, changes=1, datagrams=90_000)),
     "adaptive-tick": lambda: players.played(
         players_timeline=tuple(
@@ -110,7 +110,7 @@ BROKEN: Mapping[str, Callable[[], Record]] = {
         )
     ),
     "action-conservation": lambda: _with_player(answered_twice=1),
-    "request-limit": lambda: _with_player(sessions={"logins": 20, "limited_unduly": 1}),
+    "request-limit": lambda: _with_player(sessions=replace(players.SESSIONS, limited_unduly=1)),
     "certificate-refusal": lambda: _with_player(
         certificates=(replace(players.PROBES[0], refused=False), *players.PROBES[1:])
     ),

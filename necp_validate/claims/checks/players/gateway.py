@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import attrgetter
 from statistics import median
 
 from necp_validate.claims.checks.anomalies import Anomalies, not_applicable
 from necp_validate.claims.checks.players.players import need_players, ticking_rows
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.limits import limit
+from necp_validate.claims.needs import recorded
 from necp_validate.core import Finding, Verdict
 from necp_validate.evidence.inventory import EXPLAINING_FAULTS, PLAYERS, PLAYERS_TIMELINE
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.subjects import PLAYERS as PLAYERS_SUBJECT
-from necp_validate.record import PlayersRow, Record
+from necp_validate.record import PlayersRecord, PlayersRow, Record, parts
 
 FALLEN = 0.8
 """A tick has fallen when it is at most this share of what it was."""
@@ -31,25 +34,30 @@ def gateway_transport(history: Record) -> Finding:
     """Sessions that got no state by UDP; both transports must carry, to every player."""
     records = need_players(history)
     state = sum(record.state.datagrams for record in records)
-    messages = sum(record.transports.get("ws", {}).get("in", 0) for record in records)
-    by_udp = sum(record.transports.get("udp", {}).get("actions", 0) for record in records)
-    by_ws = sum(record.transports.get("ws", {}).get("actions", 0) for record in records)
+    messages = _in_all(records, "websocket.received")
+    by_udp, by_ws = _in_all(records, "udp.actions"), _in_all(records, "websocket.actions")
     used = (
         f"{state:,} datagrams of state, {messages:,} messages, {by_udp:,} actions by datagram, {by_ws:,} by WebSocket"
     )
     anomalies = Anomalies("gateway-transport", history)
     for record in records:
-        without = record.sessions.get("without_state", 0)
+        without = recorded(record.sessions.without_state, "sessions.without_state", parts.PLAYERS, record.worker)
         anomalies.add(without, f"players {record.worker}", f"{without:,} sessions got no state by UDP")
     if not (state and messages and by_udp and by_ws):
         anomalies.doubt("both transports", "one of them was not used")
-    logins = sum(record.sessions.get("logins", 0) for record in records)
+    logins = _in_all(records, "sessions.logins")
     return anomalies.finding(
         clean=f"{used}, {logins:,} logins",
         found=f"{{count}} of {logins:,} sessions got no state by UDP ({used})",
         measured=f"{state:,} datagrams with state, {messages:,} messages",
         sees=f"1 of {logins:,} sessions without state",
     )
+
+
+def _in_all(records: Sequence[PlayersRecord], field: str) -> int:
+    """A count of sessions or of a transport, over all processes of players."""
+    count = attrgetter(field)
+    return sum(recorded(count(record), field, parts.PLAYERS, record.worker) for record in records)
 
 
 @check(

@@ -10,6 +10,7 @@ from necp_validate.claims.checks.players.players import fault_behind, gateway_fa
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.limits import limit as limit_of
 from necp_validate.claims.metrics.recovery import span_of
+from necp_validate.claims.needs import recorded
 from necp_validate.core import Finding
 from necp_validate.evidence.inventory import EXPLAINING_FAULTS, PLAYERS, PLAYERS_TIMELINE
 from necp_validate.evidence.missing import NoEvidence
@@ -21,6 +22,7 @@ from necp_validate.record import (
     Interruption,
     Record,
     merged_actions,
+    parts,
 )
 from necp_validate.record.players import ActionCounts
 
@@ -86,7 +88,7 @@ def request_limit(history: Record) -> Finding:
     judged: list[tuple[GreedySession, float]] = []
     for record in need_players(history):
         limit = record.limits.get("per_minute", 0.0)
-        unduly = record.sessions.get("limited_unduly", 0)
+        unduly = recorded(record.sessions.limited_unduly, "sessions.limited_unduly", parts.PLAYERS, record.worker)
         anomalies.add(unduly, f"players {record.worker}", f"{unduly:,} requests refused of players who made few")
         for session in record.greedy:
             over = _over_limit(session, limit)

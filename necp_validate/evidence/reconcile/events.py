@@ -1,0 +1,249 @@
+"""Events by stream, by phase, by second, in histograms, by partition: the same number everywhere."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+
+from necp_validate.core.histogram import HdrHistogram
+from necp_validate.evidence.reconcile.discrepancy import (
+    LATENCY,
+    LOADS,
+    READING,
+    ROWS,
+    Discrepancy,
+)
+from necp_validate.record import LoadRecord, Phase, Record, StreamRecord
+
+_BUCKET_SHARE = 1.05
+"""A figure of a histogram is that of its bucket: so much the two copies may differ."""
+
+_COUNTS = ("sent", "acked", "failed", "unknown")
+
+
+def known_loads(history: Record) -> list[LoadRecord]:
+    """The load workers that counted: of one that was lost, there is its schedule alone."""
+    return [load for load in history.loads if load.lost_us is None]
+
+
+def _of_stream(stream: StreamRecord) -> dict[str, int]:
+    sets = {"acked": stream.acked, "failed": stream.failed, "unknown": stream.unknown}
+    return {"sent": stream.sent, **{name: 0 if one is None else one.count for name, one in sets.items()}}
+
+
+def streams_add_up(history: Record) -> Iterator[Discrepancy]:
+    """Every event of a stream is acked, failed or of unknown outcome, and no more than one of them."""
+    for sender in history.senders:
+        for stream in sender.streams:
+            counts = _of_stream(stream)
+            parts = counts["acked"] + counts["failed"] + counts["unknown"]
+            numbers = stream.acked.copy()
+            for one in (stream.failed, stream.unknown):
+                for first, last in one.intervals() if one is not None else ():
+                    numbers.add(first, last)
+            beyond = numbers.last is not None and numbers.last >= stream.sent
+            if parts != stream.sent or numbers.count != stream.sent or beyond:
+                detail = (
+                    f"{stream.sent:,} events sent, but {counts['acked']:,} acked, {counts['failed']:,} failed and "
+                    f"{counts['unknown']:,} of unknown outcome ({_file_of(history, sender)})"
+                )
+                count = max(abs(parts - stream.sent), abs(numbers.count - stream.sent), 1)
+                where = f"{stream.domain} stream {stream.stream}"
+                yield Discrepancy(where=where, detail=detail, parts=("loads",), count=count)
+
+
+def _file_of(history: Record, sender: LoadRecord) -> str:
+    if any(sender is load for load in history.loads):
+        return f"history/load-{sender.worker}.json: streams"
+    if any(sender is load for load in history.drill_loads):
+        return f"history/drill-{sender.worker}.json: streams"
+    return f"history/players-{sender.worker}.json: streams" if history.players else f"history/{sender.worker}.json"
+
+
+def _phase_counts(history: Record) -> dict[str, dict[str, int | None]]:
+    """Events by domain, over all phases; ``None`` where a count was not recorded."""
+    found: dict[str, dict[str, int | None]] = defaultdict(lambda: dict.fromkeys(("scheduled", *_COUNTS), 0))
+    for load in known_loads(history):
+        for by in (load.phases or {}).values():
+            for domain, counts in by.items():
+                for name in ("scheduled", *_COUNTS):
+                    before, more = found[domain][name], getattr(counts, name)
+                    found[domain][name] = None if before is None or more is None else before + more
+    return found
+
+
+def streams_are_phases(history: Record) -> Iterator[Discrepancy]:
+    """What was counted by stream is what was counted by phase."""
+    by_stream: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_COUNTS, 0))
+    for load in known_loads(history):
+        for stream in load.streams:
+            for name, count in _of_stream(stream).items():
+                by_stream[stream.domain][name] += count
+    by_phase = _phase_counts(history)
+    for domain in sorted(by_stream.keys() | by_phase.keys()):
+        for name in _COUNTS:
+            phases, streams = by_phase[domain][name], by_stream[domain][name]
+            if phases is not None and phases != streams:
+                yield Discrepancy(
+                    where=domain,
+                    detail=f"{streams:,} {name} by stream ({LOADS}: streams), {phases:,} by phase ({LOADS}: phases)",
+                    parts=("loads",),
+                    count=abs(phases - streams),
+                )
+
+
+def phases_are_timeline(history: Record) -> Iterator[Discrepancy]:
+    """What was counted by phase is what was counted second by second."""
+    rows: dict[str, dict[str, int | None]] = defaultdict(lambda: dict.fromkeys(("scheduled", *_COUNTS), 0))
+    workers = {load.worker for load in known_loads(history)}
+    for row in history.timeline:
+        if row.worker in workers:
+            for name in ("scheduled", *_COUNTS):
+                before, more = rows[row.domain][name], getattr(row, name)
+                rows[row.domain][name] = None if before is None or more is None else before + more
+    by_phase = _phase_counts(history)
+    for domain in sorted(rows.keys() & by_phase.keys()):  # no rows at all are missing, not wrong
+        for name in ("scheduled", *_COUNTS):
+            phases, seconds = by_phase[domain][name], rows[domain][name]
+            if phases is not None and seconds is not None and phases != seconds:
+                yield Discrepancy(
+                    where=domain,
+                    detail=f"{phases:,} {name} by phase ({LOADS}: phases), {seconds:,} in the rows ({ROWS})",
+                    parts=("loads", "timeline"),
+                    count=abs(phases - seconds),
+                )
+
+
+def _values(history: Record, phase: Phase | None, domain: str, kind: str) -> int:
+    """Values in the histograms of a domain, those below zero included."""
+    return sum(
+        histogram.total + histogram.negative
+        for (name, of_domain, of_kind), histogram in history.latency.items()
+        if of_domain == domain and of_kind == kind and (phase is None or name == phase.name)
+    )
+
+
+def phases_are_histograms(history: Record) -> Iterator[Discrepancy]:
+    """Every ack has its latency; no more events ended than can have been written; every one sent has its lateness."""
+    counted = replace(history, loads=tuple(known_loads(history)))
+    for phase in history.phases:
+        for domain in history.domains:
+            counts = counted.counts(phase.name, [domain])
+            where = f"{domain} in {phase.name}"
+            acks = _values(history, phase, domain, "ack")
+            if acks and acks != counts.acked:
+                detail = f"{counts.acked:,} acked ({LOADS}: phases), {acks:,} ack latencies ({LATENCY})"
+                yield Discrepancy(
+                    where=where, detail=detail, parts=("loads", "latency"), count=abs(acks - counts.acked)
+                )
+            ends, most = _values(history, phase, domain, "e2e"), counts.acked + (counts.unknown or 0)
+            if ends > most:
+                detail = f"{ends:,} events ended ({LATENCY}), {most:,} can have been written ({LOADS}: phases)"
+                yield Discrepancy(where=where, detail=detail, parts=("loads", "latency"), count=ends - most)
+            late = _values(history, phase, domain, "late")
+            if late and not counts.sent <= late <= counts.scheduled:
+                sent = f"{counts.sent:,} sent of {counts.scheduled:,} scheduled ({LOADS}: phases)"
+                detail = f"{late:,} events with a lateness ({LATENCY}), {sent}"
+                yield Discrepancy(where=where, detail=detail, parts=("loads", "latency"))
+
+
+def outcomes_are_latencies(history: Record) -> Iterator[Discrepancy]:
+    """Every outcome that was seen while the load ran has a latency, and is among those that were read back."""
+    if not history.sees_ends(history.domains):
+        return
+    seen: dict[str, int] = defaultdict(int)
+    for row in history.timeline:
+        seen[row.domain] += row.ended
+    yield from _slowest_are_in_histograms(history)
+    final: dict[str, int] = defaultdict(int)
+    topics = history.domain_of_topic
+    for receipt in history.readback.receipts if history.readback is not None else ():
+        if receipt.topic in topics:
+            final[topics[receipt.topic]] += receipt.accounted.count
+    for domain in history.domains:
+        ends = _values(history, None, domain, "e2e")
+        if ends and domain in seen and ends != seen[domain]:
+            detail = f"{seen[domain]:,} outcomes in the rows ({ROWS}), {ends:,} end-to-end latencies ({LATENCY})"
+            yield Discrepancy(
+                where=domain, detail=detail, parts=("timeline", "latency"), count=abs(ends - seen[domain])
+            )
+        if final and history.readback is not None and ends > final[domain]:
+            detail = f"{ends:,} events ended ({LATENCY}), {final[domain]:,} have an outcome ({READING}: receipts)"
+            # Lost receipts, or offsets that were given twice, explain it as well: the reading stays evidence of those.
+            yield Discrepancy(where=domain, detail=detail, parts=("latency",), count=ends - final[domain])
+
+
+def end_to_end(history: Record, domain: str) -> HdrHistogram:
+    """The end-to-end latencies of a domain over the whole run."""
+    merged = HdrHistogram()
+    for (_, of_domain, kind), histogram in history.latency.items():
+        if (of_domain, kind) == (domain, "e2e"):
+            merged.merge(histogram)
+    return merged
+
+
+def _slowest_are_in_histograms(history: Record) -> Iterator[Discrepancy]:
+    """The P99 of a second is no slower than the slowest of the whole run."""
+    for domain in history.domains:
+        rows = [row.e2e_p99_ms for row in history.timeline if row.domain == domain and row.e2e_p99_ms is not None]
+        merged = end_to_end(history, domain)
+        if rows and merged.total and max(rows) > merged.max / 1e3 * _BUCKET_SHARE:
+            detail = (
+                f"a second with a P99 of {max(rows):,.1f} ms ({ROWS}), but none slower than "
+                f"{merged.max / 1e3:,.1f} ms ({LATENCY})"
+            )
+            yield Discrepancy(where=domain, detail=detail, parts=("timeline", "latency"))
+
+
+def reading_adds_up(history: Record) -> Iterator[Discrepancy]:
+    """What was read by partition is what was read by stream, and lies below the positions that brokers have told."""
+    readback = history.readback
+    if readback is None:
+        return
+    topics = history.domain_of_topic
+    by_partition = sum(part.read for part in readback.partitions if part.topic in topics)
+    by_stream = sum(read.read.count + (read.duplicates or 0) for read in readback.streams.values())
+    strange = (readback.unknown_records or 0) + (readback.others or 0)
+    if by_partition and by_partition != by_stream + strange:
+        yield Discrepancy(
+            where="all topics",
+            detail=f"{by_partition:,} records read by partition, {by_stream + strange:,} by stream ({READING})",
+            parts=("readback",),
+            count=abs(by_partition - by_stream - strange),
+        )
+    if by_partition and readback.events_read + (readback.others or 0) != by_partition:
+        yield Discrepancy(
+            where="all topics",
+            detail=f"{by_partition:,} records read by partition, {readback.events_read:,} in all ({READING})",
+            parts=("readback",),
+        )
+    ends: dict[str, int] = defaultdict(lambda: -1)
+    for part in readback.partitions:
+        where = f"{part.topic}-{part.partition}"
+        ends[part.topic] = max(ends[part.topic], part.high)
+        if part.offsets is not None and part.offsets:
+            first, last = part.offsets.first, part.offsets.last
+            if part.offsets.count > part.read or first is None or last is None or first < part.low or last >= part.high:
+                read = f"{part.read:,} records at {part.offsets.count:,} offsets, {first} to {last}"
+                detail = f"{read}, between {part.low} and {part.high} ({READING})"
+                yield Discrepancy(where=where, detail=detail, parts=("readback",))
+        if part.position is not None and part.position >= part.high and part.topic in topics:
+            held = part.high - part.low
+            if part.read < held and part.gaps == 0 and not readback.others:
+                detail = (
+                    f"{part.read:,} records read of {held:,} between {part.low} and {part.high}, and no gap between "
+                    f"two of them ({READING})"
+                )
+                yield Discrepancy(where=where, detail=detail, parts=("readback",), count=held - part.read)
+    for sender in history.senders:
+        for stream in sender.streams:
+            highest = stream.max_acked_offset
+            if highest is not None and stream.topic in ends and highest >= ends[stream.topic]:
+                detail = (
+                    f"acked up to offset {highest:,} ({_file_of(history, sender)}), but no partition of {stream.topic} "
+                    f"reaches further than {ends[stream.topic]:,} ({READING}: high)"
+                )
+                # Brokers that have less than they acknowledged have cut their logs back: both copies are right, and
+                # what was lost is found by comparing them.
+                yield Discrepancy(where=f"{stream.domain} stream {stream.stream}", detail=detail, parts=(), broken=True)
