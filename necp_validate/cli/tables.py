@@ -210,7 +210,9 @@ def selftest_table(results: Results) -> RenderableType:
     taken = grid("", "taken away", "rest on it", "pass without it", numbers=("rest on it",))
     for gone in results.missed:
         taken.add_row(badge("fail" if gone.passing else "ok"), gone.removal, f"{len(gone.resting)}", gone.words)
-    return Group(seeded, Text(), taken, Text(), *(Text(words, style="bold") for words in results.words))
+    tables = [table for table, rows in ((seeded, results.caught), (taken, results.missed)) if rows]
+    spaced = [part for table in tables for part in (table, Text())]
+    return Group(*spaced, *(Text(words, style="bold") for words in results.words))
 
 
 def campaign_table(trials: Sequence[Trial]) -> RenderableType:

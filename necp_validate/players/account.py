@@ -24,7 +24,6 @@ from necp_validate.record import (
     PlayersRow,
     SessionCounts,
     StateSeen,
-    TransportCounts,
 )
 
 _EXAMPLES: Final = 10
@@ -185,8 +184,9 @@ class Account:
             sessions=SessionCounts(**{one.name: self.sessions[one.name] for one in fields(SessionCounts)}),
             actions={kind: dict(ends) for kind, ends in self.actions.items()},
             answered_twice=self.answered_twice,
-            udp=TransportCounts(**{one.name: self.udp[one.name] for one in fields(TransportCounts)}),
-            websocket=TransportCounts(**{name: self.websocket[name] for name in _BY_MESSAGE}),
+            actions_by_datagram=self.udp["actions"],
+            actions_by_message=self.websocket["actions"],
+            messages=self.websocket["received"],
             streams=tuple(stream.record() for stream in self.streams),
             inconsistent_offsets=self.offsets.repeated,
             offset_not_monotonic=sum(stream.not_monotonic for stream in self.streams),
@@ -220,9 +220,6 @@ class Account:
             errors=tuple(self.errors),
         )
 
-
-_BY_MESSAGE: Final = ("actions", "received", "bytes_received", "bytes_sent")
-"""What is counted of messages: TCP loses none, and their number is not looked at."""
 
 _STATE: Final = ("datagrams", "full_bytes", "changes", "checks", "divergences", "missing_base", "stale")
 

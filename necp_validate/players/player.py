@@ -124,14 +124,14 @@ class Session:
 
     def hello(self) -> bytes:
         """The datagram that tells the gateway where to send state."""
-        return self._out(self._sealer.seal(Kind.HELLO))
+        return self._sealer.seal(Kind.HELLO)
 
     def move(self) -> bytes:
         """An INPUT datagram: the next step, with what has been received."""
         own = self.own() if self.persona.turns() else None
         step = self.persona.step(own)
         self._inputs += 1
-        return self._out(self._sealer.seal(Kind.INPUT, encode_input(self.view.ack(), Input(self._inputs, *step))))
+        return self._sealer.seal(Kind.INPUT, encode_input(self.view.ack(), Input(self._inputs, *step)))
 
     def own(self) -> State | None:
         """The player's own entity, where it is known."""
@@ -146,7 +146,7 @@ class Session:
         choice = self.persona.hit(self.own(), [unpack(record) for _, record in others])
         number = self._begin(choice, intended_us, now_us, by_udp=True)
         body = encode_ack(self.view.ack()) + udp_action(number, intended_us, choice.kind, choice.data)
-        return self._out(self._sealer.seal(Kind.ACTION, body))
+        return self._sealer.seal(Kind.ACTION, body)
 
     def say(self, kind: str, intended_us: int, now_us: int) -> bytes:
         """A WebSocket message: a ``trade``, a ``chat`` or a ``transfer``."""
@@ -162,7 +162,6 @@ class Session:
             self._to_be_shown[number] = number_of(choice.data.text) or 0  # type: ignore[attr-defined]  # it is a Say
         text = json_action(number, intended_us, choice.kind, choice.data)
         self._account.websocket["actions"] += 1
-        self._account.websocket["bytes_sent"] += len(text)
         return text
 
     def _begin(self, choice: Choice, intended_us: int, now_us: int, *, by_udp: bool) -> int:
@@ -174,15 +173,9 @@ class Session:
         self._account.latency("late", choice.kind, intended_us, now_us - intended_us)
         return number
 
-    def _out(self, datagram: bytes) -> bytes:
-        self._account.udp["sent"] += 1
-        self._account.udp["bytes_sent"] += len(datagram)
-        return datagram
-
     def datagram(self, datagram: bytes, now_us: int) -> bool:
         """Take a datagram that came for this session; tell whether it was state that could be used."""
         if self.loses():
-            self._account.udp["dropped"] += 1
             return False
         try:
             header = read_header(datagram)
@@ -271,7 +264,6 @@ class Session:
         """The session is over; called once."""
         account = self._account
         # Datagrams that came out of order or not at all: numbers have no holes, so the count tells.
-        account.udp["received"] += self._came
         account.udp["lost"] += max(self._opener.window.newest - self._came, 0)
         if self.summary is not None:
             for result_us in [at for number, at in self._to_be_shown.items() if number < 0]:
@@ -279,7 +271,6 @@ class Session:
                     account.chat_problem("undelivered", f"{self.persona.name}: processed and not shown")
             if not self.state_us and now_us - self.begun_us > _ECHO_US:
                 account.sessions["without_state"] += 1
-            account.sessions["closed"] += 1
         self.actions.close(self.summary)
         account.closed(self.view)
         if self._greedy is not None:

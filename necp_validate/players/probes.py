@@ -50,7 +50,7 @@ def _probe(plan: PlayersPlan, when: str, name: str, tls: TlsFiles) -> Certificat
         # With TLS 1.3 a client is connected before the server has looked at its certificate.
         login = Login(player=f"probe-{name}-{plan.run_id[-16:]}", match="probe", region="probe", build="probe")
         line.send(encode(login))
-        answer, _ = line.receive(_TIMEOUT_S)
+        answer = line.receive(_TIMEOUT_S)
         if isinstance(answer, Welcome):
             line.send(encode(Leave()))
             return said(False, "logged in")

@@ -137,8 +137,8 @@ class Line:
         except (ssl.SSLError, websocket.WebSocketException, OSError) as error:
             raise _problem(error) from error
 
-    def receive(self, timeout_s: float | None = None) -> tuple[GatewayMessage, int]:
-        """Wait for a message; returns it with its length.
+    def receive(self, timeout_s: float | None = None) -> GatewayMessage:
+        """Wait for a message; returns it.
 
         Raises:
             Broken: the connection has ended, or nothing came in time.
@@ -152,7 +152,7 @@ class Line:
             raise _problem(error) from error
         if not data:
             raise Broken("closed by the gateway")
-        return decode_gateway(data), len(data)
+        return decode_gateway(data)
 
     def close(self) -> None:
         """Close the connection; without waiting for the other side."""

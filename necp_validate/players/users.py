@@ -110,14 +110,13 @@ class _Visit:
         try:
             login = Login(player=persona.name, match=self._stay.match, region=persona.region, build="necp-validate")
             line.send(encode(login))
-            welcome, length = line.receive(LOGIN_TIMEOUT_S)
+            welcome = line.receive(LOGIN_TIMEOUT_S)
             if not isinstance(welcome, Welcome):
                 raise Refusal(f"answered {welcome}")
         except BaseException:
             line.close()
             raise
         game.account.websocket["received"] += 1
-        game.account.websocket["bytes_received"] += length
         game.account.grid = game.account.interest.grid = welcome.grid
         session = Session(
             persona,
@@ -207,12 +206,11 @@ class _Visit:
         session, counts = playing.session, self._game.account.websocket
         while session.over is None:
             try:
-                message, length = playing.line.receive()
+                message = playing.line.receive()
             except (Broken, Refusal, BadMessage) as error:
                 session.over = session.over or f"connection: {error}"
                 return
             counts["received"] += 1
-            counts["bytes_received"] += length
             session.message(message, _now_us())
 
 

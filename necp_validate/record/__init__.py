@@ -54,7 +54,6 @@ from necp_validate.record.players import (
     PlayersRow,
     SessionCounts,
     StateSeen,
-    TransportCounts,
     merged_actions,
 )
 from necp_validate.record.readback import (
@@ -150,7 +149,6 @@ __all__ = [
     "StreamRecord",
     "TimelineRow",
     "TopicSettings",
-    "TransportCounts",
     "WorkerRecord",
     "merged_actions",
     "parts",

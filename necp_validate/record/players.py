@@ -193,7 +193,6 @@ class SessionCounts:
         refused_logins: that the gateway refused.
         failed_logins: that broke, or were answered with nonsense.
         broken: sessions that ended without the gateway's own list of what it got.
-        closed: sessions that ended in order.
         without_state: ended in order, longer than two seconds, and got no state.
         limited_unduly: requests that were refused of players who made few.
     """
@@ -202,32 +201,8 @@ class SessionCounts:
     refused_logins: int | None = None
     failed_logins: int | None = None
     broken: int | None = None
-    closed: int | None = None
     without_state: int | None = None
     limited_unduly: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransportCounts:
-    """What went over one transport; ``None``: not recorded, or unknown of this one.
-
-    Args:
-        actions: sent.
-        received: datagrams of sessions that could be opened, or messages.
-        bytes_received: of all that came, as payload.
-        bytes_sent: as payload.
-        sent: datagrams.
-        lost: datagrams that never came, by their numbers.
-        dropped: datagrams that a player threw away, to play a bad line.
-    """
-
-    actions: int | None = None
-    received: int | None = None
-    bytes_received: int | None = None
-    bytes_sent: int | None = None
-    sent: int | None = None
-    lost: int | None = None
-    dropped: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,8 +216,9 @@ class PlayersRecord:
         sessions: sessions and logins.
         actions: by kind and end.
         answered_twice: answers to actions that had theirs.
-        udp: what went by datagram.
-        websocket: what went by message.
+        actions_by_datagram: actions that were sent by UDP.
+        actions_by_message: actions that were sent by WebSocket.
+        messages: that came by WebSocket.
         streams: the events that came of actions, one per session and domain.
         expected_totals: what the acknowledged ones deal and move if they are processed, per domain.
         inconsistent_offsets: events acknowledged at an offset that another of these players' events had.
@@ -266,8 +242,9 @@ class PlayersRecord:
     sessions: SessionCounts
     actions: ActionCounts
     answered_twice: int
-    udp: TransportCounts
-    websocket: TransportCounts
+    actions_by_datagram: int | None = None
+    actions_by_message: int | None = None
+    messages: int | None = None
     streams: tuple[StreamRecord, ...]
     expected_totals: dict[str, dict[str, int]] | None = None
     inconsistent_offsets: int | None = None

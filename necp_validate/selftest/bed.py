@@ -83,7 +83,8 @@ _OF_CAMPAIGN = frozenset(
 )
 _OF_TOPICS = frozenset(
     {
-        *("stream-account", "phase-account", "timeline-account", "histogram-account", "position-account"),
+        *("stream-account", "phase-account", "error-account", "timeline-account", "histogram-account"),
+        "position-account",
         *("silence-account", "lost-write", "unseen", "duplicate", "inconsistent-offsets", "nonmonotonic-send"),
         *("nonmonotonic-poll", "key-mismatch", "value-mismatch", "unknown-record"),
         *("failed-send", "failed-write-read", "longest-gap", "late-schedule"),

@@ -112,15 +112,16 @@ class Results:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Both halves of the proof, a sentence each."""
+        """Both halves of the proof, a sentence each; one of which nothing was asked is left out."""
         caught = sum(one.caught for one in self.caught)
         resting = {(one.bed, name) for one in self.missed for name in one.resting}
         passing = {(one.bed, name) for one in self.missed for name in one.passing}
-        return (
-            f"{caught} of {len(self.caught)} defects caught",
+        defects = f"{caught} of {len(self.caught)} defects caught"
+        removals = (
             f"{len(resting) - len(passing)} of {len(resting)} checks and claims do not pass without their evidence, "
-            f"taken away in {len(self.missed)} ways",
+            f"taken away in {len(self.missed)} ways"
         )
+        return (*([defects] if self.caught else []), *([removals] if self.missed else []))
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from necp_validate.record import (
     ReceiptsRecord,
     Record,
     RunInfo,
+    SendError,
     StreamRead,
     StreamRecord,
     TimelineRow,
@@ -331,8 +332,13 @@ def _load(
         max_acked_offset=highest,
         unplaced=0,
     )
+    at_us = START_S * 10**6
+    refused = SendError(
+        domain=domain, error="MSG_SIZE_TOO_LARGE", fate="failed", count=failed, first_us=at_us, last_us=at_us
+    )
     return load_record(
         streams=(stream,),
+        send_errors=(refused,) if failed else (),
         guarantees={domain: dict(producer)},
         planted={domain: dict(planted)},
         phases={"steady": {domain: counts_of(scheduled=sent, sent=sent, acked=acked, failed=failed)}},

@@ -252,7 +252,7 @@ def test_load_200_needs_the_rate_no_loss_and_a_drained_backlog() -> None:
     surge = timed_history(kind="surge", eps=DOUBLE)
     assert claim_of(surge, "LOAD-200").verdict is Verdict.PASS
     assert surge.drain is not None
-    slow = replace(surge, drain=replace(surge.drain, drain_s=12.0))
+    slow = replace(surge, drain=replace(surge.drain, drained_us=surge.drain.phase_end_us + 12 * 10**6, drain_s=12.0))
     assert claim_of(slow, "LOAD-200").verdict is Verdict.FAIL
     late = timed_history(kind="surge", eps=DOUBLE, sent_eps={d: eps * 0.97 for d, eps in DOUBLE.items()})
     assert claim_of(late, "LOAD-200").verdict is Verdict.FAIL

@@ -24,7 +24,7 @@ from sound.faults import fault
 from necp_validate.core import Finding, Verdict
 from necp_validate.evidence.reconcile import RECONCILERS
 from necp_validate.evidence.reconcile.lag import lag_against_latency
-from necp_validate.record import EpochRead, IntervalSet, LagSample, LeaderSample, OutcomeGap, Record
+from necp_validate.record import EpochRead, IntervalSet, LagSample, LeaderSample, OutcomeGap, Record, SendError
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
 SOUND = timed_history(eps={"combat": 1_000.0, "social": 100.0})
@@ -34,6 +34,21 @@ def with_stream(record: Record, **changes: Any) -> Record:
     (load,) = record.loads
     streams = (replace(load.streams[0], **changes), *load.streams[1:])
     return replace(record, loads=(replace(load, streams=streams),))
+
+
+def with_load(record: Record, **changes: Any) -> Record:
+    (load,) = record.loads
+    return replace(record, loads=(replace(load, **changes),))
+
+
+def with_drain(record: Record, **changes: Any) -> Record:
+    assert record.drain is not None
+    return replace(record, drain=replace(record.drain, **changes))
+
+
+def refusals(count: int, fate: str) -> SendError:
+    """So many sends of combat events that ended in one error."""
+    return SendError(domain="combat", error="MSG_SIZE_TOO_LARGE", fate=fate, count=count, first_us=1, last_us=2)
 
 
 def with_counts(record: Record, **changes: int) -> Record:
@@ -93,6 +108,24 @@ CHANGED: list[tuple[str, str, Callable[[Record], Record], str]] = [
         "twice as many acked by phase",
         lambda r: with_counts(r, acked=2 * EVENTS),
         "30,000 acked by stream (history/load-*.json: streams), 60,000 by phase (history/load-*.json: phases)",
+    ),
+    (
+        "error-account",
+        "more errors of failed sends than failed sends",
+        lambda r: with_load(r, send_errors=(refusals(3, "failed"),)),
+        "3 errors of failed sends and 0 of unknown outcome (history/load-*.json: send_errors), 0 failed",
+    ),
+    (
+        "error-account",
+        "failed sends without an error",
+        lambda r: with_counts(r, acked=EVENTS - 3, failed=3),
+        "0 errors of failed sends and 0 of unknown outcome (history/load-*.json: send_errors), 3 failed",
+    ),
+    (
+        "error-account",
+        "more errors than events of unknown outcome",
+        lambda r: with_load(r, send_errors=(refusals(2, "unknown"),)),
+        "0 errors of failed sends and 2 of unknown outcome (history/load-*.json: send_errors), 0 failed and 0",
     ),
     (
         "timeline-account",
@@ -237,6 +270,31 @@ def test_seconds_without_an_outcome_while_acked_events_wait_are_a_silence_in_the
         assert of(replace(SOUND, timeline=rows, loads=(honest,)), "silence-account").verdict is PASS
 
 
+# The backlog's end ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (
+            lambda r: with_load(r, last_ended_us={r.phases[0].name: r.phases[0].end_us + 5_000_000}),
+            "(history/load-*.json: last_ended_us), drained at",
+        ),
+        (lambda r: with_drain(r, phase_end_us=1), "no phase ended at 1 (history/phases.json)"),
+        (lambda r: with_drain(r, drain_s=0.2), "drained 1.0 s after the phase by its times, 0.2 s by drain_s"),
+    ],
+    ids=["an event that ended later", "a backlog of no phase", "other seconds than between its times"],
+)
+def test_a_backlog_is_gone_when_its_last_event_has_ended(change: Callable[[Record], Record], detail: str) -> None:
+    surge = timed_history(kind="surge", eps={"combat": 1_000.0})
+    assert of(surge, "drain-account").verdict is PASS
+    ended = with_load(surge, last_ended_us={surge.phases[0].name: surge.phases[0].end_us + 1_000_000})
+    assert of(ended, "drain-account").verdict is PASS
+    finding = of(change(surge), "drain-account")
+    assert finding.verdict is UNKNOWN
+    assert detail in finding.summary
+
+
 # Elections ------------------------------------------------------------------------------------------------------
 
 
@@ -316,7 +374,7 @@ def test_a_consumer_whose_commits_are_not_known_is_not_judged_by_its_lag() -> No
 
 
 def test_every_comparison_has_a_copy_that_is_changed_here() -> None:
-    elsewhere = {"silence-account", "unexplained-election", "implausible-latency", "players-account"}
+    elsewhere = {"silence-account", "unexplained-election", "implausible-latency", "players-account", "drain-account"}
     assert {name for name, *_ in CHANGED} | elsewhere == set(RECONCILERS)
 
 

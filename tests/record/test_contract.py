@@ -318,7 +318,6 @@ RECORDED_NOT_JUDGED = {
     "StateSeen.stale": "the network's doing",
     "StateSeen.bad": "the network's doing",
     "Interruption.login_us": "`converged_us` is later, and is judged",
-    "PlayersRow.bytes_in": _PERSON,
     "PlayersRow.result_p50_ms": _PERSON,
     "PlayersRow.result_p99_ms": "the histograms are judged",
     "PlayersRow.age_p99_ms": "the histograms are judged",

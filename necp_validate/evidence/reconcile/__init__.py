@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from necp_validate.evidence.inventory import (
     ACK_LATENCY,
     COMMIT_TIMES,
+    DRAIN,
     END_TO_END,
     EVENTS_READ,
     LAG,
@@ -28,6 +29,8 @@ from necp_validate.evidence.inventory import (
 from necp_validate.evidence.reconcile.discrepancy import Discrepancy
 from necp_validate.evidence.reconcile.elections import elections_have_causes
 from necp_validate.evidence.reconcile.events import (
+    drain_is_last_end,
+    errors_are_failures,
     outcomes_are_latencies,
     phases_are_histograms,
     phases_are_timeline,
@@ -38,7 +41,7 @@ from necp_validate.evidence.reconcile.events import (
 from necp_validate.evidence.reconcile.lag import lag_is_latency
 from necp_validate.evidence.reconcile.players import players_add_up
 from necp_validate.evidence.reconcile.silences import silences_are_in_rows
-from necp_validate.evidence.subjects import COMMIT_TIME_KNOWN, EVENT_CORE, LOAD, OUTCOMES, Subject
+from necp_validate.evidence.subjects import BACKLOG, COMMIT_TIME_KNOWN, EVENT_CORE, LOAD, OUTCOMES, Subject
 from necp_validate.evidence.subjects import PLAYERS as PLAYERS_SUBJECT
 from necp_validate.record import Record
 
@@ -61,6 +64,8 @@ class Reconciler:
 RECONCILERS: Mapping[str, Reconciler] = {
     "stream-account": Reconciler(compare=streams_add_up, evidence=(SENDERS,)),
     "phase-account": Reconciler(compare=streams_are_phases, evidence=(SENDERS,)),
+    "error-account": Reconciler(compare=errors_are_failures, evidence=(SENDERS,)),
+    "drain-account": Reconciler(compare=drain_is_last_end, subject=BACKLOG, evidence=(SENDERS, DRAIN)),
     "timeline-account": Reconciler(compare=phases_are_timeline, evidence=(SENDERS, TIMELINE)),
     "histogram-account": Reconciler(compare=phases_are_histograms, evidence=(SENDERS, ACK_LATENCY, LATENESS)),
     "outcome-account": Reconciler(compare=outcomes_are_latencies, subject=OUTCOMES, evidence=(TIMELINE, END_TO_END)),

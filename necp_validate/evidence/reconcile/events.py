@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from necp_validate.core.histogram import HdrHistogram
+from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.reconcile.discrepancy import (
     LATENCY,
     LOADS,
@@ -14,11 +15,13 @@ from necp_validate.evidence.reconcile.discrepancy import (
     ROWS,
     Discrepancy,
 )
+from necp_validate.evidence.subjects import EVENT_CORE
 from necp_validate.record import LoadRecord, Phase, Record, StreamRecord
 
 _BUCKET_SHARE = 1.05
 """A figure of a histogram is that of its bucket: so much the two copies may differ."""
 
+_PHASES, _DRAIN = "history/phases.json", "history/drain.json"
 _COUNTS = ("sent", "acked", "failed", "unknown")
 
 
@@ -91,6 +94,55 @@ def streams_are_phases(history: Record) -> Iterator[Discrepancy]:
                     parts=("loads",),
                     count=abs(phases - streams),
                 )
+
+
+def errors_are_failures(history: Record) -> Iterator[Discrepancy]:
+    """Every send that failed has its error, and no more errors have an unknown outcome than events have."""
+    for load in known_loads(history):
+        if load.send_errors is None:
+            raise NoEvidence(f"send_errors was not recorded in history/load-{load.worker}.json")
+        if load.phases is None:
+            continue
+        errors: dict[tuple[str, str], int] = defaultdict(int)
+        for one in load.send_errors:
+            errors[one.domain, one.fate] += one.count
+        domains = {domain for by in load.phases.values() for domain in by} | {domain for domain, _ in errors}
+        for domain in sorted(domains):
+            of_domain = [by[domain] for by in load.phases.values() if domain in by]
+            failed, unknown = errors[domain, "failed"], errors[domain, "unknown"]
+            counted = [one.failed for one in of_domain], [one.unknown for one in of_domain]
+            of_failed, of_unknown = (None if None in of else sum(n or 0 for n in of) for of in counted)
+            wrong = of_failed is not None and failed != of_failed
+            if wrong or (of_unknown is not None and unknown > of_unknown):
+                yield Discrepancy(
+                    where=f"{domain} of {load.worker}",
+                    detail=f"{failed:,} errors of failed sends and {unknown:,} of unknown outcome ({LOADS}: "
+                    f"send_errors), {of_failed} failed and {of_unknown} of unknown outcome ({LOADS}: phases)",
+                    parts=("loads",),
+                )
+
+
+def drain_is_last_end(history: Record) -> Iterator[Discrepancy]:
+    """The backlog of a phase was gone when the last of its events had ended."""
+    drain = history.drain
+    if drain is None:
+        return
+    phase = next((one for one in history.phases if one.end_us == drain.phase_end_us), None)
+    if phase is None:
+        detail = f"no phase ended at {drain.phase_end_us} ({_PHASES}), whose backlog was drained ({_DRAIN})"
+        yield Discrepancy(where="backlog", detail=detail, parts=("drain",))
+        return
+    took_s = None if drain.drained_us is None else max((drain.drained_us - drain.phase_end_us) / 1e6, 0.0)
+    if took_s != drain.drain_s:
+        detail = f"drained {took_s} s after the phase by its times, {drain.drain_s} s by drain_s ({_DRAIN})"
+        yield Discrepancy(where=f"backlog of {phase.name}", detail=detail, parts=("drain",))
+    if not EVENT_CORE.there(history):
+        return  # of others' consumers it is their commits that tell
+    ended = [load.last_ended_us.get(phase.name) for load in history.loads if load.last_ended_us]
+    last = max((us for us in ended if us is not None), default=None)
+    if last is not None and drain.drained_us is not None and last != drain.drained_us:
+        detail = f"the last event ended at {last} ({LOADS}: last_ended_us), drained at {drain.drained_us} ({_DRAIN})"
+        yield Discrepancy(where=f"backlog of {phase.name}", detail=detail, parts=("drain",))
 
 
 def phases_are_timeline(history: Record) -> Iterator[Discrepancy]:

@@ -43,7 +43,7 @@ def of_process(record: PlayersRecord) -> dict[str, int | None]:
     for of_kind in record.actions.values():
         for end, count in of_kind.items():
             ends[end] += count
-    by_udp, by_message = record.udp.actions, record.websocket.actions
+    by_udp, by_message = record.actions_by_datagram, record.actions_by_message
     state = record.state
     return {
         **{name: getattr(state, name) for name in ("datagrams", "full_bytes", "changes", "checks", "divergences")},

@@ -14,7 +14,7 @@ from necp_validate.record.suite_failures import SuiteFailure
 from necp_validate.selftest.defect import Defect, Seed, place_of, seeded, some_record
 from necp_validate.selftest.simulated.log import Record, Sent
 from necp_validate.selftest.simulated.plan import WORKERS
-from necp_validate.selftest.simulated.scenario import START_US, STEADY, SURGE, at
+from necp_validate.selftest.simulated.scenario import STEADY, SURGE, at
 from necp_validate.selftest.simulated.simulation import Simulation, Stage
 
 
@@ -146,11 +146,11 @@ def _read_backwards(simulation: Simulation) -> None:
 
 
 def _never_drained(simulation: Simulation) -> None:
-    simulation.drain = replace(simulation.drain, drained_us=None, drain_s=None)
+    simulation.drains_later_s = None
 
 
 def _drained_late(simulation: Simulation) -> None:
-    simulation.drain = replace(simulation.drain, drained_us=START_US, drain_s=60.0)
+    simulation.drains_later_s = 60.0
 
 
 def _stop_slowly(simulation: Simulation) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from necp_validate.core import Verdict
 from necp_validate.core.histogram import HdrHistogram
 from necp_validate.core.intervals import IntervalSet
-from necp_validate.record import LeaderSample, LoadRecord, TimelineRow, parts
+from necp_validate.record import LeaderSample, LoadRecord, SendError, TimelineRow, parts
 from necp_validate.record.store import Part
 from necp_validate.selftest.contents import Contents
 from necp_validate.selftest.defect import Change, Defect, changed, seeded
@@ -51,6 +51,18 @@ def _without_a_stream(load: LoadRecord) -> LoadRecord:
 
 def _without_silences(load: LoadRecord) -> LoadRecord:
     return replace(load, max_gap_ms={name: dict.fromkeys(by, 500.0) for name, by in (load.max_gap_ms or {}).items()})
+
+
+def _with_errors(load: LoadRecord) -> LoadRecord:
+    error = SendError(
+        domain=_DOMAIN, error="MSG_SIZE_TOO_LARGE", fate="failed", count=5, first_us=at(12), last_us=at(12)
+    )
+    return replace(load, send_errors=(*(load.send_errors or ()), error))
+
+
+def _drained_early(contents: Contents) -> None:
+    drain = contents[parts.DRAIN]
+    contents[parts.DRAIN] = replace(drain, drained_us=drain.phase_end_us, drain_s=0.0)
 
 
 def _row(**more: int) -> Change:
@@ -122,6 +134,8 @@ RECORD_DEFECTS: tuple[Defect, ...] = (
         for name, caught_by, change, distrusted in (
             ("event both acked and failed", "stream-account", _stream(failed=IntervalSet([(0, 0)])), ("loads",)),
             ("stream left out", "phase-account", _load(_without_a_stream), ("loads",)),
+            ("errors of sends that did not fail", "error-account", _load(_with_errors), ("loads",)),
+            ("backlog gone before its last event", "drain-account", _drained_early, ("drain",)),
             ("acks of a second counted twice", "timeline-account", _row(acked=5), ("loads", "timeline")),
             ("latencies there twice", "histogram-account", _histogram_doubled, ("loads", "latency")),
             ("outcomes without a latency", "outcome-account", _row(processed=5), ("timeline", "latency")),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from necp_validate.events.receipts import Receipt
 from necp_validate.events.topics import Domain
+from necp_validate.ledger.drain import drain_of
 from necp_validate.record import HdrHistogram, LagSample, LoadRecord, MonitoringRecord, Readback, parts
 from necp_validate.record.audit import AuditRecord, CollectorRecord
+from necp_validate.record.model import Drain
 from necp_validate.selftest.contents import Contents
 from necp_validate.selftest.simulated.accounts import (
     Accounted,
@@ -23,7 +25,7 @@ from necp_validate.selftest.simulated.accounts import (
 from necp_validate.selftest.simulated.audit import audit_log, audit_record
 from necp_validate.selftest.simulated.cluster import due, seconds
 from necp_validate.selftest.simulated.reading import read_back, receipts_of
-from necp_validate.selftest.simulated.scenario import PHASES, at
+from necp_validate.selftest.simulated.scenario import PHASES, SURGE, at
 from necp_validate.selftest.simulated.simulation import Simulation, written_us
 
 _OUTCOMES: Final = ("handled", "log", "dealt_too_much")
@@ -64,7 +66,7 @@ class Recorded:
             parts.DUE: due(),
             parts.PHASES: list(PHASES),
             parts.WORKERS: worker_records(lost),
-            parts.LOADS: [lost_record(w, at(1)) if w.record.worker == lost else w.record for w in self.workers],
+            parts.LOADS: [lost_record(w, at(1)) if w.record.worker == lost else self._load(w) for w in self.workers],
             parts.LATENCY: {one.record.worker: one.recorder.histograms_by_phase() for one in heard},
             parts.TIMELINE: {one.record.worker: one.rows for one in heard},
             parts.LAG: self.lag,
@@ -90,10 +92,25 @@ class Recorded:
             parts.BROKERS: run.brokers,
             parts.ISR: run.isr,
             parts.SUITE_FAILURES: run.suite_failures,
-            parts.DRAIN: run.drain,
+            parts.DRAIN: self._drain(),
             parts.CORE_SHUTDOWN: run.shutdown,
             parts.GATEWAY_SHUTDOWN: run.gateway_shutdown,
         }
+
+    def _load(self, worker: Accounted) -> LoadRecord:
+        """A worker's record, with the end of its last event of the surge as late as it is to be."""
+        ended, later_s = worker.record.last_ended_us or {}, self.simulation.drains_later_s
+        if SURGE.name not in ended or not later_s:
+            return worker.record
+        return replace(
+            worker.record, last_ended_us={**ended, SURGE.name: ended[SURGE.name] + round(later_s * 1_000_000)}
+        )
+
+    def _drain(self) -> Drain:
+        ended = [(self._load(worker).last_ended_us or {}).get(SURGE.name) for worker in self.workers]
+        known = [us for us in ended if us is not None]
+        never = self.simulation.drains_later_s is None or not known
+        return drain_of(self.lag, SURGE.end_us, None if never else max(known))
 
 
 def recorded(simulation: Simulation, like: Recorded | None = None) -> Recorded:

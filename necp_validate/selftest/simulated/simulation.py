@@ -18,7 +18,6 @@ from necp_validate.events.topics import Domain
 from necp_validate.record import (
     BrokerSample,
     CoreShutdown,
-    Drain,
     HostSample,
     IsrSample,
     RunInfo,
@@ -41,7 +40,7 @@ from necp_validate.selftest.simulated.log import Ack, Handled, Record, Sent, out
 from necp_validate.selftest.simulated.monitoring import Monitored
 from necp_validate.selftest.simulated.plan import plan
 from necp_validate.selftest.simulated.players import Played, played
-from necp_validate.selftest.simulated.scenario import RUN_ID, SCENARIO, SURGE, TRAFFIC, finished_run
+from necp_validate.selftest.simulated.scenario import RUN_ID, SCENARIO, TRAFFIC, finished_run
 
 T = TypeVar("T")
 
@@ -72,7 +71,8 @@ class Simulation:
         audited: the audit trail.
         limiting: what limits and circuit breakers did.
         monitored: what a Prometheus saw of it.
-        drain, shutdown, gateway_shutdown: how it ended.
+        drains_later_s: by how much later the last event of the surge ended than the others say; None: it never did.
+        shutdown, gateway_shutdown: how it ended.
         host, brokers, isr: samples.
         suite_failures: parts of the suite that ended early.
         sent: those that the client took.
@@ -98,7 +98,6 @@ class Simulation:
     audited: Audited
     limiting: Limiting
     monitored: Monitored
-    drain: Drain
     shutdown: CoreShutdown
     gateway_shutdown: CoreShutdown
     host: list[HostSample]
@@ -113,6 +112,7 @@ class Simulation:
     dead_letters: dict[str, int]
     ledger: list[LedgerRecord]
     shown: dict[int, tuple[int, int]]
+    drains_later_s: float | None = 0.0
     precommitted: int = 0
     dealt_too_much: int = 0
     refused: frozenset[tuple[str, int]] = frozenset()
@@ -231,7 +231,6 @@ def new_simulation() -> Simulation:
         audited=Audited(),
         limiting=Limiting(),
         monitored=Monitored(),
-        drain=Drain(phase_end_us=SURGE.end_us, lag_at_end=10, drained_us=SURGE.end_us + 100_000, drain_s=0.1),
         shutdown=CoreShutdown(exit_code=0, seconds=1.5, healthy_before=True),
         gateway_shutdown=CoreShutdown(exit_code=0, seconds=0.7, healthy_before=True),
         host=host_samples(),

@@ -26,7 +26,7 @@ from sound.players import (
 
 from necp_validate.core import Verdict
 from necp_validate.core.histogram import HdrHistogram
-from necp_validate.record import PlayersRow, Record, ServiceShutdown, SessionCounts, TransportCounts
+from necp_validate.record import PlayersRow, Record, ServiceShutdown, SessionCounts
 
 CLAIMS = {
     "GW-TRANSPORT": ("gateway-transport", "action-conservation"),
@@ -70,6 +70,12 @@ def test_what_players_saw_of_a_sound_gateway_passes() -> None:
             {"actions": {"hit": {"processed": 90, "unavailable": 10}}},
             Verdict.UNKNOWN,
             "10 of 100 hit actions were turned away, with no fault to explain it",
+        ),
+        (
+            "action-conservation",
+            {"sessions": replace(SESSIONS, refused_logins=3, failed_logins=1)},
+            Verdict.UNKNOWN,
+            "4 logins were refused or failed, with no fault to explain it",
         ),
         (
             "request-limit",
@@ -239,11 +245,11 @@ def test_a_tick_rate_adapts_if_it_falls_under_load_and_returns(
         ({"limits": {"grid_told": 1_000.0}}, "batch-size", "nobody said how large a batch may be"),
         ({"state": replace(STATE, datagrams=0)}, "batch-size", "no state came"),
         ({"state": replace(STATE, changes=0)}, "fewer-datagrams", "no change came in any datagram"),
-        ({"udp": TransportCounts(actions=0)}, "gateway-transport", "both transports: one of them was not used"),
+        ({"actions_by_datagram": 0}, "gateway-transport", "both transports: one of them was not used"),
         (
-            {"websocket": TransportCounts(actions=340)},
+            {"messages": None},
             "gateway-transport",
-            "websocket.received was not recorded in history/players-p0.json",
+            "messages was not recorded in history/players-p0.json",
         ),
         ({"sessions": SessionCounts(logins=20)}, "gateway-transport", "sessions.without_state was not recorded"),
         ({"sessions": SessionCounts(logins=20)}, "request-limit", "sessions.limited_unduly was not recorded"),
@@ -361,7 +367,7 @@ def test_players_that_add_up_have_no_discrepancy() -> None:
         ({"state": replace(STATE, divergences=2)}, "2 divergences (history/players-*.json), 0 in the rows"),
         ({"sessions": replace(SESSIONS, logins=19)}, "19 logins (history/players-*.json), 20 in the rows"),
         ({"sessions": replace(SESSIONS, broken=1)}, "1 broken (history/players-*.json), 0 in the rows"),
-        ({"udp": TransportCounts(actions=900)}, "1,230 actions (history/players-*.json), 1,205 in the rows"),
+        ({"actions_by_datagram": 900}, "1,230 actions (history/players-*.json), 1,205 in the rows"),
     ],
 )
 def test_players_that_do_not_add_up_name_both_sides(changes: dict[str, Any], expected: str) -> None:

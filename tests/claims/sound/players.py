@@ -22,7 +22,6 @@ from necp_validate.record import (
     ServiceShutdown,
     SessionCounts,
     StateSeen,
-    TransportCounts,
 )
 from necp_validate.record.gateway import GatewayRecord
 
@@ -65,9 +64,7 @@ LAYOUTS = (
     Layout(record="state", naive=48, aligned=32, mean=40.0, worst=48, packed=30),
     Layout(record="entity", naive=40, aligned=24, mean=32.0, worst=40, packed=21),
 )
-SESSIONS = SessionCounts(
-    logins=20, refused_logins=0, failed_logins=0, broken=0, closed=20, without_state=0, limited_unduly=0
-)
+SESSIONS = SessionCounts(logins=20, refused_logins=0, failed_logins=0, broken=0, without_state=0, limited_unduly=0)
 SETTINGS = {"batch": 100.0, "tick_min_hz": 5.0, "tick_max_hz": 10.0, "per_minute": 1_000.0, "grid": 1_000.0}
 
 
@@ -83,8 +80,9 @@ def process(worker: str = "p0", **changes: Any) -> PlayersRecord:
             "say": {"processed": 300, "rate_limited": 30},
         },
         answered_twice=0,
-        udp=TransportCounts(actions=875, received=4_800),
-        websocket=TransportCounts(actions=330, received=1_300),
+        actions_by_datagram=875,
+        actions_by_message=330,
+        messages=1_300,
         streams=(),
         expected_totals={},
         inconsistent_offsets=0,
@@ -154,9 +152,9 @@ def adding_up(rows: Sequence[PlayersRow], processes: Sequence[PlayersRecord]) ->
 def adding_up_actions(process: PlayersRecord) -> PlayersRecord:
     """As many actions by datagram, or if there are none by message, as leave none without an end."""
     ended = sum(sum(ends.values()) for ends in process.actions.values())
-    if not process.udp.actions:
-        return replace(process, websocket=replace(process.websocket, actions=ended))
-    return replace(process, udp=replace(process.udp, actions=ended - (process.websocket.actions or 0)))
+    if not process.actions_by_datagram:
+        return replace(process, actions_by_message=ended)
+    return replace(process, actions_by_datagram=ended - (process.actions_by_message or 0))
 
 
 def played(*processes: PlayersRecord, faults: tuple[FaultRecord, ...] = (), **changes: Any) -> Record:

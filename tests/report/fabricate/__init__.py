@@ -12,7 +12,7 @@ from typing import Any
 from fabricate.faults import write_faults
 from fabricate.load import write_load
 from fabricate.metrics import write_metrics
-from fabricate.plan import LOST_FROM, PARTITIONS, START_S, Plan, Recipe
+from fabricate.plan import DRAINED_AFTER_US, LOST_FROM, PARTITIONS, START_S, Plan, Recipe
 from fabricate.readback import write_readback
 from necp_validate.record import CoreShutdown, Drain, parts
 from necp_validate.record.closing import close
@@ -48,8 +48,10 @@ def _write_ends(run: Path, plan: Plan) -> None:
     parts.CORE_SHUTDOWN.write(run, CoreShutdown(exit_code=0, seconds=2.1, healthy_before=True))
     for phase in plan.phases:
         if phase.kind == "surge":
-            drained_us = phase.end_us + 1_420_000
-            drain = Drain(phase_end_us=phase.end_us, lag_at_end=8_210, drained_us=drained_us, drain_s=1.42)
+            drained_us = phase.end_us + DRAINED_AFTER_US
+            drain = Drain(
+                phase_end_us=phase.end_us, lag_at_end=8_210, drained_us=drained_us, drain_s=DRAINED_AFTER_US / 1e6
+            )
             parts.DRAIN.write(run, drain)
             return
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fabricate.plan import PARTITIONS, Plan, topic_of
+from fabricate.plan import DRAINED_AFTER_US, PARTITIONS, Plan, topic_of
 from necp_validate.core.histogram import HdrHistogram
 from necp_validate.record import (
     FaultRecord,
@@ -66,7 +66,9 @@ def write_load(run: Path, plan: Plan, faults: list[FaultRecord]) -> Load:
         outcomes_seen=_outcomes_seen(streams),
         precommitted_reads=0,
         ends_from_future=0,
-        last_ended_us={phase.name: phase.end_us for phase in plan.phases},
+        last_ended_us={
+            phase.name: phase.end_us + (DRAINED_AFTER_US if phase.kind == "surge" else 0) for phase in plan.phases
+        },
         cpu_s=61.2,
         max_rss_bytes=210_000_000,
         errors=(),

@@ -15,6 +15,8 @@ from necp_validate.record.due import Due, TopicDue
 from necp_validate.scenario import Scenario, load_scenario
 
 START_S = 1_790_000_000
+DRAINED_AFTER_US = 1_420_000
+"""After the end of the surge: its last event."""
 PARTITIONS = 3
 """Of every topic of events; receipts, ledger and dead letters have one."""
 LOST_FROM = 100

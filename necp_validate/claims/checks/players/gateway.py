@@ -34,8 +34,8 @@ def gateway_transport(history: Record) -> Finding:
     """Sessions that got no state by UDP; both transports must carry, to every player."""
     records = need_players(history)
     state = sum(record.state.datagrams for record in records)
-    messages = _in_all(records, "websocket.received")
-    by_udp, by_ws = _in_all(records, "udp.actions"), _in_all(records, "websocket.actions")
+    messages = _in_all(records, "messages")
+    by_udp, by_ws = _in_all(records, "actions_by_datagram"), _in_all(records, "actions_by_message")
     used = (
         f"{state:,} datagrams of state, {messages:,} messages, {by_udp:,} actions by datagram, {by_ws:,} by WebSocket"
     )

@@ -59,6 +59,11 @@ def action_conservation(history: Record) -> Finding:
             if turned_away > _TURNED_AWAY_SHARE * of_all and not history.faults:
                 what = f"{turned_away:,} of {of_all:,} {kind} actions were turned away, with no fault to explain it"
                 anomalies.doubt(f"players {record.worker}", what)
+        sessions = record.sessions
+        refused_logins = (sessions.refused_logins or 0) + (sessions.failed_logins or 0)
+        if refused_logins > _TURNED_AWAY_SHARE * (refused_logins + (sessions.logins or 0)) and not history.faults:
+            what = f"{refused_logins:,} logins were refused or failed, with no fault to explain it"
+            anomalies.doubt(f"players {record.worker}", what)
         twice = record.answered_twice
         anomalies.add(twice, f"players {record.worker}", f"{twice:,} answers to actions that had theirs")
     if not total and not anomalies.count:
@@ -74,7 +79,7 @@ def action_conservation(history: Record) -> Finding:
 
 
 _TURNED_AWAY_SHARE = 0.01
-"""Of a kind of action: on a busy host, a few find the brokers too slow to answer."""
+"""Of a kind of action, or of logins: on a busy host, a few find the brokers too slow to answer."""
 
 
 def _ended(ends: ActionCounts, end: str) -> int:
