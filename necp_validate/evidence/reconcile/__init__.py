@@ -17,6 +17,7 @@ from necp_validate.evidence.inventory import (
     DRAIN,
     END_TO_END,
     EVENTS_READ,
+    FAULTS,
     LAG,
     LATENESS,
     LEADERS,
@@ -38,10 +39,12 @@ from necp_validate.evidence.reconcile.events import (
     streams_add_up,
     streams_are_phases,
 )
+from necp_validate.evidence.reconcile.faults import faults_have_experiments
 from necp_validate.evidence.reconcile.lag import lag_is_latency
 from necp_validate.evidence.reconcile.players import players_add_up
 from necp_validate.evidence.reconcile.silences import silences_are_in_rows
 from necp_validate.evidence.subjects import BACKLOG, COMMIT_TIME_KNOWN, EVENT_CORE, LOAD, OUTCOMES, Subject
+from necp_validate.evidence.subjects import FAULTS as FAULTS_SUBJECT
 from necp_validate.evidence.subjects import PLAYERS as PLAYERS_SUBJECT
 from necp_validate.record import Record
 
@@ -71,6 +74,7 @@ RECONCILERS: Mapping[str, Reconciler] = {
     "outcome-account": Reconciler(compare=outcomes_are_latencies, subject=OUTCOMES, evidence=(TIMELINE, END_TO_END)),
     "position-account": Reconciler(compare=reading_adds_up, evidence=(EVENTS_READ,)),
     "silence-account": Reconciler(compare=silences_are_in_rows, evidence=(SENDERS, TIMELINE)),
+    "fault-account": Reconciler(compare=faults_have_experiments, subject=FAULTS_SUBJECT, evidence=(FAULTS,)),
     "unexplained-election": Reconciler(compare=elections_have_causes, subject=EVENT_CORE, evidence=(LEADERS,)),
     "players-account": Reconciler(
         compare=players_add_up, subject=PLAYERS_SUBJECT, evidence=(PLAYERS, PLAYERS_TIMELINE)

@@ -65,6 +65,11 @@ def _drained_early(contents: Contents) -> None:
     contents[parts.DRAIN] = replace(drain, drained_us=drain.phase_end_us, drain_s=0.0)
 
 
+def _uncounted(contents: Contents) -> None:
+    first, *rest = contents[parts.EXPERIMENTS]
+    contents[parts.EXPERIMENTS] = [replace(first, faults=()), *rest]
+
+
 def _row(**more: int) -> Change:
     """One row of the timeline, from the middle of the steady phase, counts more than there was."""
 
@@ -136,6 +141,7 @@ RECORD_DEFECTS: tuple[Defect, ...] = (
             ("stream left out", "phase-account", _load(_without_a_stream), ("loads",)),
             ("errors of sends that did not fail", "error-account", _load(_with_errors), ("loads",)),
             ("backlog gone before its last event", "drain-account", _drained_early, ("drain",)),
+            ("fault that its experiment did not count", "fault-account", _uncounted, ("faults", "experiments")),
             ("acks of a second counted twice", "timeline-account", _row(acked=5), ("loads", "timeline")),
             ("latencies there twice", "histogram-account", _histogram_doubled, ("loads", "latency")),
             ("outcomes without a latency", "outcome-account", _row(processed=5), ("timeline", "latency")),

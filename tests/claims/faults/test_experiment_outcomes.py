@@ -39,6 +39,7 @@ def tried(*, gaps: Any = (), **changes: Any) -> Record:
         ({"steady_before": None}, Verdict.UNKNOWN, "no steady state was seen to begin with"),
         ({"steady_after": None}, Verdict.UNKNOWN, "nobody looked for the steady state"),
         ({"status": "interrupted", "steady_after": None}, Verdict.UNKNOWN, "broker-kill: interrupted"),
+        ({"missed": ("lag: 9",)}, Verdict.UNKNOWN, "said to be steady before and after, and not: lag: 9"),
         ({"failed": ("start the broker: timed out",)}, Verdict.UNKNOWN, "completed: start the broker: timed out"),
     ],
 )

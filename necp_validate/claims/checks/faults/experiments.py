@@ -64,6 +64,8 @@ def _judge(
             anomalies.add(1, name, f"the steady state did not come back{why}")
         elif outcome.status != "completed" or outcome.failed or outcome.steady_after is None:
             anomalies.doubt(name, f"{outcome.status}{why or ', and nobody looked for the steady state'}")
+        elif outcome.missed:
+            anomalies.doubt(name, f"said to be steady before and after, and not{why}")
     if not faults:
         anomalies.doubt(name, "no fault was recorded")
     for fault in faults:
