@@ -18,7 +18,7 @@ from necp_validate.claims.checks.events import (  # noqa: F401
     sends,
 )
 from necp_validate.claims.checks.faults import drills, effect, experiments, leadership, scaling  # noqa: F401
-from necp_validate.claims.checks.load import flow, run_end, workers  # noqa: F401
+from necp_validate.claims.checks.load import ends, flow, run_end, workers  # noqa: F401
 from necp_validate.claims.checks.monitoring import alerts, metrics  # noqa: F401
 from necp_validate.claims.checks.players import gateway, players, sessions  # noqa: F401
 from necp_validate.claims.checks.registry import CHECKS, reconciled, run_checks

@@ -1,1 +1,1 @@
-"""Instrumented Kafka clients, and the accounting of what they sent and read. The only writers of history."""
+"""Instrumented Kafka clients: what sends, watches and reads back, and what asks the brokers."""

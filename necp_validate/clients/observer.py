@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import OFFSET_END, TIMESTAMP_LOG_APPEND_TIME, Consumer, Message, TopicPartition
 
 from necp_validate.events.receipts import decode_receipt
 from necp_validate.events.topics import RECEIPTS_TOPIC, Domain
@@ -65,10 +65,16 @@ class ReceiptObserver:
                     where = TopicPartition(RECEIPTS_TOPIC, message.partition() or 0)
                     _, end = consumer.get_watermark_offsets(where, cached=True)
                     self.transactions.saw(receipt, message.offset() or 0, end)
-                self.join.saw(receipt, time.time_ns() // 1000)
+                self.join.saw(receipt, time.time_ns() // 1000, _appended_us(message))
         return count
 
     def close(self) -> None:
         """Free the clients."""
         for consumer in self._consumers:
             consumer.close()
+
+
+def _appended_us(message: Message) -> int | None:
+    """When a broker appended a record (epoch); None where the record has its producer's time instead."""
+    kind, time_ms = message.timestamp()
+    return time_ms * 1_000 if kind == TIMESTAMP_LOG_APPEND_TIME else None

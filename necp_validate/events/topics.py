@@ -65,6 +65,7 @@ class TopicSpec:
         domain: the domain whose events or outputs the topic carries, if one.
         replication_factor: replicas of each partition.
         min_insync_replicas: replicas that must have a record before it counts as committed.
+        timestamps: whose time a record carries: its producer's, or that of the broker that appended it.
     """
 
     name: str
@@ -74,6 +75,7 @@ class TopicSpec:
     domain: Domain | None = None
     replication_factor: int = REPLICATION_FACTOR
     min_insync_replicas: int = MIN_INSYNC_REPLICAS
+    timestamps: Literal["CreateTime", "LogAppendTime"] = "CreateTime"
 
     @property
     def config(self) -> dict[str, str]:
@@ -82,6 +84,7 @@ class TopicSpec:
             "cleanup.policy": self.cleanup_policy,
             "retention.ms": str(self.retention_ms),
             "min.insync.replicas": str(self.min_insync_replicas),
+            "message.timestamp.type": self.timestamps,
         }
 
 
@@ -104,13 +107,20 @@ TOPICS: Final[dict[str, TopicSpec]] = {
         TopicSpec(name=Domain.SYSTEM.topic, partitions=6, retention_ms=90 * DAY_MS, domain=Domain.SYSTEM),
         TopicSpec(name=AUDIT_TOPIC, partitions=6, retention_ms=2555 * DAY_MS, domain=Domain.SYSTEM),
         *_DEAD_LETTERS,
-        TopicSpec(name=RECEIPTS_TOPIC, partitions=len(Domain), retention_ms=7 * DAY_MS),
+        # When an outcome was written is the brokers' to say: of when it came about there is the core's word alone.
+        TopicSpec(name=RECEIPTS_TOPIC, partitions=len(Domain), retention_ms=7 * DAY_MS, timestamps="LogAppendTime"),
         # Balances are rebuilt from the ledger, so it must never lose its beginning.
         TopicSpec(name=LEDGER_TOPIC, partitions=12, retention_ms=-1, domain=Domain.ECONOMY),
         TopicSpec(name=MARKET_TOPIC, partitions=4, retention_ms=7 * DAY_MS, domain=Domain.ECONOMY),
         TopicSpec(name=CHAT_TOPIC, partitions=8, retention_ms=7 * DAY_MS, domain=Domain.SOCIAL),
     )
 }
+
+TICK_MS: Final[dict[Domain, int]] = {Domain.COMBAT: 100, Domain.ECONOMY: 40, Domain.SOCIAL: 250, Domain.SYSTEM: 500}
+"""How often outputs and receipts are written; for economy, the least time between two transactions' beginnings."""
+
+RECEIPTED_WITHIN_S: Final[dict[Domain, float]] = {domain: tick_ms / 1_000 + 0.05 for domain, tick_ms in TICK_MS.items()}
+"""How long before the append of its receipt an event may be said to have ended: a tick, and 50 ms for the write."""
 
 COMMITTED_WITHIN_S: Final[dict[Domain, float]] = {
     Domain.COMBAT: 0.6,

@@ -103,6 +103,7 @@ class TopicBook:
             return
         if seq in self.account.acked:
             self.outcomes.ended(1, now_us)
+        self._counts[phase].witnessed += 1
         self.end[phase].record(now_us - intended_us)
         self._row.end.record(now_us - intended_us)
         self._row.ended += 1

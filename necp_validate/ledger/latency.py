@@ -6,12 +6,24 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 
 from necp_validate.core.histogram import HdrHistogram
 from necp_validate.record.model import PhaseCounts, TimelineRow
 
 KINDS = ("e2e", "ack", "late")
 OUTCOMES = ("processed", "rejected", "dead_lettered")
+
+
+class Witness(Enum):
+    """Who beside the target says when an event ended."""
+
+    NONE = "none"
+    """Nobody."""
+    SEEN = "seen"
+    """The suite saw a transaction's end itself, or a broker's append of the outcome agrees."""
+    MOVED = "moved"
+    """A broker appended the outcome so late that a later end counts than the target says."""
 
 
 @dataclass(slots=True)
@@ -25,6 +37,8 @@ class Counters:
     unknown: int = 0
     refused: int = 0
     unplaced: int = 0
+    witnessed: int = 0
+    moved: int = 0
 
     def counts(self) -> PhaseCounts:
         """The same as the record keeps it."""
@@ -36,6 +50,8 @@ class Counters:
             unknown=self.unknown,
             refused=self.refused,
             unplaced=self.unplaced,
+            witnessed=self.witnessed,
+            moved=self.moved,
         )
 
 
@@ -101,9 +117,12 @@ class Recorder:
         self.histograms[phase, domain, kind].record(value_us, events)
         self._windows[domain].histograms[kind].record(value_us, events)
 
-    def ended(self, domain: str, intended_us: int, done_us: int, events: int) -> None:
+    def ended(self, domain: str, intended_us: int, done_us: int, events: int, witness: Witness = Witness.NONE) -> None:
         """Record the end-to-end latency of events that were due together and ended together."""
         phase = self.phase_of(intended_us)
+        counters = self.counters[phase, domain]
+        counters.witnessed += 0 if witness is Witness.NONE else events
+        counters.moved += events if witness is Witness.MOVED else 0
         self.latency(domain, "e2e", phase, done_us - intended_us, events)
         self.last_ended_us[phase] = max(self.last_ended_us.get(phase, 0), done_us)
 

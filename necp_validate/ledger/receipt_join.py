@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 
 from necp_validate.events.receipts import Receipt
-from necp_validate.ledger.latency import Recorder
+from necp_validate.events.topics import RECEIPTED_WITHIN_S, Domain
+from necp_validate.ledger.latency import Recorder, Witness
 from necp_validate.ledger.producer_account import ProducerAccount
 
 _CLOCKS_DIFFER_US = 1_000
@@ -16,9 +17,10 @@ _KEEP_EARLY_US = 30_000_000  # receipts may overtake acknowledgements, but not b
 class ReceiptJoin:
     """Joins receipts with acknowledged events.
 
-    The end of processing is the handler's own time (``done_us``, same host, same clock) or, where the receipt is part
-    of a transaction, the time at which it became visible here: its outcome does not exist before. That events wait for
-    an outcome is known only by what is seen here.
+    The end of processing is the handler's own time (``done_us``, same host, same clock), which may lie before the
+    brokers' append of the receipt by no more than ``RECEIPTED_WITHIN_S``: of an earlier one that much before the append
+    counts, and it is moved. Where the receipt is part of a transaction, it is the time at which it became visible here:
+    its outcome does not exist before. That events wait for an outcome is known only by what is seen here.
 
     Args:
         recorder: takes latencies and outcomes.
@@ -30,7 +32,7 @@ class ReceiptJoin:
     def __init__(self, recorder: Recorder, accounts: Mapping[str, ProducerAccount]) -> None:
         self._recorder = recorder
         self._accounts = accounts
-        self._early: deque[tuple[int, str, int, int, int, int, int]] = deque()
+        self._early: deque[tuple[int, str, int, int, int, int, int, Witness]] = deque()
         self.ends_from_future = 0
 
     @property
@@ -43,15 +45,28 @@ class ReceiptJoin:
         """Runs of outcomes that came, in whole or in part, before the acknowledgement of their events."""
         return len(self._early)
 
-    def saw(self, receipt: Receipt, now_us: int) -> None:
-        """Take in a receipt that has come now (epoch)."""
+    def saw(self, receipt: Receipt, now_us: int, appended_us: int | None) -> None:
+        """Take in a receipt.
+
+        Args:
+            receipt: the receipt.
+            now_us: when it came (epoch).
+            appended_us: when a broker appended it (epoch); None if no broker says so.
+        """
+        earliest_us = None
+        if appended_us is not None and not receipt.transactional:
+            # A broker whose clock is ahead of this one moves no end beyond the receipt's arrival.
+            earliest_us = min(appended_us - _written_within_us(receipt.domain), now_us)
         for partition, first, last, outcome, done_us in receipt.runs:
             ended_us = now_us if receipt.transactional else done_us
+            witness = Witness.NONE if earliest_us is None and not receipt.transactional else Witness.SEEN
+            if earliest_us is not None and ended_us < earliest_us:
+                ended_us, witness = earliest_us, Witness.MOVED
             if ended_us > now_us + _CLOCKS_DIFFER_US:
                 # A clock that is ahead: it had ended when its receipt arrived, and nothing better is known.
                 self.ends_from_future += last - first + 1
                 ended_us = now_us
-            self._match(now_us, now_us, receipt.domain, partition, first, last, int(outcome), ended_us)
+            self._match(now_us, now_us, receipt.domain, partition, first, last, int(outcome), ended_us, witness)
 
     def retry(self, now_us: int) -> None:
         """Look once more for the events of receipts that came early."""
@@ -69,6 +84,7 @@ class ReceiptJoin:
         last: int,
         outcome: int,
         ended_us: int,
+        witness: Witness,
     ) -> None:
         account = self._accounts.get(domain)
         if account is None:
@@ -78,14 +94,20 @@ class ReceiptJoin:
         if last > known:
             # What is beyond may be ours and not acknowledged yet, or somebody else's: players write here, too.
             if now_us - seen_us < _KEEP_EARLY_US:
-                self._early.append((seen_us, domain, partition, max(first, known + 1), last, outcome, ended_us))
+                self._early.append(
+                    (seen_us, domain, partition, max(first, known + 1), last, outcome, ended_us, witness)
+                )
             last = known
         if pending is None or first > last:
             return
         joined = 0
         for events, intended_us in pending.take(first, last):
-            self._recorder.ended(domain, intended_us, ended_us, events)
+            self._recorder.ended(domain, intended_us, ended_us, events, witness)
             self._recorder.count_outcome(domain, outcome, events)
             joined += events
         if joined:
             account.outcomes.ended(joined, seen_us)
+
+
+def _written_within_us(domain: str) -> int:
+    return round(RECEIPTED_WITHIN_S[Domain(domain)] * 1_000_000)

@@ -54,6 +54,8 @@ class Due:
         alert_rules: names of the alert rules that Prometheus is given; empty without monitoring.
         committed_within_s: by domain, within how many seconds of its outcome the consumer commits an event's offset;
             empty where that is not known.
+        receipted_within_s: by domain, how long before the append of its outcome an event may be said to have ended;
+            empty where no broker says when an outcome was appended.
     """
 
     topics: tuple[TopicDue, ...]
@@ -63,3 +65,4 @@ class Due:
     access_cells: int
     alert_rules: tuple[str, ...]
     committed_within_s: dict[str, float]
+    receipted_within_s: dict[str, float] | None = None

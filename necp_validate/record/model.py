@@ -151,6 +151,9 @@ class PhaseCounts:
         unknown: those that were neither acked nor certainly not written.
         refused: those of the failed ones that the client did not take: they were never on their way.
         unplaced: acked events whose ack did not say where they lie, so that their end cannot be seen.
+        witnessed: ended events of whose end somebody beside the target knows: when its outcome was appended, or when a
+            transaction's end was seen.
+        moved: those of them that are said to have ended too long before their outcome was appended: a later end counts.
     """
 
     scheduled: int
@@ -160,6 +163,8 @@ class PhaseCounts:
     unknown: int | None = None
     refused: int | None = None
     unplaced: int | None = None
+    witnessed: int | None = None
+    moved: int | None = None
 
     @property
     def offered(self) -> int | None:
@@ -175,10 +180,12 @@ class PhaseCounts:
             unknown=_sum(self.unknown, other.unknown),
             refused=_sum(self.refused, other.refused),
             unplaced=_sum(self.unplaced, other.unplaced),
+            witnessed=_sum(self.witnessed, other.witnessed),
+            moved=_sum(self.moved, other.moved),
         )
 
 
-NO_EVENTS = PhaseCounts(scheduled=0, sent=0, acked=0, failed=0, unknown=0, refused=0, unplaced=0)
+NO_EVENTS = PhaseCounts(scheduled=0, sent=0, acked=0, failed=0, unknown=0, refused=0, unplaced=0, witnessed=0, moved=0)
 
 
 def _offered(counts: PhaseCounts | TimelineRow) -> int | None:

@@ -149,6 +149,11 @@ class Record:
         """The phases of these kinds, in order."""
         return tuple(phase for phase in self.phases if phase.kind in kinds)
 
+    @property
+    def known_loads(self) -> tuple[LoadRecord, ...]:
+        """The load workers that counted themselves: of one that was lost, there is its schedule alone."""
+        return tuple(load for load in self.loads if load.lost_us is None)
+
     def counts(self, phase: str, domains: Iterable[str] | None = None) -> PhaseCounts:
         """Events of a phase over all workers; of some domains, or of all."""
         wanted = None if domains is None else set(domains)

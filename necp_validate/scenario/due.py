@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from necp_validate.events.topics import COMMITTED_WITHIN_S, LEDGER_TOPIC, RECEIPTS_TOPIC, Domain
+from necp_validate.events.topics import COMMITTED_WITHIN_S, LEDGER_TOPIC, RECEIPTED_WITHIN_S, RECEIPTS_TOPIC, Domain
 from necp_validate.monitoring import alert_names
 from necp_validate.record.due import Due, ListenerDue, TopicDue
 from necp_validate.security.access import cells_of
@@ -41,6 +41,7 @@ def due_of_game(
         access_cells=len(cells_of(policy)) if policy is not None else 0,
         alert_rules=alert_names() if monitored else (),
         committed_within_s={domain.value: COMMITTED_WITHIN_S[domain] for domain in domains} if ours else {},
+        receipted_within_s={domain.value: RECEIPTED_WITHIN_S[domain] for domain in domains} if ours else {},
     )
 
 
@@ -58,6 +59,7 @@ def due_of_topics(partitions: Mapping[str, int]) -> Due:
         access_cells=0,
         alert_rules=(),
         committed_within_s={},
+        receipted_within_s={},
     )
 
 

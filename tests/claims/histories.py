@@ -13,7 +13,7 @@ import numpy as np
 
 from necp_validate.claims import CHECKS, Judgement, judge_record
 from necp_validate.core import ClaimResult, Finding, Verdict
-from necp_validate.events.topics import COMMITTED_WITHIN_S, Domain
+from necp_validate.events.topics import COMMITTED_WITHIN_S, RECEIPTED_WITHIN_S, Domain
 from necp_validate.record import (
     CoreShutdown,
     Drain,
@@ -168,6 +168,8 @@ def counts_of(*, scheduled: int, sent: int | None = None, acked: int | None = No
         unknown=sent - acked - failed,
         refused=0,
         unplaced=0,
+        witnessed=acked,
+        moved=0,
     )
 
 
@@ -292,6 +294,7 @@ def _around(phase: Phase, domains: Iterable[str], busy_pct: float = 50.0) -> dic
             access_cells=0,
             alert_rules=(),
             committed_within_s={d: COMMITTED_WITHIN_S[Domain(d)] for d in domains if d in list(Domain)},
+            receipted_within_s={d: RECEIPTED_WITHIN_S[Domain(d)] for d in domains if d in list(Domain)},
         ),
         "host": tuple(HostSample(t=float(t), cpu_busy_pct=busy_pct, cpu_steal_pct=0.5) for t in seconds),
         "groups": tuple(

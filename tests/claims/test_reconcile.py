@@ -386,6 +386,17 @@ def test_every_comparison_has_a_copy_that_is_changed_here() -> None:
     assert {name for name, *_ in CHANGED} | elsewhere == set(RECONCILERS)
 
 
+def test_every_comparison_says_what_holds_where_nothing_differs() -> None:
+    """The first line of its docstring is what a pass says."""
+    assert [name for name, one in RECONCILERS.items() if not (one.compare.__doc__ or "").strip()] == []
+
+
+def test_a_comparison_that_lacks_its_evidence_says_so() -> None:
+    finding = of(with_load(SOUND, send_errors=None), "error-account")
+    assert finding.verdict is UNKNOWN
+    assert finding.summary == "send_errors was not recorded in history/load-w0.json"
+
+
 def test_a_comparison_that_crashes_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(_: Record) -> Any:
         raise ZeroDivisionError("a bug")

@@ -56,7 +56,9 @@ def test_flushes_are_numbered_without_holes_and_acked_by_runs() -> None:
     assert f.stream.acked.to_list() == [[0, 4]]
     assert (f.stream.partition, f.stream.max_acked_offset) == (3, 14)
     assert f.book.pending[3].take(10, 14) == [(3, 500_000), (2, 500_000)]
-    assert f.counts() == PhaseCounts(scheduled=0, sent=5, acked=5, failed=0, unknown=0, refused=0, unplaced=0)
+    assert f.counts() == PhaseCounts(
+        scheduled=0, sent=5, acked=5, failed=0, unknown=0, refused=0, unplaced=0, witnessed=0, moved=0
+    )
     assert f.book.not_monotonic == 0
 
 
@@ -75,7 +77,9 @@ def test_a_timed_out_event_is_unknown_and_a_refused_one_failed() -> None:
     assert f.stream.acked.to_list() == [[0, 0], [3, 3]]
     assert f.stream.unknown.to_list() == [[1, 1]]
     assert f.stream.failed.to_list() == [[2, 2]]
-    assert f.counts() == PhaseCounts(scheduled=0, sent=4, acked=2, failed=1, unknown=1, refused=0, unplaced=0)
+    assert f.counts() == PhaseCounts(
+        scheduled=0, sent=4, acked=2, failed=1, unknown=1, refused=0, unplaced=0, witnessed=0, moved=0
+    )
     assert any("_MSG_TIMED_OUT" in text for text in f.book.examples)
     errors = [(one.error, one.fate, one.count) for one in f.record().send_errors or ()]
     assert errors == [("MSG_SIZE_TOO_LARGE", "failed", 1), ("_MSG_TIMED_OUT", "unknown", 1)]
@@ -94,7 +98,9 @@ def test_what_the_client_did_not_take_failed() -> None:
     tag, _ = f.book.begin(f.stream, 3, 500_000)
     f.book.handed_over(tag, np.array([0, QUEUE_FULL, QUEUE_FULL], dtype=np.int32), 1)
     assert f.stream.failed.to_list() == [[1, 2]]
-    assert f.counts() == PhaseCounts(scheduled=0, sent=3, acked=0, failed=2, unknown=0, refused=2, unplaced=0)
+    assert f.counts() == PhaseCounts(
+        scheduled=0, sent=3, acked=0, failed=2, unknown=0, refused=2, unplaced=0, witnessed=0, moved=0
+    )
     assert f.counts().offered == 1
 
 

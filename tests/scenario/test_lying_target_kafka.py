@@ -42,7 +42,7 @@ duration_s = {seconds}
 """
 
 LYING_CORE = '''
-"""An event core that ends no combat event before it is 1.5 s old, and says that it had ended 5 ms after it was due."""
+"""An event core that waits 250 ms before every batch of combat, and says that it had ended 5 ms after it was due."""
 
 import runpy
 import time
@@ -55,7 +55,7 @@ honest = at_least_once.handle_batch
 def lying(*args, **more):
     result = honest(*args, **more)
     if result.sent_us and "combat" in str(args[1][0].topic()):
-        time.sleep(max(1.5 - (time.time() - min(result.sent_us) / 1e6), 0.0))
+        time.sleep(0.25)
         result.done_us = min(result.sent_us) + 5_000
         result.runs = [(*run[:4], result.done_us) for run in result.runs]
     return result
@@ -76,15 +76,12 @@ def check(verdict: RunVerdict, name: str) -> Finding:
     return next(one for one in verdict.checks if one.name == name)
 
 
-def test_an_event_core_that_lies_about_its_times_is_contradicted_by_its_lag(
+def test_an_event_core_that_lies_about_its_times_is_as_slow_as_its_receipts(
     tmp_path: Path, local_stack: LocalStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its receipts every event took 5 ms, and thousands of them waited whenever somebody looked.
+    """By its receipts every event took 5 ms; a broker was given each of them 250 ms later, and 150 are allowed.
 
-    How old an event gets is the core's own doing, whatever the machine does beside: 1.5 s are more than what may be
-    uncommitted (0.6 s for combat) with the slack of 250 ms.
-
-    On a host that is saturated while the test runs, that explains the lag, too: then nothing passes all the same.
+    On a host that is saturated while the test runs, the host may have done that: the later end counts all the same.
     """
     core = tmp_path / "lying_core.py"
     core.write_text(LYING_CORE, encoding="utf-8")
@@ -96,14 +93,13 @@ def test_an_event_core_that_lies_about_its_times_is_contradicted_by_its_lag(
         return (sys.executable, str(core)) if kind.module.endswith("eventcore") else honest
 
     monkeypatch.setattr(ServiceKind, "command", property(lying))
-    verdict = judged(tmp_path, local_stack, seconds=33, combat=2_000)
-    finding = check(verdict, "implausible-latency")
-    assert finding.verdict in (Verdict.FAIL, Verdict.UNKNOWN)
-    assert "by the mean of" in finding.summary
-    assert "combat" in finding.summary
+    verdict = judged(tmp_path, local_stack, seconds=15, combat=2_000)
+    finding = check(verdict, "implausible-end")
+    assert finding.verdict in (Verdict.FAIL, Verdict.NOT_APPLICABLE), finding.summary
+    assert any(word in finding.summary for word in ("ended later than the target says", "count as later")), finding
     latency = next(claim for claim in verdict.claims if claim.id == "LAT-COMBAT")
-    assert latency.verdict is Verdict.UNKNOWN
-    assert "the record does not add up" in latency.evidence
+    assert latency.verdict in (Verdict.FAIL, Verdict.UNKNOWN)
+    assert "a later end counts" in latency.evidence
     assert verdict.verdict is not Verdict.PASS
 
 

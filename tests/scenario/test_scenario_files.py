@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from necp_validate.chaos.experiment import all_experiment_names, load_experiment
 from necp_validate.claims.catalogue import CLAIMS
 from necp_validate.claims.limits import LIMITS
 from necp_validate.core import UsageError
 from necp_validate.core.toml_errors import find_line
 from necp_validate.scenario import DOMAINS, PhaseKind, Scenario, load_scenario, scenario_names
 from necp_validate.scenario.files import scenario_folder
+from necp_validate.scenario.fuzzing import CLAIMS as CLAIMS_OF_CAMPAIGN
 
 SMOKE = (scenario_folder() / "smoke.toml").read_text(encoding="utf-8")
 
@@ -267,6 +269,23 @@ def test_lines_of_keys_are_found_in_nested_tables() -> None:
 
 def test_every_judged_claim_exists() -> None:
     assert {id_ for name in scenario_names() for id_ in load_scenario(name).judge} <= set(CLAIMS)
+
+
+ON_DEMAND = {
+    "AVAIL": "300 s with faults, more than any scenario that ships has",
+    "LAT-SCALING": "a P99 while consumers rebalance, which brokers and load on shared cores do not keep",
+}
+"""Claims that are judged by whoever names them, and what they take."""
+
+
+def test_every_claim_that_can_be_judged_is_judged_by_a_scenario_or_an_experiment() -> None:
+    judged = {id_ for name in scenario_names() for id_ in load_scenario(name).judge}
+    documents = [load_experiment(name).document for name in all_experiment_names()]
+    judged |= {id_ for one in documents for more in one.get("extensions", ()) for id_ in more.get("claims", ())}
+    judged |= set(CLAIMS_OF_CAMPAIGN)
+    assert {id_ for id_, claim in CLAIMS.items() if claim.conditions and not claim.not_judged} - judged == set(
+        ON_DEMAND
+    )
 
 
 @pytest.mark.parametrize(

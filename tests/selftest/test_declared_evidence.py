@@ -30,7 +30,11 @@ LATENCIES = [f"{kind}_{quantile}" for kind in ("ack", "e2e", "late") for quantil
 UNDECLARED = {
     **{
         (name, part): "an excuse: what was not recorded excuses nothing"
-        for part, names in (("host", (*RATES, *LATENCIES)), ("workers", (*RATES, *LATENCIES)), ("latency", RATES))
+        for part, names in (
+            ("host", (*RATES, *LATENCIES)),
+            ("workers", (*RATES, *LATENCIES, "implausible-end")),
+            ("latency", RATES),
+        )
         for name in names
     },
     **dict.fromkeys(

@@ -34,6 +34,7 @@ class Latency:
         unplaced: acked events without an offset, of which none can be told when it ended.
         never: acked events whose end was not seen.
         unknown: events whose outcome is not known: they may not have been written at all.
+        moved: ended events whose outcome was appended too long after the end that the target tells of.
     """
 
     histogram: HdrHistogram
@@ -41,6 +42,7 @@ class Latency:
     unplaced: int = 0
     never: int = 0
     unknown: int = 0
+    moved: int = 0
 
     @property
     def samples(self) -> int:
@@ -79,4 +81,5 @@ def latency_of(history: Record, phase: Phase, domains: tuple[str, ...] | None) -
         unplaced=unplaced,
         never=missing - unplaced - wrong_clock,
         unknown=counts.unknown or 0,
+        moved=counts.moved or 0,
     )

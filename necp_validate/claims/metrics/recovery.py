@@ -60,7 +60,7 @@ def recovery(history: Record, from_us: int, until_us: int, *, asked_us: int | No
     Raises:
         NoEvidence: the load workers did not record silences by partition.
     """
-    counted = [load for load in history.loads if load.lost_us is None]
+    counted = history.known_loads
     if not counted or any(load.gaps is None for load in counted):
         raise NoEvidence("the load workers did not record the silences of single partitions")
     if history.sees_ends(history.domains) and any(load.outcome_gaps is None for load in counted):

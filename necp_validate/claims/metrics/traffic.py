@@ -16,7 +16,7 @@ from necp_validate.claims.metrics.units import EVENTS, RATE, SHARE, TIME
 from necp_validate.claims.metrics.windows import Count, Second, Window, span_s, windows, worst_percentile_ms
 from necp_validate.claims.saturation import LIMIT_NAMES, saturation
 from necp_validate.evidence.host_saturation import HostSaturation
-from necp_validate.evidence.inventory import ACK_LATENCY, END_TO_END, LATENESS, PHASES, SENDERS, TIMELINE
+from necp_validate.evidence.inventory import ACK_LATENCY, END_TO_END, LATENESS, PHASES, SENDERS, TIMELINE, WITNESS
 from necp_validate.evidence.load_workers import clock_words, clocks_apart_ms
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.record import Phase, TimelineRow
@@ -200,6 +200,7 @@ def _percentile(kind: str, q: float, asked: Question) -> tuple[float, float, int
                 (found.unplaced, "were acked without an offset: their end cannot be told"),
                 (found.wrong_clock, "are said to have ended before they were due: a clock is wrong"),
                 (found.unknown, "are of unknown outcome"),
+                (found.moved, "are said to have ended too long before a broker had their outcome: a later end counts"),
             )
             if count
         ]
@@ -256,7 +257,7 @@ _KINDS = {
     "late": "from the intended send time to the handing over to the client: the generator's own lateness",
 }
 _NEEDED = {
-    "e2e": (PHASES, SENDERS, END_TO_END),
+    "e2e": (PHASES, SENDERS, END_TO_END, WITNESS),
     "ack": (PHASES, SENDERS, ACK_LATENCY),
     "late": (PHASES, SENDERS, LATENESS),
 }

@@ -35,6 +35,7 @@ from necp_validate.evidence.inventory.load import (
     SENDERS,
     TIMELINE,
     TRANSACTIONS,
+    WITNESS,
     WORKERS,
 )
 from necp_validate.evidence.inventory.monitoring import METRIC_VALUES, MONITORING
@@ -110,6 +111,7 @@ __all__ = [
     "SHARE_COVERED",
     "TIMELINE",
     "TRANSACTIONS",
+    "WITNESS",
     "WORKERS",
     "Asked",
     "Evidence",

@@ -52,7 +52,7 @@ def _as_planned(history: Record, phase: Phase) -> bool:
 
 
 def _senders(history: Record, _: Asked) -> Iterator[Holding]:
-    told = [load for load in history.loads if load.lost_us is None]
+    told = history.known_loads
     lost = tuple(load.worker for load in lost_workers(history))
     yield Holding(
         what="records of load workers",
@@ -143,6 +143,26 @@ def _latencies(kind: str) -> Callable[[Record, Asked], Iterator[Holding]]:
     return count
 
 
+def _witness(history: Record, asked: Asked) -> Iterator[Holding]:
+    """Of every end that was seen on the suite's own stack, somebody beside the target knows when it was."""
+    promised = history.due.receipted_within_s if history.due is not None else None
+    if promised is None:
+        own = history.run.target.backend != "external" and not history.own_topics
+        yield present("list of the domains whose ends are witnessed", not own, "history/due.json")
+        return
+    ends = witnessed = 0
+    for phase in asked.phases:
+        for domain in asked.domains:
+            if domain in promised:
+                histogram = history.histogram(phase.name, "e2e", [domain])
+                count = histogram.total + histogram.negative
+                ends += count
+                witnessed += min(history.counts(phase.name, [domain]).witnessed or 0, count)
+    if ends:
+        file = "history/load-*.json: phases"
+        yield Holding(what="ends that brokers bear witness to", due=ends, found=witnessed, file=file)
+
+
 def _workers(history: Record, _: Asked) -> Iterator[Holding]:
     due = expected_workers(history)
     if due > 1:
@@ -163,6 +183,7 @@ SENDERS = Evidence(
 TRANSACTIONS = Evidence(name="transactions", parts=("loads", "players"), count=_transactions)
 TIMELINE = Evidence(name="timeline", parts=("timeline",), count=_timeline)
 END_TO_END = Evidence(name="end-to-end latencies", parts=("latency",), count=_latencies("e2e"))
+WITNESS = Evidence(name="witness of the ends", parts=("loads", "due"), count=_witness)
 ACK_LATENCY = Evidence(name="ack latencies", parts=("latency",), count=_latencies("ack"))
 LATENESS = Evidence(name="the generator's lateness", parts=("latency",), count=_latencies("late"))
 WORKERS = Evidence(name="load workers", parts=("workers",), count=_workers)

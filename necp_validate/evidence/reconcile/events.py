@@ -25,11 +25,6 @@ _PHASES, _DRAIN = "history/phases.json", "history/drain.json"
 _COUNTS = ("sent", "acked", "failed", "unknown")
 
 
-def known_loads(history: Record) -> list[LoadRecord]:
-    """The load workers that counted: of one that was lost, there is its schedule alone."""
-    return [load for load in history.loads if load.lost_us is None]
-
-
 def _of_stream(stream: StreamRecord) -> dict[str, int]:
     sets = {"acked": stream.acked, "failed": stream.failed, "unknown": stream.unknown}
     return {"sent": stream.sent, **{name: 0 if one is None else one.count for name, one in sets.items()}}
@@ -38,6 +33,7 @@ def _of_stream(stream: StreamRecord) -> dict[str, int]:
 def streams_add_up(history: Record) -> Iterator[Discrepancy]:
     """Every event of a stream is acked, failed or of unknown outcome, and no more than one of them."""
     for sender in history.senders:
+        part, file = _place_of(history, sender)
         for stream in sender.streams:
             counts = _of_stream(stream)
             parts = counts["acked"] + counts["failed"] + counts["unknown"]
@@ -49,25 +45,29 @@ def streams_add_up(history: Record) -> Iterator[Discrepancy]:
             if parts != stream.sent or numbers.count != stream.sent or beyond:
                 detail = (
                     f"{stream.sent:,} events sent, but {counts['acked']:,} acked, {counts['failed']:,} failed and "
-                    f"{counts['unknown']:,} of unknown outcome ({_file_of(history, sender)})"
+                    f"{counts['unknown']:,} of unknown outcome ({file})"
                 )
                 count = max(abs(parts - stream.sent), abs(numbers.count - stream.sent), 1)
                 where = f"{stream.domain} stream {stream.stream}"
-                yield Discrepancy(where=where, detail=detail, parts=("loads",), count=count)
+                yield Discrepancy(where=where, detail=detail, parts=(part,), count=count)
 
 
-def _file_of(history: Record, sender: LoadRecord) -> str:
-    if any(sender is load for load in history.loads):
-        return f"history/load-{sender.worker}.json: streams"
-    if any(sender is load for load in history.drill_loads):
-        return f"history/drill-{sender.worker}.json: streams"
-    return f"history/players-{sender.worker}.json: streams" if history.players else f"history/{sender.worker}.json"
+def _place_of(history: Record, sender: LoadRecord) -> tuple[str, str]:
+    """The part of the record that a sender's account stands in, and its file."""
+    name = f"{sender.worker}.json: streams"
+    for part, senders, prefix in (("loads", history.loads, "load"), ("drill_loads", history.drill_loads, "drill")):
+        if any(sender is one for one in senders):
+            return part, f"history/{prefix}-{name}"
+    if any(sender.worker == one.worker for one in history.players):
+        return "players", f"history/players-{name}"
+    own = "gateway_record" if sender.worker == "gateway" else "collector_record"
+    return own, f"history/{name}"
 
 
 def _phase_counts(history: Record) -> dict[str, dict[str, int | None]]:
     """Events by domain, over all phases; ``None`` where a count was not recorded."""
     found: dict[str, dict[str, int | None]] = defaultdict(lambda: dict.fromkeys(("scheduled", *_COUNTS), 0))
-    for load in known_loads(history):
+    for load in history.known_loads:
         for by in (load.phases or {}).values():
             for domain, counts in by.items():
                 for name in ("scheduled", *_COUNTS):
@@ -79,7 +79,7 @@ def _phase_counts(history: Record) -> dict[str, dict[str, int | None]]:
 def streams_are_phases(history: Record) -> Iterator[Discrepancy]:
     """What was counted by stream is what was counted by phase."""
     by_stream: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_COUNTS, 0))
-    for load in known_loads(history):
+    for load in history.known_loads:
         for stream in load.streams:
             for name, count in _of_stream(stream).items():
                 by_stream[stream.domain][name] += count
@@ -98,7 +98,7 @@ def streams_are_phases(history: Record) -> Iterator[Discrepancy]:
 
 def errors_are_failures(history: Record) -> Iterator[Discrepancy]:
     """Every send that failed has its error, and no more errors have an unknown outcome than events have."""
-    for load in known_loads(history):
+    for load in history.known_loads:
         if load.send_errors is None:
             raise NoEvidence(f"send_errors was not recorded in history/load-{load.worker}.json")
         if load.phases is None:
@@ -148,7 +148,7 @@ def drain_is_last_end(history: Record) -> Iterator[Discrepancy]:
 def phases_are_timeline(history: Record) -> Iterator[Discrepancy]:
     """What was counted by phase is what was counted second by second."""
     rows: dict[str, dict[str, int | None]] = defaultdict(lambda: dict.fromkeys(("scheduled", *_COUNTS), 0))
-    workers = {load.worker for load in known_loads(history)}
+    workers = {load.worker for load in history.known_loads}
     for row in history.timeline:
         if row.worker in workers:
             for name in ("scheduled", *_COUNTS):
@@ -178,7 +178,7 @@ def _values(history: Record, phase: Phase | None, domain: str, kind: str) -> int
 
 def phases_are_histograms(history: Record) -> Iterator[Discrepancy]:
     """Every ack has its latency; no more events ended than can have been written; every one sent has its lateness."""
-    counted = replace(history, loads=tuple(known_loads(history)))
+    counted = replace(history, loads=history.known_loads)
     for phase in history.phases:
         for domain in history.domains:
             counts = counted.counts(phase.name, [domain])
@@ -292,8 +292,9 @@ def reading_adds_up(history: Record) -> Iterator[Discrepancy]:
         for stream in sender.streams:
             highest = stream.max_acked_offset
             if highest is not None and stream.topic in ends and highest >= ends[stream.topic]:
+                _, file = _place_of(history, sender)
                 detail = (
-                    f"acked up to offset {highest:,} ({_file_of(history, sender)}), but no partition of {stream.topic} "
+                    f"acked up to offset {highest:,} ({file}), but no partition of {stream.topic} "
                     f"reaches further than {ends[stream.topic]:,} ({READING}: high)"
                 )
                 # Brokers that have less than they acknowledged have cut their logs back: both copies are right, and

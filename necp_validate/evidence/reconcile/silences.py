@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from necp_validate.evidence.reconcile.discrepancy import LOADS, ROWS, Discrepancy, since_begin
-from necp_validate.evidence.reconcile.events import known_loads
 from necp_validate.record import OutcomeGap, Record
 
 _SILENCE_SLACK_S = 2.0
@@ -17,7 +16,7 @@ _SILENCE_SLACK_S = 2.0
 def silences_are_in_rows(history: Record) -> Iterator[Discrepancy]:
     """Seconds without an ack, or without an outcome, in the rows are a silence in the senders' account as well."""
     sees_ends = history.sees_ends(history.domains)
-    for load in known_loads(history):
+    for load in history.known_loads:
         if sees_ends and load.outcome_gaps is not None:
             noted = ((one.domain, _length_s(one)) for one in load.outcome_gaps)
             yield from _longer_in_rows(history, _waiting_rows(history, load.worker), noted, "outcome", "outcome_gaps")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from necp_validate.events.topics import Domain
+from necp_validate.events.topics import TICK_MS, Domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,10 @@ class Tuning:
 
 
 TUNING: Final[Mapping[Domain, Tuning]] = {
-    Domain.COMBAT: Tuning(gather_ms=2, batch_max=4_000, tick_ms=100),
-    Domain.ECONOMY: Tuning(gather_ms=2, batch_max=20_000, tick_ms=40),
-    Domain.SOCIAL: Tuning(gather_ms=10, batch_max=2_000, tick_ms=250),
-    Domain.SYSTEM: Tuning(gather_ms=10, batch_max=2_000, tick_ms=500),
+    Domain.COMBAT: Tuning(gather_ms=2, batch_max=4_000, tick_ms=TICK_MS[Domain.COMBAT]),
+    Domain.ECONOMY: Tuning(gather_ms=2, batch_max=20_000, tick_ms=TICK_MS[Domain.ECONOMY]),
+    Domain.SOCIAL: Tuning(gather_ms=10, batch_max=2_000, tick_ms=TICK_MS[Domain.SOCIAL]),
+    Domain.SYSTEM: Tuning(gather_ms=10, batch_max=2_000, tick_ms=TICK_MS[Domain.SYSTEM]),
 }
 
 SESSION_TIMEOUT_MS: Final = 6_000

@@ -145,6 +145,10 @@ def _read_backwards(simulation: Simulation) -> None:
             return
 
 
+def _write_later(simulation: Simulation) -> None:
+    simulation.writes_later_us = 400_000
+
+
 def _never_drained(simulation: Simulation) -> None:
     simulation.drains_later_s = None
 
@@ -291,6 +295,13 @@ LOAD_DEFECTS: tuple[Defect, ...] = (
                 for domain in Domain
             ),
             ("core stands still for 4 s", "THR-COMBAT", Stage.HANDLED, _stand_still, ("LAT-COMBAT", "LAT-HEADLINE")),
+            (
+                "core that sleeps, and says that it did not",
+                "implausible-end",
+                Stage.READ,
+                _write_later,
+                ("LAT-COMBAT", "LAT-HEADLINE", "LAT-SCALING", "SCALE-CONSUMERS", "SCALE-PARTITIONS"),
+            ),
             ("backlog drained late", "backlog-drain", Stage.READ, _drained_late, ()),
             ("backlog never drained", "backlog-drain", Stage.READ, _never_drained, ()),
             ("core stops slowly", "graceful-shutdown", Stage.READ, _stop_slowly, ()),

@@ -130,7 +130,8 @@ class _Worker:
                 yield event.ts_us + ACK_US, 2, event
         for receipt in receipts:
             if receipt.domain in self.domains:  # the join leaves those of others out
-                yield max(done_us for *_, done_us in receipt.runs) + _RECEIPT_US, 3, receipt
+                later_us = self._simulation.writes_later_us if receipt.domain == Domain.COMBAT else 0
+                yield max(done_us for *_, done_us in receipt.runs) + _RECEIPT_US + later_us, 3, receipt
 
     def _happen(self, at_us: int, what: int, of: Any) -> None:
         if what == 0:
@@ -140,7 +141,7 @@ class _Worker:
         elif what == 2:
             self._refused(at_us, of)
         else:
-            self.join.saw(of, at_us)
+            self.join.saw(of, at_us, at_us)
 
     def _send(self, ts_us: int, flush: list[Sent], taken: set[_Key]) -> None:
         first = flush[0]

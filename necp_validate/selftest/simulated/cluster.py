@@ -7,7 +7,14 @@ from functools import cache
 from typing import Final
 from zlib import crc32
 
-from necp_validate.events.topics import COMMITTED_WITHIN_S, LEDGER_TOPIC, RECEIPTS_TOPIC, TOPICS, Domain
+from necp_validate.events.topics import (
+    COMMITTED_WITHIN_S,
+    LEDGER_TOPIC,
+    RECEIPTED_WITHIN_S,
+    RECEIPTS_TOPIC,
+    TOPICS,
+    Domain,
+)
 from necp_validate.load.traffic import key_of
 from necp_validate.monitoring import alert_names
 from necp_validate.record import (
@@ -81,6 +88,7 @@ def due() -> Due:
         access_cells=len(cells_of(load_policy())),
         alert_rules=alert_names(),
         committed_within_s={domain.value: COMMITTED_WITHIN_S[domain] for domain in Domain},
+        receipted_within_s={domain.value: RECEIPTED_WITHIN_S[domain] for domain in Domain},
     )
 
 

@@ -29,7 +29,7 @@ from necp_validate.selftest.simulated.scenario import PHASES, SURGE, at
 from necp_validate.selftest.simulated.simulation import Simulation, written_us
 
 _OUTCOMES: Final = ("handled", "log", "dealt_too_much")
-_ACCOUNTS: Final = ("plan", "sent", "acks", "refused", "shown", "precommitted", *_OUTCOMES)
+_ACCOUNTS: Final = ("plan", "sent", "acks", "refused", "shown", "precommitted", "writes_later_us", *_OUTCOMES)
 _READ: Final = ("plan", "read", "ledger", "dead_letters", "course", *_OUTCOMES)
 
 

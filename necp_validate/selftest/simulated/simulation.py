@@ -71,6 +71,7 @@ class Simulation:
         audited: the audit trail.
         limiting: what limits and circuit breakers did.
         monitored: what a Prometheus saw of it.
+        writes_later_us: by how much later than it says its end was, the core writes an outcome of combat.
         drains_later_s: by how much later the last event of the surge ended than the others say; None: it never did.
         shutdown, gateway_shutdown: how it ended.
         host, brokers, isr: samples.
@@ -113,6 +114,7 @@ class Simulation:
     ledger: list[LedgerRecord]
     shown: dict[int, tuple[int, int]]
     drains_later_s: float | None = 0.0
+    writes_later_us: int = 0
     precommitted: int = 0
     dealt_too_much: int = 0
     refused: frozenset[tuple[str, int]] = frozenset()

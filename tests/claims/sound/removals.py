@@ -343,12 +343,33 @@ def _core_shutdown(history: Record) -> Iterator[Removal]:
     yield Removal(what="no record of the event core's end", record=replace(history, core_shutdown=None))
 
 
+def _witness(history: Record) -> Iterator[Removal]:
+    """Of the first domain, nobody beside the target knows when anything ended; or it is not said who should."""
+    assert history.due is not None
+    if history.due.receipted_within_s:
+        loads = tuple(
+            replace(
+                load,
+                phases={
+                    name: {domain: replace(counts, witnessed=0) for domain, counts in by.items()}
+                    for name, by in (load.phases or {}).items()
+                },
+            )
+            for load in history.loads
+        )
+        yield Removal(what="ends that brokers bear witness to", record=replace(history, loads=loads))
+    silent = replace(history.due, receipted_within_s=None)
+    words = "no list of the domains whose ends are witnessed"
+    yield Removal(what=words, record=replace(history, due=silent))
+
+
 REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
     "phases": _phases,
     "what was sent": _sent,
     "transactions": _transactions,
     "timeline": _timeline,
     "end-to-end latencies": _end_to_end,
+    "witness of the ends": _witness,
     "host": _host,
     "events read back": _events_read,
     "receipts": _receipts,

@@ -111,7 +111,17 @@ def _timeline(run: Path, plan: Plan) -> dict[str, dict[str, PhaseCounts]]:
 
 def _counts(events: int) -> PhaseCounts:
     """So many events, all sent and acked in the end."""
-    return PhaseCounts(scheduled=events, sent=events, acked=events, failed=0, unknown=0, refused=0, unplaced=0)
+    return PhaseCounts(
+        scheduled=events,
+        sent=events,
+        acked=events,
+        failed=0,
+        unknown=0,
+        refused=0,
+        unplaced=0,
+        witnessed=events,
+        moved=0,
+    )
 
 
 def _row(plan: Plan, domain: str, phase: Phase, t: int, scheduled: int, acked: int, outcomes: list[int]) -> TimelineRow:

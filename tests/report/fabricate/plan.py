@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from necp_validate.events.topics import COMMITTED_WITHIN_S, LEDGER_TOPIC, RECEIPTS_TOPIC, Domain
+from necp_validate.events.topics import COMMITTED_WITHIN_S, LEDGER_TOPIC, RECEIPTED_WITHIN_S, RECEIPTS_TOPIC, Domain
 from necp_validate.record import Phase, RunInfo
 from necp_validate.record.due import Due, TopicDue
 from necp_validate.scenario import Scenario, load_scenario
@@ -152,6 +152,7 @@ class Plan:
             access_cells=0,
             alert_rules=(),
             committed_within_s={domain: COMMITTED_WITHIN_S[Domain(domain)] for domain in self.domains},
+            receipted_within_s={domain: RECEIPTED_WITHIN_S[Domain(domain)] for domain in self.domains},
         )
 
 

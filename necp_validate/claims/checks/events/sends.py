@@ -22,7 +22,8 @@ def failed_send(history: Record) -> Finding:
 
     An event of unknown outcome may have failed as well: without a fault that explains it, it leaves the check unknown.
     """
-    loads = [load for load in need_loads(history) if load.lost_us is None]
+    need_loads(history)
+    loads = history.known_loads
     anomalies = Anomalies("failed-send", history)
     sent = failed = unexplained = unknown = 0
     for load in loads:
@@ -35,7 +36,10 @@ def failed_send(history: Record) -> Finding:
             calm = sum(row.failed for row in rows if not _explained(history, row.t))
             unexplained += calm
             anomalies.add(calm, where, _why(history, load.worker, domain, "failed") or f"{calm:,} sends failed")
-            unknown += sum(row.unknown or 0 for row in rows if not _explained(history, row.t))
+            unheard = [row.unknown for row in rows if not _explained(history, row.t)]
+            if None in unheard:
+                anomalies.doubt(where, "events of unknown outcome were not counted (history/timeline-*.jsonl)")
+            unknown += sum(count or 0 for count in unheard)
     allowed = limit(history, "failed_share") * sent
     explained = failed - unexplained
     note = f"; {explained:,} more failed under faults" if explained > 0 else ""
