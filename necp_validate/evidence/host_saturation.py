@@ -63,6 +63,11 @@ class HostSaturation:
         return bool(self.reasons)
 
     @property
+    def busy(self) -> str:
+        """Why the machine itself, and not the generator on it, may be to blame, in words; empty if it is not."""
+        return "; ".join(one.reason for one in self.reasons if math.isinf(one.explains_ms))
+
+    @property
     def words(self) -> str:
         """The reasons for a sentence."""
         return "; ".join(map(str, self.reasons))

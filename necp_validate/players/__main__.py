@@ -83,11 +83,11 @@ def _play(plan: PlayersPlan, worker: int) -> int:
         runner.quit()
         for playing in list(game.playing.values()):  # users that were stopped in the middle of a session
             game.leave(playing)
+        game.close()  # nothing more comes: the last row and the record are of the same
         timeline.write(game.account.row(_now_us(), 0))
     failure.check("the players")
     game.account.interest.settle(_now_us() + 10**9)
     game.account.certificates += [] if interrupted else probe_certificates(plan, "end")
-    game.close()
     parts.PLAYERS_LATENCY.write(run_dir, game.account.worker, game.account.histograms)
     parts.PLAYERS.write(run_dir, game.account.record())
     return 1 if interrupted else 0

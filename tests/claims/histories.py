@@ -550,15 +550,22 @@ def timed_history(
         "timeline": tuple(rows),
         "latency": latency,
         "readback": _whole_readback({domain: counts[domain].acked for domain in eps}),
-        "drain": Drain(phase_end_us=phase.end_us, lag_at_end=100, drained_us=phase.end_us + 10**6, drain_s=1.0),
         **_around(phase, eps, busy_pct),
     }
+    found["loads"], found["drain"] = drained((load,), phase, seconds=1.0)
     if isinstance(changes.get("run"), RunInfo):
         run: RunInfo = changes["run"]
         given = {name: value for name, value in run.config.items() if value}
         changes["run"] = replace(run, config={**found["run"].config, **given})
     found.update(changes)
     return Record(**found)
+
+
+def drained(loads: Iterable[LoadRecord], phase: Phase, seconds: float) -> tuple[tuple[LoadRecord, ...], Drain]:
+    """A backlog that was gone so long after a phase, by the load workers' account and by the run's."""
+    at_us = phase.end_us + round(seconds * 10**6)
+    drain = Drain(phase_end_us=phase.end_us, lag_at_end=100, drained_us=at_us, drain_s=seconds)
+    return tuple(replace(load, last_ended_us={phase.name: at_us}) for load in loads), drain
 
 
 def _part(total: int, seconds: int, second: int) -> int:

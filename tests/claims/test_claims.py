@@ -11,6 +11,7 @@ from histories import (
     ack,
     claim_of,
     counts_of,
+    drained,
     handled,
     histogram_of,
     history_of,
@@ -252,7 +253,8 @@ def test_load_200_needs_the_rate_no_loss_and_a_drained_backlog() -> None:
     surge = timed_history(kind="surge", eps=DOUBLE)
     assert claim_of(surge, "LOAD-200").verdict is Verdict.PASS
     assert surge.drain is not None
-    slow = replace(surge, drain=replace(surge.drain, drained_us=surge.drain.phase_end_us + 12 * 10**6, drain_s=12.0))
+    loads, drain = drained(surge.loads, surge.phases[0], seconds=12.0)
+    slow = replace(surge, loads=loads, drain=drain)
     assert claim_of(slow, "LOAD-200").verdict is Verdict.FAIL
     late = timed_history(kind="surge", eps=DOUBLE, sent_eps={d: eps * 0.97 for d, eps in DOUBLE.items()})
     assert claim_of(late, "LOAD-200").verdict is Verdict.FAIL

@@ -25,8 +25,8 @@ def told(*, moved: int = 0, witnessed: int | None = None, busy_pct: float = 50.0
     return replace(history, loads=(replace(load, phases={"steady": {"combat": counts}}),))
 
 
-@pytest.mark.parametrize(("moved", "verdict"), [(0, Verdict.PASS), (300, Verdict.PASS), (301, Verdict.FAIL)])
-def test_one_in_a_hundred_may_be_written_late(moved: int, verdict: Verdict) -> None:
+@pytest.mark.parametrize(("moved", "verdict"), [(0, Verdict.PASS), (1_500, Verdict.PASS), (1_501, Verdict.FAIL)])
+def test_one_in_twenty_may_be_written_late(moved: int, verdict: Verdict) -> None:
     finding = finding_of(told(moved=moved), "implausible-end")
     assert finding.verdict is verdict
     assert f"{moved:,}" in finding.summary
@@ -34,7 +34,7 @@ def test_one_in_a_hundred_may_be_written_late(moved: int, verdict: Verdict) -> N
 
 def test_what_is_said_to_have_ended_too_early_is_named() -> None:
     finding = finding_of(told(moved=EVENTS), "implausible-end")
-    assert finding.examples[0].where == "combat in steady"
+    assert finding.examples[0].where == "combat"
     assert "30,000 of 30,000 events are said to have ended over 150 ms before" in finding.examples[0].detail
 
 
@@ -43,7 +43,7 @@ def test_a_saturated_host_or_a_fault_may_delay_what_is_written() -> None:
     busy = finding_of(told(moved=EVENTS, busy_pct=99), "implausible-end")
     assert busy.verdict is Verdict.NOT_APPLICABLE
     assert "30,000 ends count as later than the target says" in busy.summary
-    faulted = under(told(moved=EVENTS), fault("broker-kill", at=1, until=29))
+    faulted = under(told(moved=EVENTS), fault("broker-kill", at=1, until=3))
     assert finding_of(faulted, "implausible-end").verdict is Verdict.NOT_APPLICABLE
 
 
@@ -56,5 +56,22 @@ def test_a_latency_without_a_witness_is_unknown() -> None:
 def test_without_the_promise_of_a_witness_there_is_none() -> None:
     history = told()
     assert history.due is not None
-    silent = replace(history, due=replace(history.due, receipted_within_s=None))
-    assert claim_of(silent, "LAT-COMBAT").verdict is Verdict.UNKNOWN
+    for promised in (None, {}, {"social": 0.3}):
+        silent = replace(history, due=replace(history.due, receipted_within_s=promised))
+        assert claim_of(silent, "LAT-COMBAT").verdict is Verdict.UNKNOWN
+        assert finding_of(silent, "implausible-end").verdict is Verdict.UNKNOWN
+
+
+def test_in_a_few_seconds_one_pause_of_a_broker_is_a_large_share() -> None:
+    history = timed_history(eps={"combat": 1_000.0}, seconds=4)
+    (load,) = history.loads
+    counts = replace(load.counts("steady")["combat"], moved=400)
+    short = replace(history, loads=(replace(load, phases={"steady": {"combat": counts}}),))
+    finding = finding_of(short, "implausible-end")
+    assert finding.verdict is Verdict.NOT_APPLICABLE
+    assert "less than 10 s without a fault" in finding.summary
+    assert "400 ends count as later" in finding.summary
+
+
+def test_more_ends_moved_than_witnessed_do_not_add_up() -> None:
+    assert finding_of(told(moved=9, witnessed=8), "histogram-account").verdict is Verdict.UNKNOWN

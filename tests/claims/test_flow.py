@@ -101,7 +101,9 @@ def with_drain(drain: Drain | None, kind: str = "surge", **thresholds: float) ->
     phase = phase_of("busiest", kind=kind, from_s=10, seconds=5)
     phases = (*history.phases, phase)
     config = {**history.run.config, "phases": planned(*phases), "thresholds": thresholds}
-    return replace(history, run=replace(history.run, config=config), phases=phases)
+    ended = {"busiest": drain.drained_us} if drain is not None and drain.drained_us is not None else {}
+    loads = tuple(replace(load, last_ended_us=ended) for load in history.loads)
+    return replace(history, run=replace(history.run, config=config), phases=phases, loads=loads)
 
 
 END_US = (START_S + 15) * 10**6
@@ -204,3 +206,19 @@ def test_a_run_that_did_not_come_to_its_end_is_unknown() -> None:
     cut = history_of(ack(0), read(0), run=run_info(status="interrupted", error="Ctrl-C"))
     finding = found(cut, "complete-run")
     assert (finding.verdict, finding.summary) == (Verdict.UNKNOWN, "the run is interrupted: Ctrl-C")
+
+
+@pytest.mark.parametrize(("busy_pct", "verdict"), [(99, Verdict.UNKNOWN), (50, Verdict.FAIL)])
+def test_a_schedule_that_a_saturated_machine_could_not_keep_is_unknown(busy_pct: float, verdict: Verdict) -> None:
+    late = timed_history(eps={"combat": 1000.0}, sent_eps={"combat": 970.0}, busy_pct=busy_pct)
+    counts = {"steady": {"combat": counts_of(scheduled=970)}}
+    finding = found(replace(late, loads=(replace(late.loads[0], phases=counts),)), "late-schedule")
+    assert finding.verdict is verdict
+    assert ("the host was 99.0% busy" in finding.summary) is (busy_pct == 99)
+
+
+def test_a_generator_that_is_late_by_itself_has_no_excuse() -> None:
+    late = timed_history(eps={"combat": 1000.0}, sent_eps={"combat": 970.0}, late_ms=900.0)
+    counts = {"steady": {"combat": counts_of(scheduled=970)}}
+    finding = found(replace(late, loads=(replace(late.loads[0], phases=counts),)), "late-schedule")
+    assert finding.verdict is Verdict.FAIL

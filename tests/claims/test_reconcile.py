@@ -296,6 +296,9 @@ def test_seconds_without_an_outcome_while_acked_events_wait_are_a_silence_in_the
 def test_a_backlog_is_gone_when_its_last_event_has_ended(change: Callable[[Record], Record], detail: str) -> None:
     surge = timed_history(kind="surge", eps={"combat": 1_000.0})
     assert of(surge, "drain-account").verdict is PASS
+    silent = of(with_load(surge, last_ended_us=None), "drain-account")
+    assert silent.verdict is UNKNOWN
+    assert "last_ended_us was not recorded in history/load-w0.json" in silent.summary
     ended = with_load(surge, last_ended_us={surge.phases[0].name: surge.phases[0].end_us + 1_000_000})
     assert of(ended, "drain-account").verdict is PASS
     finding = of(change(surge), "drain-account")

@@ -133,10 +133,12 @@ def reconciled(history: Record) -> tuple[list[Finding], dict[str, str]]:
 
 
 def _compared(name: str, reconciler: Reconciler, history: Record) -> tuple[Finding, list[Discrepancy]]:
+    found: list[Discrepancy] = []
     try:
-        found = list(reconciler.compare(history))
+        found.extend(reconciler.compare(history))
     except NoEvidence as missing:
-        return Finding(name=name, verdict=Verdict.UNKNOWN, count=0, summary=str(missing)), []
+        if not found:  # what differs is known, whatever else is missing
+            return Finding(name=name, verdict=Verdict.UNKNOWN, count=0, summary=str(missing)), []
     except Exception as crash:  # noqa: BLE001  # as for any checker
         return Finding(name=name, verdict=Verdict.UNKNOWN, count=0, summary=crash_summary(crash)), []
     if not found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
+from necp_validate.evidence import subjects
 from necp_validate.evidence.coverage import covered_s, length_s
 from necp_validate.evidence.inventory.counting import (
     SHARE_COVERED,
@@ -145,11 +146,9 @@ def _latencies(kind: str) -> Callable[[Record, Asked], Iterator[Holding]]:
 
 def _witness(history: Record, asked: Asked) -> Iterator[Holding]:
     """Of every end that was seen on the suite's own stack, somebody beside the target knows when it was."""
-    promised = history.due.receipted_within_s if history.due is not None else None
-    if promised is None:
-        own = history.run.target.backend != "external" and not history.own_topics
-        yield present("list of the domains whose ends are witnessed", not own, "history/due.json")
-        return
+    promised = (history.due.receipted_within_s if history.due is not None else None) or {}
+    if subjects.EVENT_CORE.there(history) and history.run.target.backend != "external":
+        yield named("domains whose ends are to be witnessed", asked.domains, promised, "history/due.json")
     ends = witnessed = 0
     for phase in asked.phases:
         for domain in asked.domains:

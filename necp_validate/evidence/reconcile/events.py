@@ -16,7 +16,7 @@ from necp_validate.evidence.reconcile.discrepancy import (
     Discrepancy,
 )
 from necp_validate.evidence.subjects import EVENT_CORE
-from necp_validate.record import LoadRecord, Phase, Record, StreamRecord
+from necp_validate.record import LoadRecord, Phase, Record, StreamRecord, TimelineRow
 
 _BUCKET_SHARE = 1.05
 """A figure of a histogram is that of its bucket: so much the two copies may differ."""
@@ -138,22 +138,30 @@ def drain_is_last_end(history: Record) -> Iterator[Discrepancy]:
         yield Discrepancy(where=f"backlog of {phase.name}", detail=detail, parts=("drain",))
     if not EVENT_CORE.there(history):
         return  # of others' consumers it is their commits that tell
-    ended = [load.last_ended_us.get(phase.name) for load in history.loads if load.last_ended_us]
+    if drain.drained_us is None:
+        return
+    if silent := [load.worker for load in history.loads if load.last_ended_us is None]:
+        raise NoEvidence(f"last_ended_us was not recorded in history/load-{silent[0]}.json")
+    ended = [(load.last_ended_us or {}).get(phase.name) for load in history.loads]
     last = max((us for us in ended if us is not None), default=None)
-    if last is not None and drain.drained_us is not None and last != drain.drained_us:
+    if last is not None and last != drain.drained_us:
         detail = f"the last event ended at {last} ({LOADS}: last_ended_us), drained at {drain.drained_us} ({_DRAIN})"
         yield Discrepancy(where=f"backlog of {phase.name}", detail=detail, parts=("drain",))
+
+
+def _known_rows(history: Record) -> list[TimelineRow]:
+    """The rows of the load workers that counted: the histograms of one that was lost never came."""
+    workers = {load.worker for load in history.known_loads}
+    return [row for row in history.timeline if row.worker in workers]
 
 
 def phases_are_timeline(history: Record) -> Iterator[Discrepancy]:
     """What was counted by phase is what was counted second by second."""
     rows: dict[str, dict[str, int | None]] = defaultdict(lambda: dict.fromkeys(("scheduled", *_COUNTS), 0))
-    workers = {load.worker for load in history.known_loads}
-    for row in history.timeline:
-        if row.worker in workers:
-            for name in ("scheduled", *_COUNTS):
-                before, more = rows[row.domain][name], getattr(row, name)
-                rows[row.domain][name] = None if before is None or more is None else before + more
+    for row in _known_rows(history):
+        for name in ("scheduled", *_COUNTS):
+            before, more = rows[row.domain][name], getattr(row, name)
+            rows[row.domain][name] = None if before is None or more is None else before + more
     by_phase = _phase_counts(history)
     for domain in sorted(rows.keys() & by_phase.keys()):  # no rows at all are missing, not wrong
         for name in ("scheduled", *_COUNTS):
@@ -193,6 +201,10 @@ def phases_are_histograms(history: Record) -> Iterator[Discrepancy]:
             if ends > most:
                 detail = f"{ends:,} events ended ({LATENCY}), {most:,} can have been written ({LOADS}: phases)"
                 yield Discrepancy(where=where, detail=detail, parts=("loads", "latency"), count=ends - most)
+            witnessed, moved = counts.witnessed or 0, counts.moved or 0
+            if moved > witnessed:
+                detail = f"{moved:,} ends moved by a witness, of {witnessed:,} that have one ({LOADS}: phases)"
+                yield Discrepancy(where=where, detail=detail, parts=("loads",))
             late = _values(history, phase, domain, "late")
             if late and not counts.sent <= late <= counts.scheduled:
                 sent = f"{counts.sent:,} sent of {counts.scheduled:,} scheduled ({LOADS}: phases)"
@@ -205,7 +217,7 @@ def outcomes_are_latencies(history: Record) -> Iterator[Discrepancy]:
     if not history.sees_ends(history.domains):
         return
     seen: dict[str, int] = defaultdict(int)
-    for row in history.timeline:
+    for row in _known_rows(history):
         seen[row.domain] += row.ended
     yield from _slowest_are_in_histograms(history)
     final: dict[str, int] = defaultdict(int)
@@ -238,7 +250,8 @@ def end_to_end(history: Record, domain: str) -> HdrHistogram:
 def _slowest_are_in_histograms(history: Record) -> Iterator[Discrepancy]:
     """The P99 of a second is no slower than the slowest of the whole run."""
     for domain in history.domains:
-        rows = [row.e2e_p99_ms for row in history.timeline if row.domain == domain and row.e2e_p99_ms is not None]
+        seconds = [row.e2e_p99_ms for row in _known_rows(history) if row.domain == domain]
+        rows = [p99_ms for p99_ms in seconds if p99_ms is not None]
         merged = end_to_end(history, domain)
         if rows and merged.total and max(rows) > merged.max / 1e3 * _BUCKET_SHARE:
             detail = (

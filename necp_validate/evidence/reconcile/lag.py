@@ -44,8 +44,8 @@ class LagAgainstLatency:
 def lag_against_latency(history: Record) -> dict[str, LagAgainstLatency]:
     """Consumer lag against latency, by domain; only of those whose consumers commit within a known time."""
     promised: Mapping[str, float] = history.due.committed_within_s if history.due is not None else {}
-    if not history.phases:
-        return {}
+    if not history.phases or len(history.known_loads) < len(history.loads):
+        return {}  # what a lost worker sent waits as well, and nobody knows how long it took
     begin_s, end_s = history.phases[0].start_us / 1e6, history.phases[-1].end_us / 1e6
     found = {}
     for domain, within_s in promised.items():

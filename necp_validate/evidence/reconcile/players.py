@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.reconcile.discrepancy import Discrepancy
 from necp_validate.record import PlayersRecord, Record
 
 _FILE = "history/players-*.json"
 
-_RESULTS = ("processed", "rejected", "dead_lettered")
+RESULTS = ("processed", "rejected", "dead_lettered")
 """How an action ends of which the event core's outcome came."""
 
 
@@ -21,7 +22,7 @@ def players_add_up(history: Record) -> Iterator[Discrepancy]:
         totals = of_process(record)
         for name, total in totals.items() if rows else ():
             seconds = sum(getattr(row, name) for row in rows)
-            if total is not None and seconds != total:
+            if seconds != total:
                 yield Discrepancy(
                     where=f"players {record.worker}",
                     detail=f"{total:,} {name} ({_FILE}), {seconds:,} in the rows (history/players-timeline-*.csv)",
@@ -29,7 +30,7 @@ def players_add_up(history: Record) -> Iterator[Discrepancy]:
                     count=abs(seconds - total),
                 )
         ended, sent = sum(sum(ends.values()) for ends in record.actions.values()), totals["actions"]
-        if sent is not None and ended != sent:
+        if ended != sent:
             detail = f"{sent:,} actions by transport, {ended:,} by their ends ({_FILE})"
             yield Discrepancy(
                 where=f"players {record.worker}", detail=detail, parts=("players",), count=abs(ended - sent)
@@ -37,22 +38,34 @@ def players_add_up(history: Record) -> Iterator[Discrepancy]:
     yield from _latencies_of_players(history)
 
 
-def of_process(record: PlayersRecord) -> dict[str, int | None]:
-    """What the rows of a process must add up to, by column."""
+def of_process(record: PlayersRecord) -> dict[str, int]:
+    """What the rows of a process must add up to, by column.
+
+    Raises:
+        NoEvidence: a count was not recorded.
+    """
     ends: dict[str, int] = defaultdict(int)
     for of_kind in record.actions.values():
         for end, count in of_kind.items():
             ends[end] += count
-    by_udp, by_message = record.actions_by_datagram, record.actions_by_message
-    state = record.state
+    sessions, state = record.sessions, record.state
+    counted = {
+        "by_datagram": record.actions_by_datagram,
+        "by_message": record.actions_by_message,
+        "logins": sessions.logins,
+        "broken": sessions.broken,
+    }
+    known = {name: count for name, count in counted.items() if count is not None}
+    if missing := ", ".join(counted.keys() - known.keys()):
+        raise NoEvidence(f"{missing} was not recorded in history/players-{record.worker}.json")
     return {
         **{name: getattr(state, name) for name in ("datagrams", "full_bytes", "changes", "checks", "divergences")},
         "bytes_in": state.bytes,
-        "actions": None if by_udp is None or by_message is None else by_udp + by_message,
-        "ended": sum(ends[end] for end in _RESULTS),
+        "actions": known["by_datagram"] + known["by_message"],
+        "ended": sum(ends[end] for end in RESULTS),
         "refused": sum(ends[end] for end in ("rate_limited", "invalid", "unavailable")),
-        "logins": record.sessions.logins,
-        "broken": record.sessions.broken,
+        "logins": known["logins"],
+        "broken": known["broken"],
     }
 
 
@@ -61,14 +74,14 @@ def _latencies_of_players(history: Record) -> Iterator[Discrepancy]:
     values: dict[tuple[str, str], int] = defaultdict(int)
     for (_, what, kind), histogram in history.players_latency.items():
         values[kind, what] += histogram.total + histogram.negative
-    if not values:  # missing, not wrong
-        return
     due: dict[tuple[str, str], int] = defaultdict(int)
     for record in history.players:
         due["login", "login"] += record.sessions.logins or 0
         for kind, ends in record.actions.items():
             due["late", kind] += sum(ends.values())
-            due["result", kind] += sum(ends.get(end, 0) for end in _RESULTS)
+            due["result", kind] += sum(ends.get(end, 0) for end in RESULTS)
+    if not values and any(due.values()):
+        raise NoEvidence("no latencies were recorded (history/players-latency-*.npz)")
     for kind, what in sorted(due):
         found, wanted = values[kind, what], due[kind, what]
         if found != wanted:

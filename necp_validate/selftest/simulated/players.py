@@ -61,6 +61,7 @@ _CALM_HZ, _BUSY_HZ = 4, 2
 _BUSY = range(10, 20)
 _GREEDY_S, _GREEDY_PER_S = 30, 60
 _LOST_OF: Final = 37
+_LOGIN_US: Final = 20_000
 _WRONG_FROM: Final = 50
 """Tick from which the flaws of the state show."""
 _KEY: Final = bytes(32)
@@ -189,6 +190,7 @@ class _Game:
 
     def _log_in(self, number: int, workshop: Workshop) -> _Client:
         self.account.sessions["logins"] += 1
+        self.account.latency("login", "login", START_US, _LOGIN_US)
         welcome = Welcome(
             session=f"{number + 1:016x}",
             key=_KEY.hex(),

@@ -77,6 +77,7 @@ class Recorded:
             parts.COLLECTOR_RECORD: CollectorRecord(streams=()),
             parts.AUDIT: self.audit,
             parts.PLAYERS: [run.played.record],
+            parts.PLAYERS_LATENCY: {run.played.record.worker: run.played.latency},
             parts.PLAYERS_TIMELINE: {run.played.record.worker: run.played.rows},
             parts.FAULTS: run.course.faults,
             parts.EXPERIMENTS: run.course.outcomes,

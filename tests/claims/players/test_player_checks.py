@@ -251,8 +251,16 @@ def test_a_tick_rate_adapts_if_it_falls_under_load_and_returns(
             "gateway-transport",
             "messages was not recorded in history/players-p0.json",
         ),
-        ({"sessions": SessionCounts(logins=20)}, "gateway-transport", "sessions.without_state was not recorded"),
-        ({"sessions": SessionCounts(logins=20)}, "request-limit", "sessions.limited_unduly was not recorded"),
+        (
+            {"sessions": replace(SESSIONS, without_state=None)},
+            "gateway-transport",
+            "sessions.without_state was not recorded",
+        ),
+        (
+            {"sessions": replace(SESSIONS, limited_unduly=None)},
+            "request-limit",
+            "sessions.limited_unduly was not recorded",
+        ),
         ({"actions": {}}, "action-conservation", "the players did nothing"),
         ({"greedy": ()}, "request-limit", "no player asked for more than the limit for long enough"),
         (
@@ -388,6 +396,19 @@ def test_results_without_a_latency_do_not_add_up() -> None:
     finding = finding_of(played(players_latency=latency), "players-account")
     assert finding.verdict is Verdict.UNKNOWN
     assert "hit (result): 1,740 counted (history/players-*.json), 1,739 latencies" in finding.summary
+
+
+def test_a_count_that_was_not_recorded_is_no_account() -> None:
+    for changes in ({"sessions": SessionCounts()}, {"actions_by_message": None}):
+        finding = finding_of(afterwards(**changes), "players-account")
+        assert finding.verdict is Verdict.UNKNOWN
+        assert "was not recorded in history/players-p0.json" in finding.summary
+
+
+def test_without_any_latency_the_players_do_not_add_up() -> None:
+    finding = finding_of(replace(played(), players_latency={}), "players-account")
+    assert finding.verdict is Verdict.UNKNOWN
+    assert "no latencies were recorded (history/players-latency-*.npz)" in finding.summary
 
 
 def afterwards(**changes: Any) -> Record:

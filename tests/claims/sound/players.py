@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from histories import timed_history
 
-from necp_validate.evidence.reconcile.players import of_process
+from necp_validate.evidence.reconcile.players import RESULTS, of_process
 from necp_validate.record import (
     CertificateProbe,
     ChatSeen,
     FaultRecord,
     GreedySession,
+    HdrHistogram,
     InterestSeen,
     Layout,
     PlayersRecord,
@@ -24,6 +26,7 @@ from necp_validate.record import (
     StateSeen,
 )
 from necp_validate.record.gateway import GatewayRecord
+from necp_validate.record.store import LatencyMap
 
 from .drills import under
 from .faults import START_S, with_config
@@ -149,6 +152,20 @@ def adding_up(rows: Sequence[PlayersRow], processes: Sequence[PlayersRecord]) ->
     return tuple(found)
 
 
+def latencies_of(processes: Sequence[PlayersRecord]) -> LatencyMap:
+    """A latency of 20 ms for each login, each action that was sent, and each result that came."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for process in processes:
+        counts["login", "login"] += process.sessions.logins or 0
+        for kind, ends in process.actions.items():
+            counts[kind, "late"] += sum(ends.values())
+            counts[kind, "result"] += sum(ends.get(end, 0) for end in RESULTS)
+    found = {("steady", what, kind): HdrHistogram() for what, kind in counts}
+    for (what, kind), count in counts.items():
+        found["steady", what, kind].record(20_000, count)
+    return found
+
+
 def adding_up_actions(process: PlayersRecord) -> PlayersRecord:
     """As many actions by datagram, or if there are none by message, as leave none without an end."""
     ended = sum(sum(ends.values()) for ends in process.actions.values())
@@ -172,5 +189,10 @@ def played(*processes: PlayersRecord, faults: tuple[FaultRecord, ...] = (), **ch
     history = replace(history, **{**found, **changes})
     if not changes.keys() & {"players"}:
         players = tuple(adding_up_actions(one) for one in history.players)
-        history = replace(history, players=players, players_timeline=adding_up(history.players_timeline, players))
+        history = replace(
+            history,
+            players=players,
+            players_timeline=adding_up(history.players_timeline, players),
+            players_latency=history.players_latency or latencies_of(players),
+        )
     return with_config(history, players={"count": 40, "processes": 2})

@@ -359,8 +359,7 @@ def _witness(history: Record) -> Iterator[Removal]:
         )
         yield Removal(what="ends that brokers bear witness to", record=replace(history, loads=loads))
     silent = replace(history.due, receipted_within_s=None)
-    words = "no list of the domains whose ends are witnessed"
-    yield Removal(what=words, record=replace(history, due=silent))
+    yield Removal(what="no domains whose ends are to be witnessed", record=replace(history, due=silent))
 
 
 REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {

@@ -10,6 +10,7 @@ from necp_validate.claims.limits import limit
 from necp_validate.claims.metrics.rates import rates, round_events
 from necp_validate.claims.metrics.silences import longest_gap_ms
 from necp_validate.claims.needs import need_loads, phases_of, recorded
+from necp_validate.claims.saturation import LIMIT_NAMES, saturation
 from necp_validate.core import Finding
 from necp_validate.evidence.inventory import DRAIN, EXPLAINING_FAULTS, PHASES, SENDERS, TIMELINE, WORKERS
 from necp_validate.evidence.load_workers import gone_workers
@@ -31,7 +32,7 @@ def longest_gap(history: Record) -> Finding:
     anomalies = Anomalies("longest-gap", history)
     worst_ms = worst_end_ms = 0.0
     for phase in history.phases:
-        if phase.kind == "fault" or under_fault(history, phase):
+        if phase.kind == "fault" or _under_fault(history, phase):
             continue
         for load in loads:
             for domain, counts in phases_of(load).get(phase.name, {}).items():
@@ -74,7 +75,7 @@ def _silent_ends_ms(history: Record, phase: Phase, load: LoadRecord, domain: str
             yield max(end_us - gap.from_us, 0.0) / 1000
 
 
-def under_fault(history: Record, phase: Phase) -> bool:
+def _under_fault(history: Record, phase: Phase) -> bool:
     """Whether a fault was in force in a phase, though it is not named a fault: one that took long to be undone."""
     return any(
         fault.upsets
@@ -118,9 +119,12 @@ def backlog_drain(history: Record) -> Finding:
     return anomalies.finding(clean=backlog, found=backlog, sees=f"1 event that ends {limit_s:g} s after {phase.name}")
 
 
-@check("late-schedule", LOAD, PHASES, SENDERS, TIMELINE, WORKERS, limits=("rate_tolerance",))
+@check("late-schedule", LOAD, PHASES, SENDERS, TIMELINE, WORKERS, limits=("rate_tolerance", *LIMIT_NAMES))
 def late_schedule(history: Record) -> Finding:
-    """Phases in which the generator did not send what was scheduled: their figures are not about the plan."""
+    """Phases in which the generator did not send what was scheduled: their figures are not about the plan.
+
+    On a saturated machine it could not: then nothing is known of the plan, and the target has not failed.
+    """
     loads = need_loads(history)
     if gone := gone_workers(history):
         raise NoEvidence(f"load worker {', '.join(gone)} did not play to the end: the schedule could not be kept")
@@ -137,7 +141,7 @@ def late_schedule(history: Record) -> Finding:
             scheduled, sent = scheduled + counts.scheduled, sent + offered
             if offered < counts.scheduled * (1 - tolerance):
                 detail = f"{offered:,} of {counts.scheduled:,} scheduled events sent"
-                anomalies.add(counts.scheduled - offered, f"{domain} in {phase.name}", detail)
+                _short(anomalies, history, phase, domain, counts.scheduled - offered, detail)
                 continue
             _compare_with_plan(anomalies, history, phase, domain, tolerance)
     if not scheduled:
@@ -158,4 +162,12 @@ def _compare_with_plan(anomalies: Anomalies, history: Record, phase: Phase, doma
     if measured.sent_eps < least:
         short = round((measured.planned_eps - measured.sent_eps) * measured.window_s)
         detail = f"sent at {measured.sent_eps:,.0f} EPS, planned {measured.planned_eps:,.0f} EPS"
-        anomalies.add(short, f"{domain} in {phase.name}", detail)
+        _short(anomalies, history, phase, domain, short, detail)
+
+
+def _short(anomalies: Anomalies, history: Record, phase: Phase, domain: str, short: int, detail: str) -> None:
+    where = f"{domain} in {phase.name}"
+    if busy := saturation(history, phase).busy:
+        anomalies.doubt(where, f"{detail}, but {busy}")
+    else:
+        anomalies.add(short, where, detail)

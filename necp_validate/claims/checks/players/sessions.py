@@ -60,8 +60,12 @@ def action_conservation(history: Record) -> Finding:
                 what = f"{turned_away:,} of {of_all:,} {kind} actions were turned away, with no fault to explain it"
                 anomalies.doubt(f"players {record.worker}", what)
         sessions = record.sessions
-        refused_logins = (sessions.refused_logins or 0) + (sessions.failed_logins or 0)
-        if refused_logins > _TURNED_AWAY_SHARE * (refused_logins + (sessions.logins or 0)) and not history.faults:
+        logins, refused, failed = (
+            recorded(getattr(sessions, name), f"sessions.{name}", parts.PLAYERS, record.worker)
+            for name in ("logins", "refused_logins", "failed_logins")
+        )
+        refused_logins: int = refused + failed
+        if refused_logins > _TURNED_AWAY_SHARE * (refused_logins + logins) and not history.faults:
             what = f"{refused_logins:,} logins were refused or failed, with no fault to explain it"
             anomalies.doubt(f"players {record.worker}", what)
         twice = record.answered_twice
