@@ -30,6 +30,7 @@ RECORDED_NOT_JUDGED = {
     r"history/load-\w+.json: (half of )?(outcome_)?gaps(, .*)?": "a silence of a partition has no second account",
     r"history/load-\w+.json: (half of )?(errors|examples|trips)": "shown beside a verdict",
     r"history/load-\w+.json: (half of )?unmatched_receipts": "drain.json is made of it",
+    r"history/load-\w+.json: half of last_ended_us": "of the phases, the busiest alone is held against drain.json",
     r"history/load-\w+.json: ends_from_future": "the arrival of such outcomes counts in place of their own time",
     r"history/\w+(-\w+)?.json: (cpu_s|max_rss_bytes|elapsed_s|events_per_s)": "what the suite itself took",
     r"history/drain.json: drained_us": "the same as drain_s after the end of the phase",

@@ -144,7 +144,9 @@ def drain_is_last_end(history: Record) -> Iterator[Discrepancy]:
         raise NoEvidence(f"last_ended_us was not recorded in history/load-{silent[0]}.json")
     ended = [(load.last_ended_us or {}).get(phase.name) for load in history.loads]
     last = max((us for us in ended if us is not None), default=None)
-    if last is not None and last != drain.drained_us:
+    if last is None:
+        raise NoEvidence(f"when the last event of {phase.name} ended was not recorded ({LOADS}: last_ended_us)")
+    if last != drain.drained_us:
         detail = f"the last event ended at {last} ({LOADS}: last_ended_us), drained at {drain.drained_us} ({_DRAIN})"
         yield Discrepancy(where=f"backlog of {phase.name}", detail=detail, parts=("drain",))
 
