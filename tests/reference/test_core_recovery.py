@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from necp_validate.reference.clients import Clients
 from necp_validate.reference.eventcore import recovery
-from necp_validate.reference.eventcore.recovery import RecoveryError, committed_offsets
+from necp_validate.reference.eventcore.recovery import LedgerReader, RecoveryError, committed_offsets
 
 
 class Group:
@@ -53,3 +55,42 @@ def test_a_coordinator_that_never_comes_ends_it(monkeypatch: pytest.MonkeyPatch)
     group = Group(KafkaError.NOT_COORDINATOR)
     with pytest.raises(RecoveryError, match="coordinator"):
         committed_offsets(group.ask, threading.Event())
+
+
+class EmptyLedger:
+    """Stands for a reader's consumer: every partition ends at once. Also for the maker of clients."""
+
+    def __init__(self) -> None:
+        self.assigned: list[set[int]] = []
+
+    def consumer(self, _config: Mapping[str, object]) -> EmptyLedger:
+        return self
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self.assigned.append({place.partition for place in places})
+
+    def consume(self, _count: int, _timeout_s: float) -> list[EndOfPartition]:
+        return [EndOfPartition(number) for number in self.assigned[-1]]
+
+    def unassign(self) -> None:
+        """Nothing is held."""
+
+
+class EndOfPartition:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def partition(self) -> int:
+        return self.number
+
+    def error(self) -> KafkaError:
+        return KafkaError(KafkaError._PARTITION_EOF)
+
+
+def test_a_partition_may_fall_behind_while_another_is_read_again() -> None:
+    """Whoever had it until now, and hung, comes back and commits."""
+    ledger, told = EmptyLedger(), iter([{1: 5}, {0: 5, 1: 5}, {}])
+    reader = LedgerReader(cast(Clients, ledger), {})
+    books = reader.rebuild([0, 1], committed=lambda: next(told))
+    assert ledger.assigned == [{0, 1}, {1}, {0, 1}]
+    assert set(books) == {0, 1}

@@ -83,8 +83,11 @@ class LedgerReader:
         books = {partition: Books() for partition in partitions}
         positions = {ledger_partition(partition): OFFSET_BEGINNING for partition in partitions}
         deadline = time.monotonic() + BEHIND_TIMEOUT_S
+        wanted = set(positions)
         while True:
-            self._read(positions, books)
+            read = {partition: positions[partition] for partition in wanted}
+            self._read(read, books)
+            positions |= read
             offsets = committed()
             behind = [p for p in partitions if (books[p].next_offset or 0) < offsets.get(p, 0)]
             if not behind:
@@ -95,8 +98,8 @@ class LedgerReader:
                 for partition in behind:
                     books[partition].next_offset = offsets[partition]
                 return books
-            again = {ledger_partition(partition) for partition in behind}
-            positions = {partition: positions[partition] for partition in again}
+            # Another one than before, too: whoever had the partition until now may have committed meanwhile.
+            wanted = {ledger_partition(partition) for partition in behind}
 
     def _read(self, positions: dict[int, int], books: Mapping[int, Books]) -> None:
         """Read on from ``positions`` to the end, and move them there."""
