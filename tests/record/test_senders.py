@@ -25,7 +25,7 @@ from necp_validate.selftest.contents import write_run
 from necp_validate.selftest.simulated.sound import sound_contents
 
 START_US = 1_790_000_000_000_000
-NOT_SIMULATED = {"fuzz", "gateway", "passwords_taken", "players_latency", "suite_failures"}
+NOT_SIMULATED = {"fuzz", "gateway", "passwords_taken", "suite_failures"}
 """Parts that the simulated run does not leave."""
 
 NOT_THERE = {
