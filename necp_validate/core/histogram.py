@@ -96,6 +96,11 @@ class HdrHistogram:
         self.negative += other.negative
 
     @property
+    def values(self) -> int:
+        """Number of values recorded, those below zero included."""
+        return self.total + self.negative
+
+    @property
     def total(self) -> int:
         """How many values were recorded, without the negative ones."""
         return int(self.counts.sum())

@@ -10,6 +10,7 @@ read as "nothing was wrong".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -318,6 +319,12 @@ class LoadRecord:
     def counts(self, phase: str) -> dict[str, PhaseCounts]:
         """Counts of a phase by domain; nothing if they were not recorded."""
         return (self.phases or {}).get(phase, {})
+
+
+def last_end_us(loads: Iterable[LoadRecord], phase: str) -> int | None:
+    """When the last event of a phase had ended, by all load workers; None if none of them saw one end."""
+    ended = [(load.last_ended_us or {}).get(phase) for load in loads]
+    return max((us for us in ended if us is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,6 +150,11 @@ class Record:
         return tuple(phase for phase in self.phases if phase.kind in kinds)
 
     @property
+    def experiments_by_name(self) -> dict[str, ExperimentOutcome]:
+        """How experiments ended, by name and by title: a fault may name its experiment by either."""
+        return {name: one for one in self.experiments for name in (one.title, one.experiment)}
+
+    @property
     def known_loads(self) -> tuple[LoadRecord, ...]:
         """The load workers that counted themselves: of one that was lost, there is its schedule alone."""
         return tuple(load for load in self.loads if load.lost_us is None)

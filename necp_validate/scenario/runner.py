@@ -23,7 +23,7 @@ from necp_validate.monitoring import JMX_RULES
 from necp_validate.monitoring.run import MonitoringRun
 from necp_validate.record import Plan, parts
 from necp_validate.record.codec import to_plain
-from necp_validate.record.model import ServiceShutdown
+from necp_validate.record.model import ServiceShutdown, last_end_us
 from necp_validate.record.reader import read_record
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.crew import HERE, Crew, Placement
@@ -346,11 +346,9 @@ class _Run(RecordedRun):
         """When the last event of the busiest phase had ended, against the end of that phase."""
         history = read_record(self.run_dir)
         phase = busiest_phase(self.scenario, history)
-        ended = [(record.last_ended_us or {}).get(phase.name) for record in history.loads]
-        known = [us for us in ended if us is not None]
         # When the events of a lost worker had ended was not recorded.
         missing = any(record.unmatched_receipts != 0 for record in history.loads)
-        drained_us = max(known) if known and not missing else None
+        drained_us = None if missing else last_end_us(history.loads, phase.name)
         parts.DRAIN.write(self.run_dir, drain_of(history.lag, phase.end_us, drained_us))
 
     def _read_back(self, stack: Stack) -> None:

@@ -111,7 +111,7 @@ def test_a_silence_of_outcomes_is_told_by_when_they_are_seen_not_by_what_they_sa
 # The brokers' word on when an outcome was written ----------------------------------------------------------------
 
 
-def told(f: Fixture, *, ended_ms: int, appended_ms: int | None, came_ms: int) -> tuple[float, int, int]:
+def reported(f: Fixture, *, ended_ms: int, appended_ms: int | None, came_ms: int) -> tuple[float, int, int]:
     """Five events due at 1 s; in ms after that: their end by the core, its append, its arrival.
 
     Returns:
@@ -129,25 +129,25 @@ def told(f: Fixture, *, ended_ms: int, appended_ms: int | None, came_ms: int) ->
 
 def test_an_end_a_tick_before_its_append_is_believed(f: Fixture) -> None:
     """Combat writes its outcomes every 100 ms, and 50 ms more are allowed."""
-    latency_ms, *counts = told(f, ended_ms=5, appended_ms=154, came_ms=200)
+    latency_ms, *counts = reported(f, ended_ms=5, appended_ms=154, came_ms=200)
     assert latency_ms == pytest.approx(5, rel=0.02)
     assert counts == [5, 0]
 
 
 def test_a_core_that_sleeps_before_it_writes_is_as_slow_as_its_receipts(f: Fixture) -> None:
     """It says 5 ms, and a broker has its outcome after 350: 200 ms are the least that it took."""
-    latency_ms, *counts = told(f, ended_ms=5, appended_ms=350, came_ms=360)
+    latency_ms, *counts = reported(f, ended_ms=5, appended_ms=350, came_ms=360)
     assert latency_ms == pytest.approx(200, rel=0.02)
     assert counts == [5, 5]
 
 
 def test_an_end_that_no_broker_bears_witness_to_is_the_cores_word_alone(f: Fixture) -> None:
-    latency_ms, *counts = told(f, ended_ms=5, appended_ms=None, came_ms=900)
+    latency_ms, *counts = reported(f, ended_ms=5, appended_ms=None, came_ms=900)
     assert latency_ms == pytest.approx(5, rel=0.02)
     assert counts == [0, 0]
 
 
 def test_a_broker_whose_clock_is_ahead_moves_no_end_beyond_the_arrival(f: Fixture) -> None:
-    latency_ms, *counts = told(f, ended_ms=5, appended_ms=9_000, came_ms=40)
+    latency_ms, *counts = reported(f, ended_ms=5, appended_ms=9_000, came_ms=40)
     assert latency_ms == pytest.approx(40, rel=0.02)
     assert counts == [5, 5]

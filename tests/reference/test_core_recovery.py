@@ -89,8 +89,8 @@ class EndOfPartition:
 
 def test_a_partition_may_fall_behind_while_another_is_read_again() -> None:
     """Whoever had it until now, and hung, comes back and commits."""
-    ledger, told = EmptyLedger(), iter([{1: 5}, {0: 5, 1: 5}, {}])
+    ledger, offsets = EmptyLedger(), iter([{1: 5}, {0: 5, 1: 5}, {}])
     reader = LedgerReader(cast(Clients, ledger), {})
-    books = reader.rebuild([0, 1], committed=lambda: next(told))
+    books = reader.rebuild([0, 1], committed=lambda: next(offsets))
     assert ledger.assigned == [{0, 1}, {1}, {0, 1}]
     assert set(books) == {0, 1}

@@ -113,6 +113,12 @@ def disturbed(history: Record, *, brokers_only: bool = False) -> list[Span]:
     return [_span(fault) for fault in history.faults if fault.upsets and (not brokers_only or _of_brokers(fault))]
 
 
+def undisturbed(phase: Phase, spans: list[Span]) -> bool:
+    """Whether none of some spans (see `disturbed`) touches a phase."""
+    whole = phase.start_us / 1e6, phase.end_us / 1e6
+    return without(whole, spans) == [whole]
+
+
 def _of_brokers(fault: FaultRecord) -> bool:
     return not fault.kind.startswith(("core-", "gateway-", "scale-", "consumers-"))
 

@@ -135,7 +135,7 @@ def _latencies(kind: str) -> Callable[[Record, Asked], Iterator[Holding]]:
             (
                 f"{phase} {domain}"
                 for (phase, domain, of_kind), histogram in history.latency.items()
-                if of_kind == kind and histogram.total + histogram.negative
+                if of_kind == kind and histogram.values
             ),
             "history/latency-*.npz",
             misleads=True,
@@ -153,8 +153,7 @@ def _witness(history: Record, asked: Asked) -> Iterator[Holding]:
     for phase in asked.phases:
         for domain in asked.domains:
             if domain in promised:
-                histogram = history.histogram(phase.name, "e2e", [domain])
-                count = histogram.total + histogram.negative
+                count = history.histogram(phase.name, "e2e", [domain]).values
                 ends += count
                 witnessed += min(history.counts(phase.name, [domain]).witnessed or 0, count)
     if ends:

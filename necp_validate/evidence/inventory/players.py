@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from necp_validate.evidence import subjects
-from necp_validate.evidence.coverage import without
 from necp_validate.evidence.inventory.counting import (
     GATEWAY_EVERY_S,
     Asked,
@@ -15,6 +14,7 @@ from necp_validate.evidence.inventory.counting import (
     disturbed,
     present,
     sampled,
+    undisturbed,
 )
 from necp_validate.evidence.load_workers import expected_players
 from necp_validate.record import Phase, Record
@@ -44,8 +44,7 @@ def _players_timeline(history: Record, asked: Asked) -> Iterator[Holding]:
     file = "history/players-timeline-*.csv"
     yield sampled("seconds of the players' timeline", file, asked, GATEWAY_EVERY_S, series, excused)
     for phase in asked.phases:
-        span = phase.start_us / 1e6, phase.end_us / 1e6
-        if (due := _due_online(history, phase)) and without(span, excused) == [span]:
+        if (due := _due_online(history, phase)) and undisturbed(phase, excused):
             found = min(_most_online(history, phase), due)
             yield Holding(what=f"players online at once in the phase {phase.name}", due=due, found=found, file=file)
 

@@ -17,6 +17,7 @@ from necp_validate.evidence.reconcile.discrepancy import (
 )
 from necp_validate.evidence.subjects import EVENT_CORE
 from necp_validate.record import LoadRecord, Phase, Record, StreamRecord, TimelineRow
+from necp_validate.record.model import NO_EVENTS, last_end_us
 
 _BUCKET_SHARE = 1.05
 """A figure of a histogram is that of its bucket: so much the two copies may differ."""
@@ -108,16 +109,13 @@ def errors_are_failures(history: Record) -> Iterator[Discrepancy]:
             errors[one.domain, one.fate] += one.count
         domains = {domain for by in load.phases.values() for domain in by} | {domain for domain, _ in errors}
         for domain in sorted(domains):
-            of_domain = [by[domain] for by in load.phases.values() if domain in by]
+            counts = sum((by[domain] for by in load.phases.values() if domain in by), NO_EVENTS)
             failed, unknown = errors[domain, "failed"], errors[domain, "unknown"]
-            counted = [one.failed for one in of_domain], [one.unknown for one in of_domain]
-            of_failed, of_unknown = (None if None in of else sum(n or 0 for n in of) for of in counted)
-            wrong = of_failed is not None and failed != of_failed
-            if wrong or (of_unknown is not None and unknown > of_unknown):
+            if failed != counts.failed or (counts.unknown is not None and unknown > counts.unknown):
                 yield Discrepancy(
                     where=f"{domain} of {load.worker}",
                     detail=f"{failed:,} errors of failed sends and {unknown:,} of unknown outcome ({LOADS}: "
-                    f"send_errors), {of_failed} failed and {of_unknown} of unknown outcome ({LOADS}: phases)",
+                    f"send_errors), {counts.failed} failed and {counts.unknown} of unknown outcome ({LOADS}: phases)",
                     parts=("loads",),
                 )
 
@@ -136,14 +134,11 @@ def drain_is_last_end(history: Record) -> Iterator[Discrepancy]:
     if took_s != drain.drain_s:
         detail = f"drained {took_s} s after the phase by its times, {drain.drain_s} s by drain_s ({_DRAIN})"
         yield Discrepancy(where=f"backlog of {phase.name}", detail=detail, parts=("drain",))
-    if not EVENT_CORE.there(history):
+    if drain.drained_us is None or not EVENT_CORE.there(history):
         return  # of others' consumers it is their commits that tell
-    if drain.drained_us is None:
-        return
     if silent := [load.worker for load in history.loads if load.last_ended_us is None]:
         raise NoEvidence(f"last_ended_us was not recorded in history/load-{silent[0]}.json")
-    ended = [(load.last_ended_us or {}).get(phase.name) for load in history.loads]
-    last = max((us for us in ended if us is not None), default=None)
+    last = last_end_us(history.loads, phase.name)
     if last is None:
         raise NoEvidence(f"when the last event of {phase.name} ended was not recorded ({LOADS}: last_ended_us)")
     if last != drain.drained_us:
@@ -180,7 +175,7 @@ def phases_are_timeline(history: Record) -> Iterator[Discrepancy]:
 def _values(history: Record, phase: Phase | None, domain: str, kind: str) -> int:
     """Values in the histograms of a domain, those below zero included."""
     return sum(
-        histogram.total + histogram.negative
+        histogram.values
         for (name, of_domain, of_kind), histogram in history.latency.items()
         if of_domain == domain and of_kind == kind and (phase is None or name == phase.name)
     )

@@ -10,7 +10,7 @@ from necp_validate.record import Record
 
 def faults_have_experiments(history: Record) -> Iterator[Discrepancy]:
     """Every fault that was recorded is among those that its experiment counted, where it counted any at all."""
-    names = {name: one for one in history.experiments for name in (one.title, one.experiment)}
+    names = history.experiments_by_name
     for fault in history.faults:
         experiment = names.get(fault.experiment)
         if experiment is not None and experiment.faults is not None and fault.id not in experiment.faults:

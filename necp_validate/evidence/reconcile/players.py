@@ -55,9 +55,9 @@ def of_process(record: PlayersRecord) -> dict[str, int]:
         "logins": sessions.logins,
         "broken": sessions.broken,
     }
-    known = {name: count for name, count in counted.items() if count is not None}
-    if missing := ", ".join(counted.keys() - known.keys()):
-        raise NoEvidence(f"{missing} was not recorded in history/players-{record.worker}.json")
+    if missing := [name for name, count in counted.items() if count is None]:
+        raise NoEvidence(f"{', '.join(missing)} was not recorded in history/players-{record.worker}.json")
+    known = {name: count or 0 for name, count in counted.items()}
     return {
         **{name: getattr(state, name) for name in ("datagrams", "full_bytes", "changes", "checks", "divergences")},
         "bytes_in": state.bytes,
@@ -73,7 +73,7 @@ def _latencies_of_players(history: Record) -> Iterator[Discrepancy]:
     """Every action that was sent, and every result that came, has its latency; every login, too."""
     values: dict[tuple[str, str], int] = defaultdict(int)
     for (_, what, kind), histogram in history.players_latency.items():
-        values[kind, what] += histogram.total + histogram.negative
+        values[kind, what] += histogram.values
     due: dict[tuple[str, str], int] = defaultdict(int)
     for record in history.players:
         due["login", "login"] += record.sessions.logins or 0

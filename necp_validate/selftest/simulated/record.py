@@ -12,7 +12,7 @@ from necp_validate.events.topics import Domain
 from necp_validate.ledger.drain import drain_of
 from necp_validate.record import HdrHistogram, LagSample, LoadRecord, MonitoringRecord, Readback, parts
 from necp_validate.record.audit import AuditRecord, CollectorRecord
-from necp_validate.record.model import Drain
+from necp_validate.record.model import Drain, last_end_us
 from necp_validate.selftest.contents import Contents
 from necp_validate.selftest.simulated.accounts import (
     Accounted,
@@ -108,10 +108,9 @@ class Recorded:
         )
 
     def _drain(self) -> Drain:
-        ended = [(self._load(worker).last_ended_us or {}).get(SURGE.name) for worker in self.workers]
-        known = [us for us in ended if us is not None]
-        never = self.simulation.drains_later_s is None or not known
-        return drain_of(self.lag, SURGE.end_us, None if never else max(known))
+        never = self.simulation.drains_later_s is None
+        last_us = None if never else last_end_us(map(self._load, self.workers), SURGE.name)
+        return drain_of(self.lag, SURGE.end_us, last_us)
 
 
 def recorded(simulation: Simulation, like: Recorded | None = None) -> Recorded:

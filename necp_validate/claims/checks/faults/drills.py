@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from necp_validate.claims.checks.anomalies import Anomalies, not_applicable
-from necp_validate.claims.checks.faults.experiments import back_after, outcomes_by_name
+from necp_validate.claims.checks.faults.experiments import back_after
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.fault_claims import faults_for
 from necp_validate.claims.limits import limit
@@ -63,7 +63,7 @@ def _judge(anomalies: Anomalies, history: Record, fault: FaultRecord) -> None:
 
 def _steps(anomalies: Anomalies, history: Record, experiment: str) -> None:
     """A drill in which a step fails has failed, be it the reconciliation of the books."""
-    ended = outcomes_by_name(history).get(experiment)
+    ended = history.experiments_by_name.get(experiment)
     if ended is None:
         anomalies.doubt(experiment, "how it ended was not recorded")
     elif ended.failed or ended.steady_after is False:

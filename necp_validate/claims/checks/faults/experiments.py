@@ -33,17 +33,12 @@ def experiment_outcome(history: Record) -> Finding:
     )
 
 
-def outcomes_by_name(history: Record) -> dict[str, ExperimentOutcome]:
-    """How experiments ended, by name and by title: a fault may name its experiment by either."""
-    return {name: one for one in history.experiments for name in (one.title, one.experiment)}
-
-
 def _experiments(history: Record) -> dict[str, tuple[ExperimentOutcome | None, list[FaultRecord]]]:
     """How each experiment ended, and its faults."""
     found: dict[str, tuple[ExperimentOutcome | None, list[FaultRecord]]] = {
         one.experiment: (one, []) for one in history.experiments
     }
-    by_name = outcomes_by_name(history)
+    by_name = history.experiments_by_name
     for fault in history.faults:
         outcome = by_name.get(fault.experiment)
         name = fault.experiment if outcome is None else outcome.experiment

@@ -7,9 +7,8 @@ from necp_validate.claims.checks.registry import check
 from necp_validate.claims.needs import need_loads, recorded
 from necp_validate.claims.saturation import LIMIT_NAMES, saturation
 from necp_validate.core import Finding
-from necp_validate.evidence.coverage import without
 from necp_validate.evidence.inventory import END_TO_END, EXPLAINING_FAULTS, HOST, LATENESS, PHASES, SENDERS, WITNESS
-from necp_validate.evidence.inventory.counting import disturbed
+from necp_validate.evidence.inventory.counting import disturbed, undisturbed
 from necp_validate.evidence.subjects import OUTCOMES
 from necp_validate.record import Phase, Record, parts
 
@@ -38,12 +37,7 @@ def implausible_end(history: Record) -> Finding:
         )
     need_loads(history)
     excused = disturbed(history)
-    calm = [
-        one
-        for one in history.phases
-        if one.kind not in ("warmup", "fault")
-        and without((one.start_us / 1e6, one.end_us / 1e6), excused) == [(one.start_us / 1e6, one.end_us / 1e6)]
-    ]
+    calm = [one for one in history.phases if one.kind not in ("warmup", "fault") and undisturbed(one, excused)]
     usable = [phase for phase in calm if not saturation(history, phase).saturated]
     if sum(phase.duration_s for phase in usable) < _LEAST_S:
         moved = sum(_moved(history, phase, domain) for phase in history.phases for domain in promised)
@@ -53,7 +47,7 @@ def implausible_end(history: Record) -> Finding:
     ends = moved = 0
     for domain, within_s in promised.items():
         histograms = [history.histogram(phase.name, "e2e", [domain]) for phase in usable]
-        count = sum(one.total + one.negative for one in histograms)
+        count = sum(one.values for one in histograms)
         late = sum(_moved(history, phase, domain) for phase in usable)
         ends, moved = ends + count, moved + late
         if late > MOVED_SHARE * count:
@@ -62,7 +56,7 @@ def implausible_end(history: Record) -> Finding:
     return anomalies.finding(
         clean=f"{ends:,} ends are borne out by when their outcomes were appended, or seen; {moved:,} count as later",
         found=f"{{count}} of {ends:,} events ended later than the target says, by when their outcomes were appended",
-        sees=f"{MOVED_SHARE:.0%} of a domain's ends, told more than a tick and 50 ms too early",
+        sees=f"{MOVED_SHARE:.0%} of a domain's ends, reported more than a tick and 50 ms too early",
     )
 
 
