@@ -42,6 +42,7 @@ _PURGE_QUEUED = 0x1
 _EVENT_DELIVERY, _EVENT_ERROR, _EVENT_STATS = 0x1, 0x8, 0x40
 _PRODUCER, _CONSUMER = 0, 1
 _NOT_PERSISTED = 0
+_LOG_APPEND_TIME = 2
 
 
 class _AddressSpace:
@@ -146,6 +147,7 @@ def library() -> ctypes.CDLL:
         "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, [pointer, ctypes.c_int, pointer, size]),
         "rd_kafka_message_destroy": (None, [pointer]),
         "rd_kafka_message_leader_epoch": (ctypes.c_int32, [pointer]),
+        "rd_kafka_message_timestamp": (ctypes.c_int64, [pointer, ctypes.POINTER(ctypes.c_int)]),
         "rd_kafka_message_status": (ctypes.c_int, [pointer]),
         "rd_kafka_poll_set_consumer": (ctypes.c_int, [pointer]),
     }
@@ -378,6 +380,12 @@ class MessageBatch:
         """Leader epoch in which a record of the batch was written; -1 if the log does not say."""
         epoch: int = self.consumer._lib.rd_kafka_message_leader_epoch(int(self._pointers[index]))
         return epoch
+
+    def appended_us(self, index: int) -> int | None:
+        """When a broker appended a record (epoch, microseconds); None where it has its producer's time instead."""
+        kind = ctypes.c_int()
+        time_ms: int = self.consumer._lib.rd_kafka_message_timestamp(int(self._pointers[index]), ctypes.byref(kind))
+        return time_ms * 1_000 if kind.value == _LOG_APPEND_TIME else None
 
     def __enter__(self) -> MessageBatch:
         return self

@@ -49,6 +49,7 @@ READER_CONFIG: Mapping[str, str] = {
 }
 _POLL_MS = 200
 Rows = npt.NDArray[np.void]
+Places = npt.NDArray[np.int64]
 
 
 def _untold(*_: object) -> None:
@@ -197,8 +198,8 @@ def read_events(
     def told(read: int, total: int) -> None:
         progress(read, total, read / max(time.monotonic() - started, 1e-9))
 
-    def take_events(topic: str, rows: Rows) -> None:
-        accounting.add(topic, rows)
+    def take_events(topic: str, batch: MessageBatch, places: Places) -> None:
+        accounting.add(topic, batch.rows[places])
 
     positions = _read_to_end(config, marks, take_events, started + timeout_s, told, epochs)
     elapsed_s = time.monotonic() - started
@@ -232,11 +233,12 @@ def read_outcomes(
     dead_letters = dict.fromkeys(dead_letter_topics, 0)
     read: Counter[tuple[str, int]] = Counter()
 
-    def take(topic: str, rows: Rows) -> None:
+    def take(topic: str, batch: MessageBatch, places: Places) -> None:
+        rows = batch.rows[places]
         numbers, counts = np.unique(rows["partition"], return_counts=True)
         read.update({(topic, int(number)): int(count) for number, count in zip(numbers, counts, strict=True)})
         if topic == RECEIPTS_TOPIC:
-            receipts.add(map(decode_receipt, _values(rows)))
+            receipts.add(zip(map(decode_receipt, _values(rows)), map(batch.appended_us, places.tolist()), strict=True))
         elif topic == ledger_topic:
             ledger.add(map(decode_ledger_record, _values(rows)))
         else:
@@ -273,7 +275,7 @@ def _values(rows: Rows) -> Iterator[bytes]:
 def _read_to_end(
     config: Mapping[str, str],
     marks: Mapping[tuple[str, int], tuple[int, int]],
-    take: Callable[[str, Rows], None],
+    take: Callable[[str, MessageBatch, Places], None],
     deadline: float,
     progress: Callable[[int, int], None],
     epochs: EpochAccounting | None = None,
@@ -322,7 +324,7 @@ def _take(
     marks: Mapping[tuple[str, int], tuple[int, int]],
     left: set[tuple[str, int]],
     positions: dict[tuple[str, int], int],
-    take: Callable[[str, Rows], None],
+    take: Callable[[str, MessageBatch, Places], None],
 ) -> int:
     rows = batch.rows
     for row in rows[rows["err"] != 0]:
@@ -334,10 +336,11 @@ def _take(
         elif int(row["offset"]) >= marks[where][1]:
             left.discard(where)
             positions[where] = int(row["offset"])
-    rows = rows[rows["err"] == 0]
-    for handle in np.unique(rows["rkt"]):
-        take(consumer.topic_name(int(handle)), rows[rows["rkt"] == handle])
-    return len(rows)
+    good = np.flatnonzero(rows["err"] == 0)
+    handles = rows["rkt"][good]
+    for handle in np.unique(handles):
+        take(consumer.topic_name(int(handle)), batch, good[handles == handle])
+    return len(good)
 
 
 def _max_rss_bytes() -> int:

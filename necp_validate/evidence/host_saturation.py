@@ -104,6 +104,8 @@ def host_saturation(
     if late_ms is not None and late_ms > limits.late_p99_ms:
         words = f"the generator was {late_ms:.1f} ms late (limit {limits.late_p99_ms:g})"
         reasons.append(Reason(reason=words, explains_ms=late_ms))
+    if busy is None or steal is None:
+        reasons.append(Reason(reason="nothing was recorded of the host"))
     if gone := gone_workers(history, phase.end_us):
         reasons.append(Reason(reason=f"load worker {', '.join(gone)} did not play to the end"))
     return HostSaturation(busy_pct=busy, steal_pct=steal, late_p99_ms=late_ms, reasons=tuple(reasons))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.receipts import Receipt
+from necp_validate.events.topics import RECEIPTED_WITHIN_S, Domain
 from necp_validate.record.readback import Jump, ReceiptsRecord
 
 _MAX_JUMPS = 100
@@ -24,6 +25,7 @@ class _Accounted:
     jumps: list[Jump] = field(default_factory=list)
     jumps_left_out: int = 0
     late: IntervalSet = field(default_factory=IntervalSet)
+    ended_early: int | None = 0
 
 
 class ReceiptAccounting:
@@ -34,9 +36,14 @@ class ReceiptAccounting:
         self._sent_us: dict[tuple[str, str], int] = {}
         self._totals: dict[str, dict[str, int]] = {}
 
-    def add(self, receipts: Iterable[Receipt]) -> None:
-        """Account for every run of every receipt, in the order in which they lie in their topic."""
-        for receipt in receipts:
+    def add(self, receipts: Iterable[tuple[Receipt, int | None]]) -> None:
+        """Account for every run of every receipt, in the order in which they lie in their topic.
+
+        Args:
+            receipts: each with the time of its append (epoch, microseconds); None where no broker says it.
+        """
+        for receipt, appended_us in receipts:
+            earliest_us = earliest_end_us(receipt, appended_us)
             sender = (receipt.instance, receipt.domain)
             late = receipt.sent_us < self._sent_us.get(sender, 0)
             self._sent_us[sender] = max(receipt.sent_us, self._sent_us.get(sender, 0))
@@ -44,6 +51,10 @@ class ReceiptAccounting:
                 seen = self._partitions.setdefault((receipt.topic, partition), _Accounted())
                 seen.counts[outcome] += last - first + 1
                 seen.duplicate_outcomes += seen.offsets.add(first, last)
+                if earliest_us is not None and seen.ended_early is not None:
+                    seen.ended_early += (last - first + 1) * (done_us < earliest_us)
+                elif not receipt.transactional:
+                    seen.ended_early = None
                 if late:
                     seen.late.add(first, last)
                 else:
@@ -73,6 +84,7 @@ class ReceiptAccounting:
                 jumps=tuple(seen.jumps),
                 jumps_left_out=seen.jumps_left_out,
                 late=seen.late,
+                ended_early=seen.ended_early,
             )
             for (topic, partition), seen in sorted(self._partitions.items())
         )
@@ -81,6 +93,16 @@ class ReceiptAccounting:
     def totals(self) -> dict[str, dict[str, int]]:
         """What they say was dealt and moved, by domain and kind."""
         return self._totals
+
+
+def earliest_end_us(receipt: Receipt, appended_us: int | None) -> int | None:
+    """When the events of a receipt can have ended at the earliest (epoch, microseconds), by its append.
+
+    None where nobody knows: no broker says when it appended it, or it is part of a transaction, which ended later.
+    """
+    if appended_us is None or receipt.transactional:
+        return None
+    return appended_us - round(RECEIPTED_WITHIN_S[Domain(receipt.domain)] * 1_000_000)
 
 
 def _follow(seen: _Accounted, instance: str, first: int, last: int, done_us: int) -> None:

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 
 from necp_validate.events.receipts import Receipt
-from necp_validate.events.topics import RECEIPTED_WITHIN_S, Domain
 from necp_validate.ledger.latency import Recorder, Witness
+from necp_validate.ledger.outcomes import earliest_end_us
 from necp_validate.ledger.producer_account import ProducerAccount
 
 _CLOCKS_DIFFER_US = 1_000
@@ -53,10 +53,10 @@ class ReceiptJoin:
             now_us: when it came (epoch).
             appended_us: when a broker appended it (epoch); None if no broker says so.
         """
-        earliest_us = None
-        if appended_us is not None and not receipt.transactional:
+        earliest_us = earliest_end_us(receipt, appended_us)
+        if earliest_us is not None:
             # A broker whose clock is ahead of this one moves no end beyond the receipt's arrival.
-            earliest_us = min(appended_us - _written_within_us(receipt.domain), now_us)
+            earliest_us = min(earliest_us, now_us)
         for partition, first, last, outcome, done_us in receipt.runs:
             ended_us = now_us if receipt.transactional else done_us
             witness = Witness.NONE if earliest_us is None and not receipt.transactional else Witness.SEEN
@@ -107,7 +107,3 @@ class ReceiptJoin:
             joined += events
         if joined:
             account.outcomes.ended(joined, seen_us)
-
-
-def _written_within_us(domain: str) -> int:
-    return round(RECEIPTED_WITHIN_S[Domain(domain)] * 1_000_000)

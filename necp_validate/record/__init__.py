@@ -43,6 +43,7 @@ from necp_validate.record.model import (
 from necp_validate.record.plan import Plan
 from necp_validate.record.players import (
     ENDS,
+    LAYOUTS,
     PLAYER_LATENCY_KINDS,
     CertificateProbe,
     ChatSeen,
@@ -76,6 +77,7 @@ __all__ = [
     "ACCEPTED",
     "ENDS",
     "FIRING",
+    "LAYOUTS",
     "PENDING",
     "PLAYER_LATENCY_KINDS",
     "REFUSED",

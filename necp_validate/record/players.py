@@ -172,6 +172,10 @@ class Interruption:
     leaving: bool
 
 
+LAYOUTS = ("state", "event")
+"""Records whose layout in memory each process of players reports."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """Bytes of a record as a C struct, by the order of its fields (see ``realtime.state.layout_savings``)."""

@@ -103,6 +103,8 @@ class ReceiptsRecord:
         jumps: where an instance went ahead or back, the first few.
         jumps_left_out: how many more.
         late: offsets in receipts that came after a later one of the same instance: they were sent again.
+        ended_early: outcomes that are said to be older, when a broker appended their receipt, than they may be by then;
+            None if no broker says when it appended one. Those of a transaction end with it, and are not among them.
     """
 
     topic: str
@@ -115,6 +117,7 @@ class ReceiptsRecord:
     jumps: tuple[Jump, ...] | None = None
     jumps_left_out: int | None = None
     late: IntervalSet | None = None
+    ended_early: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

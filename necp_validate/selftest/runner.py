@@ -20,7 +20,7 @@ from necp_validate.evidence.reconcile import RECONCILERS
 from necp_validate.selftest.bed import BEDS, Bed, verdicts_of
 from necp_validate.selftest.contents import Contents, write_like, write_run
 from necp_validate.selftest.defect import Defect, evidence_of
-from necp_validate.selftest.thinning import SPARED, Removal, removals
+from necp_validate.selftest.thinning import Removal, removals
 
 _WORD = {Verdict.FAIL: "failed", Verdict.UNKNOWN: "unknown", Verdict.NOT_APPLICABLE: "unknown"}
 CHANGED = "changed-record"
@@ -72,24 +72,17 @@ class Missed:
         removal: what was taken away.
         resting: the checks, comparisons and claims that rest on it, and pass with it.
         passing: those of them that still pass and must not.
-        spared: those that still pass, for a reason that is known.
     """
 
     bed: str
     removal: str
     resting: frozenset[str]
     passing: frozenset[str]
-    spared: frozenset[str] = frozenset()
 
     @property
     def words(self) -> str:
         """Which checks and claims pass without it."""
-        if self.passing:
-            return f"NO, {', '.join(sorted(self.passing))} do"
-        reasons: dict[str, list[str]] = {}
-        for name in sorted(self.spared):
-            reasons.setdefault(SPARED[self.removal, name], []).append(name)
-        return "; ".join(f"only {', '.join(names)}: {why}" for why, names in reasons.items()) or "none"
+        return f"NO, {', '.join(sorted(self.passing))} do" if self.passing else "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,13 +256,11 @@ class _Bench:
         passing = {name for name in resting if verdicts.get(name) is Verdict.PASS}
         if any(verdicts[name] is not Verdict.PASS for name in resting & RECONCILERS.keys()):
             passing -= RECONCILERS.keys()  # each compares copies of its own: one of them has found it
-        spared = {name for name in passing if (removal.name, name) in SPARED}
         return Missed(
             bed=self.bed.name,
             removal=removal.name,
             resting=frozenset(resting),
-            passing=frozenset(passing - spared),
-            spared=frozenset(spared),
+            passing=frozenset(passing),
         )
 
     def judge(self, item: _Item) -> Caught | Missed:

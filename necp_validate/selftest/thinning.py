@@ -99,28 +99,6 @@ def _second_half(rows: Any) -> Any:
 
 # What lies within a document, or within a row ----------------------------------------------------------------------
 
-_BY_ONE = "a series counts as compared if one of its values was"
-
-SPARED: Mapping[tuple[str, str], str] = {
-    **{
-        (f"{parts.MONITORING.path} without half of its {field}", "metric-series"): _BY_ONE
-        for field in ("values", "points")
-    },
-    (
-        f"{parts.MONITORING.path} without half of its counted",
-        "metric-mismatch",
-    ): "metric-series finds the lack",
-    **{
-        (f"{parts.MONITORING.path} without half of its points", name): "lag is compared where both sides sampled it"
-        for name in ("metric-mismatch", "OBS-METRICS")
-    },
-    **{
-        (f"{parts.CERTIFICATE_SWAPS.path} {_FIRST}", name): "which brokers had to change theirs is not recorded"
-        for name in ("certificate-swap", "SEC-CERTS")
-    },
-}
-"""By removal and by check or claim: why it passes all the same. Each is a gap in what runs record of what is due."""
-
 Thin = Callable[[Any], Any]
 
 

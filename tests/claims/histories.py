@@ -411,6 +411,7 @@ def _readback(ops: Iterable[Op], done: Iterable[Op], domain: str) -> Readback:
                 jumps=(),
                 jumps_left_out=0,
                 late=IntervalSet(),
+                ended_early=0,
             ),
         ),
         dead_letters={f"{topic}.dlt": outcomes[2]},
@@ -629,6 +630,7 @@ def _whole_readback(read: Mapping[str, int]) -> Readback:
                 jumps=(),
                 jumps_left_out=0,
                 late=IntervalSet(),
+                ended_early=0,
             )
             for domain, count in read.items()
         ),

@@ -15,14 +15,17 @@ from necp_validate.record import Record
 EVENTS = 30_000
 
 
-def reported(*, moved: int = 0, witnessed: int | None = None, busy_pct: float = 50.0, e2e_ms: float = 10.0) -> Record:
-    """1,000 combat events a second for half a minute, some of whose ends were moved by the brokers' word."""
-    history = timed_history(eps={"combat": 1_000.0}, busy_pct=busy_pct, e2e_ms=e2e_ms)
+def reported(*, moved: int = 0, witnessed: int | None = None, seconds: int = 30, **changes: float) -> Record:
+    """1,000 combat events a second, by default for half a minute; some ends were moved by the brokers' word."""
+    history = timed_history(eps={"combat": 1_000.0}, seconds=seconds, **changes)
     (load,) = history.loads
     counts = load.counts("steady")["combat"]
-    assert counts.acked == EVENTS
-    counts = replace(counts, moved=moved, witnessed=EVENTS if witnessed is None else witnessed)
-    return replace(history, loads=(replace(load, phases={"steady": {"combat": counts}}),))
+    assert counts.acked == 1_000 * seconds
+    counts = replace(counts, moved=moved, witnessed=1_000 * seconds if witnessed is None else witnessed)
+    history = replace(history, loads=(replace(load, phases={"steady": {"combat": counts}}),))
+    assert history.readback is not None
+    (receipts,) = history.readback.receipts
+    return replace(history, readback=replace(history.readback, receipts=(replace(receipts, ended_early=moved),)))
 
 
 @pytest.mark.parametrize(("moved", "verdict"), [(0, Verdict.PASS), (1_500, Verdict.PASS), (1_501, Verdict.FAIL)])
@@ -63,11 +66,7 @@ def test_without_the_promise_of_a_witness_there_is_none() -> None:
 
 
 def test_in_a_few_seconds_one_pause_of_a_broker_is_a_large_share() -> None:
-    history = timed_history(eps={"combat": 1_000.0}, seconds=4)
-    (load,) = history.loads
-    counts = replace(load.counts("steady")["combat"], moved=400)
-    short = replace(history, loads=(replace(load, phases={"steady": {"combat": counts}}),))
-    finding = finding_of(short, "implausible-end")
+    finding = finding_of(reported(moved=400, seconds=4), "implausible-end")
     assert finding.verdict is Verdict.NOT_APPLICABLE
     assert "less than 10 s without a fault" in finding.summary
     assert "400 ends count as later" in finding.summary

@@ -70,6 +70,12 @@ def with_latencies(record: Record, kind: str, number: int) -> Record:
     return replace(record, latency={**record.latency, ("steady", "combat", kind): histogram_of(number, 10.0)})
 
 
+def with_receipt(record: Record, **changes: Any) -> Record:
+    assert record.readback is not None
+    first, *rest = record.readback.receipts
+    return replace(record, readback=replace(record.readback, receipts=(replace(first, **changes), *rest)))
+
+
 def with_partition(record: Record, **changes: Any) -> Record:
     assert record.readback is not None
     parts = record.readback.partitions
@@ -181,6 +187,18 @@ CHANGED: list[tuple[str, str, Callable[[Record], Record], str]] = [
         "a second that was slower than every event",
         lambda r: replace(r, timeline=tuple(replace(row, e2e_p99_ms=700.0) for row in r.timeline)),
         "a second with a P99 of 700.0 ms (history/timeline-*.jsonl), but none slower than",
+    ),
+    (
+        "end-account",
+        "ends moved that were not too early",
+        lambda r: with_counts(r, moved=5),
+        "5 ends moved (history/load-*.json: phases), 0 too early (history/readback.json: receipts)",
+    ),
+    (
+        "end-account",
+        "ends too early that were not moved",
+        lambda r: with_receipt(r, ended_early=7),
+        "0 ends moved (history/load-*.json: phases), 7 too early (history/readback.json: receipts)",
     ),
     (
         "position-account",

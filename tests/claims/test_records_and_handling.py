@@ -155,4 +155,4 @@ def test_handled_twice_fails_economy() -> None:
 
 def test_without_receipts_nothing_is_known_of_handling() -> None:
     history = with_readback(history_of(ack(0), read(0)), receipts=())
-    assert {"conservation", "handled-twice", "poll-skip", "damage-total"} == unknown(history)
+    assert {"conservation", "handled-twice", "poll-skip", "damage-total", "end-account"} == unknown(history)

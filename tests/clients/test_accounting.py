@@ -102,9 +102,8 @@ def test_digests_agree_with_acknowledgements_of_the_same_places_only() -> None:
 def test_receipts_are_accounted_by_offset() -> None:
     accounting = ReceiptAccounting()
     runs = [(3, 0, 9, Outcome.PROCESSED, 1), (3, 10, 10, Outcome.REJECTED, 1), (3, 10, 11, Outcome.PROCESSED, 2)]
-    accounting.add(
-        [Receipt(instance="core-0", domain="combat", topic=TOPIC, sent_us=1, transactional=False, runs=runs)]
-    )
+    receipt = Receipt(instance="core-0", domain="combat", topic=TOPIC, sent_us=1, transactional=False, runs=runs)
+    accounting.add([(receipt, None)])
     assert accounting.records() == (
         ReceiptsRecord(
             topic=TOPIC,
@@ -117,5 +116,6 @@ def test_receipts_are_accounted_by_offset() -> None:
             jumps=(Jump(instance="core-0", after=10, first=10, from_us=1, to_us=2),),
             jumps_left_out=0,
             late=IntervalSet(),
+            ended_early=None,
         ),
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import pytest
 from neutral import neutral
 
 from necp_validate.clients.bookkeeping import LedgerAccounting
@@ -100,7 +102,7 @@ def receipt(*runs: tuple[int, int], instance: str = "core-0", sent_us: int = 1, 
 
 def outcomes(*receipts: Receipt) -> ReceiptsRecord:
     accounting = ReceiptAccounting()
-    accounting.add(receipts)
+    accounting.add((one, None) for one in receipts)
     (found,) = accounting.records()
     return found
 
@@ -131,10 +133,28 @@ def test_a_receipt_that_was_sent_again_is_late_and_no_jump_back() -> None:
     assert found.late == IntervalSet([(5, 6)])
 
 
+@pytest.mark.parametrize(("appended_us", "early"), [(150_000, 0), (150_001, 10), (None, None)])
+def test_ends_that_lie_too_long_before_the_append_of_their_receipt_are_counted(
+    appended_us: int | None, early: int | None
+) -> None:
+    """Combat's tick is 100 ms, and 50 ms are allowed for the way to the broker."""
+    accounting = ReceiptAccounting()
+    accounting.add([(receipt((0, 9), sent_us=0), appended_us)])
+    (found,) = accounting.records()
+    assert found.ended_early == early
+
+
+def test_what_ends_with_its_transaction_is_never_early() -> None:
+    accounting = ReceiptAccounting()
+    accounting.add([(msgspec.structs.replace(receipt((0, 9), sent_us=0), transactional=True), 10**9)])
+    assert accounting.records()[0].ended_early == 0
+
+
 def test_totals_are_summed_over_receipts_and_keys() -> None:
     """Damage comes by match; other totals are numbers."""
     accounting = ReceiptAccounting()
-    accounting.add([receipt((0, 1), damage={"m1": 5, "m2": 6}, hits=2), receipt((2, 3), damage={"m1": 1}, hits=1)])
+    both = receipt((0, 1), damage={"m1": 5, "m2": 6}, hits=2), receipt((2, 3), damage={"m1": 1}, hits=1)
+    accounting.add((one, None) for one in both)
 
     assert accounting.totals == {"combat": {"damage": 12, "hits": 3}}
 

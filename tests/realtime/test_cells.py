@@ -31,6 +31,7 @@ from necp_validate.realtime.cells import (
 )
 from necp_validate.realtime.frames import MAX_BODY, BadFrame
 from necp_validate.realtime.state import RECORD_BYTES, State, c_size, canonical, layout_savings, pack, parse, unpack
+from necp_validate.record import LAYOUTS
 
 U16 = st.integers(0, 2**16 - 1)
 I16 = st.integers(-(2**15), 2**15 - 1)
@@ -147,6 +148,7 @@ def test_layouts_are_those_of_a_c_compiler() -> None:
     """Compared with struct's native alignment, and the mean with all orders of the event record."""
     assert c_size([4, 1, 4, 4, 4, 2, 2, 2, 1, 2]) == struct.calcsize("@IBiiiHhhBH0I")
     records = {saving.record: saving for saving in layout_savings()}
+    assert tuple(records) == LAYOUTS, "these are due of every process of players"
     assert records["state"].naive == 32
     assert (records["state"].aligned, records["state"].packed) == (28, 26) == (state.MEMORY_DTYPE.itemsize, 26)
     widths = [width for _, width in state.NAIVE_EVENT]

@@ -10,7 +10,7 @@ from typing import Any
 
 from necp_validate.claims.metrics.measures import Early, Measure, Measurement, Question, Scope, add
 from necp_validate.claims.metrics.units import CPU, EVENTS, HOST_CPU, MEMORY, OPERATIONS, PARTITIONS, SHARE, Dimension
-from necp_validate.evidence.inventory import BROKERS, HOST, LAG, PHASES, PLAYERS, REPLICAS, SHARE_COVERED
+from necp_validate.evidence.inventory import BROKERS, HOST, LAG, PHASES, RECORD_LAYOUTS, REPLICAS, SHARE_COVERED
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.record import BrokerSample
 
@@ -156,6 +156,6 @@ add(
         higher_is_better=True,
         by_domain=False,
         measure=_struct_saving,
-        evidence=(PLAYERS,),
+        evidence=(RECORD_LAYOUTS,),
     )
 )

@@ -39,7 +39,12 @@ from necp_validate.evidence.inventory.load import (
     WORKERS,
 )
 from necp_validate.evidence.inventory.monitoring import METRIC_VALUES, MONITORING
-from necp_validate.evidence.inventory.players import GATEWAY_SHUTDOWN, PLAYERS, PLAYERS_TIMELINE
+from necp_validate.evidence.inventory.players import (
+    GATEWAY_SHUTDOWN,
+    PLAYERS,
+    PLAYERS_TIMELINE,
+    RECORD_LAYOUTS,
+)
 from necp_validate.evidence.inventory.readback import DEAD_LETTERS, EPOCHS, EVENTS_READ, LEDGER, RECEIPTS
 from necp_validate.evidence.inventory.samples import (
     BROKERS,
@@ -103,6 +108,7 @@ __all__ = [
     "PLAYERS",
     "PLAYERS_TIMELINE",
     "RECEIPTS",
+    "RECORD_LAYOUTS",
     "REPLICAS",
     "ROUNDS",
     "ROUNDS_UNDER_FAULTS",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from necp_validate.evidence.inventory.counting import (
+    KAFKA_EVERY_S,
     SHARE_COVERED,
     Asked,
     Evidence,
     Holding,
+    disturbed,
     named,
     present,
+    sampled,
 )
-from necp_validate.record import Record
+from necp_validate.record import MonitoringRecord, Record
 
 _LOOKS_EVERY_S = 1.0
 
@@ -73,10 +76,30 @@ def _metric_values(history: Record, asked: Asked) -> Iterator[Holding]:
     yield from _prometheus(history, asked)
     record = history.monitoring
     if record is not None and not record.needs:
-        file = "history/monitoring.json"
-        yield present("values of metrics", record.values, f"{file}: values", misleads=True)
-        yield present("samples of metrics over time", record.points, f"{file}: points")
-        yield present("independent counts", record.counted, f"{file}: counted")
+        yield from _metrics(history, record, asked)
+
+
+def _metrics(history: Record, record: MonitoringRecord, asked: Asked) -> Iterator[Holding]:
+    """By domain, topic and broker: a metric that is not there at all must not be left out of what is compared."""
+    brokers = history.due.brokers if history.due is not None else ()
+    topics = [topic for topic, domain in history.domain_of_topic.items() if domain in asked.domains]
+    of_brokers = ("connections", "tls-connections", "listener-tls")
+    due = [f"{query} of {domain}" for query in ("events", "latency-bucket") for domain in asked.domains]
+    due += [f"messages-in of {topic}" for topic in topics]
+    due += [f"{query} of {broker}" for query in of_brokers for broker in brokers]
+    values = (f"{one.query} of {name}" for one in record.values or () for name in one.labels.values())
+    file = "history/monitoring.json"
+    yield named("values of metrics", due, values, f"{file}: values", misleads=True)
+    lag = {
+        topic: [one.t for one in record.points or () if one.labels.get("topic") == topic and one.query == "lag"]
+        for topic in topics
+    }
+    every_s = max(record.interval_s or 0.0, KAFKA_EVERY_S)
+    what = "seconds of samples of metrics over time"
+    yield sampled(what, f"{file}: points", asked, every_s, lag, disturbed(history))
+    due = [f"messages-in of {topic}" for topic in topics] + [f"connections of {broker}" for broker in brokers]
+    counted = (f"{one.what} of {name}" for one in record.counted or () for name in one.labels.values())
+    yield named("independent counts", due, counted, f"{file}: counted")
 
 
 MONITORING = Evidence(name="monitoring", parts=("monitoring", "alerts"), count=_monitoring)

@@ -12,12 +12,13 @@ from necp_validate.evidence.inventory.counting import (
     Evidence,
     Holding,
     disturbed,
+    named,
     present,
     sampled,
     undisturbed,
 )
 from necp_validate.evidence.load_workers import expected_players
-from necp_validate.record import Phase, Record
+from necp_validate.record import LAYOUTS, Phase, Record
 
 _FILE = "history/players-*.json"
 
@@ -77,5 +78,14 @@ def _gateway_shutdown(history: Record, _: Asked) -> Iterator[Holding]:
 
 
 GATEWAY_SHUTDOWN = Evidence(name="shutdown of the gateway", parts=("gateway_shutdown",), count=_gateway_shutdown)
+
+
+def _layouts(history: Record, _: Asked) -> Iterator[Holding]:
+    yield processes(history)
+    for one in history.players:
+        yield named(f"layouts of records of {one.worker}", LAYOUTS, (row.record for row in one.layouts), _FILE)
+
+
+RECORD_LAYOUTS = Evidence(name="layouts of records", parts=("players",), count=_layouts)
 PLAYERS = Evidence(name="players", parts=("players",), count=_players)
 PLAYERS_TIMELINE = Evidence(name="players' timeline", parts=("players", "players_timeline"), count=_players_timeline)

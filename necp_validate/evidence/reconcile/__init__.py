@@ -23,14 +23,17 @@ from necp_validate.evidence.inventory import (
     LEADERS,
     PLAYERS,
     PLAYERS_TIMELINE,
+    RECEIPTS,
     SENDERS,
     TIMELINE,
+    WITNESS,
     Evidence,
 )
 from necp_validate.evidence.reconcile.discrepancy import Discrepancy
 from necp_validate.evidence.reconcile.elections import elections_have_causes
 from necp_validate.evidence.reconcile.events import (
     drain_is_last_end,
+    ends_are_appended,
     errors_are_failures,
     outcomes_are_latencies,
     phases_are_histograms,
@@ -72,6 +75,7 @@ RECONCILERS: Mapping[str, Reconciler] = {
     "timeline-account": Reconciler(compare=phases_are_timeline, evidence=(SENDERS, TIMELINE)),
     "histogram-account": Reconciler(compare=phases_are_histograms, evidence=(SENDERS, ACK_LATENCY, LATENESS)),
     "outcome-account": Reconciler(compare=outcomes_are_latencies, subject=OUTCOMES, evidence=(TIMELINE, END_TO_END)),
+    "end-account": Reconciler(compare=ends_are_appended, subject=OUTCOMES, evidence=(SENDERS, RECEIPTS, WITNESS)),
     "position-account": Reconciler(compare=reading_adds_up, evidence=(EVENTS_READ,)),
     "silence-account": Reconciler(compare=silences_are_in_rows, evidence=(SENDERS, TIMELINE)),
     "fault-account": Reconciler(compare=faults_have_experiments, subject=FAULTS_SUBJECT, evidence=(FAULTS,)),

@@ -209,6 +209,26 @@ def phases_are_histograms(history: Record) -> Iterator[Discrepancy]:
                 yield Discrepancy(where=where, detail=detail, parts=("loads", "latency"))
 
 
+def ends_are_appended(history: Record) -> Iterator[Discrepancy]:
+    """As many ends were moved while the load ran as the reader finds too early, by the same times of appends."""
+    if history.due is None or history.readback is None:
+        return
+    counted = replace(history, loads=history.known_loads)
+    for domain in history.due.receipted_within_s or ():
+        receipts = [one for one in history.readback.receipts if history.domain_of_topic.get(one.topic) == domain]
+        if any(one.ended_early is None for one in receipts):
+            raise NoEvidence(f"ended_early of {domain} was not recorded ({READING}: receipts)")
+        early = sum(one.ended_early or 0 for one in receipts)
+        counts = [counted.counts(phase.name, [domain]) for phase in history.phases]
+        moved, witnessed = sum(one.moved or 0 for one in counts), sum(one.witnessed or 0 for one in counts)
+        # Outcomes that the load did not join with an event of its own: others' events, and those that came twice.
+        others = sum(one.processed + one.rejected + one.dead_lettered for one in receipts) - witnessed
+        if not moved <= early <= moved + max(others, 0):
+            detail = f"{moved:,} ends moved ({LOADS}: phases), {early:,} too early ({READING}: receipts)"
+            detail += f", {others:,} of them others'" if others > 0 else ""
+            yield Discrepancy(where=domain, detail=detail, parts=("loads", "readback"), count=abs(early - moved))
+
+
 def outcomes_are_latencies(history: Record) -> Iterator[Discrepancy]:
     """Every outcome that was seen while the load ran has a latency, and is among those that were read back."""
     if not history.sees_ends(history.domains):

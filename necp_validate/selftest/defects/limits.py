@@ -11,7 +11,7 @@ from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.selftest.defect import Defect, Seed, seeded
 from necp_validate.selftest.simulated.faults import BREAK, POISON
-from necp_validate.selftest.simulated.limits import BURST, FLOOD_S, RATE_EPS, breaker_samples
+from necp_validate.selftest.simulated.limits import BURST, FLOOD_S, RATE_EPS, breaker_samples, sound_breakers
 from necp_validate.selftest.simulated.plan import WORKERS
 from necp_validate.selftest.simulated.simulation import HANDLED_US, Simulation, Stage
 
@@ -42,15 +42,21 @@ def _refusals_not_counted(simulation: Simulation) -> None:
 
 def _breaker(**changes: Any) -> Seed:
     def seed(simulation: Simulation) -> None:
-        simulation.limiting.breakers = breaker_samples(**changes)
+        simulation.limiting.breakers = sound_breakers(**changes)
 
     return seed
+
+
+def _another_opens(simulation: Simulation) -> None:
+    """The breaker of a domain without poison opens, and tries, and closes."""
+    sound = [one for one in sound_breakers() if one.domain != Domain.SOCIAL.value]
+    simulation.limiting.breakers = [*sound, *breaker_samples(domain=Domain.SOCIAL)]
 
 
 def _never_opens(simulation: Simulation) -> None:
     """Most of the system events are poison, and the breaker stays closed."""
     rng = random.Random("poison")
-    simulation.limiting.breakers = breaker_samples(opens=False)
+    simulation.limiting.breakers = sound_breakers(opens=False)
     for at, sent in enumerate(simulation.plan):
         if sent.domain is Domain.SYSTEM and sent.sender in WORKERS and sent.seq % 10:
             name, version, data = sample_event(Domain.SYSTEM, rng, kind="poison")
@@ -83,6 +89,7 @@ LIMIT_DEFECTS: tuple[Defect, ...] = tuple(
         ("breaker that never tries", "circuit-breaker", Stage.READ, _breaker(tries_us=POISON.begin_us + 10**9)),
         ("breaker open for too short a time", "circuit-breaker", Stage.READ, _breaker(tries_us=BREAK[0] + 2_000_000)),
         ("breaker that opens too soon", "circuit-breaker", Stage.READ, _breaker(ratio=0.3)),
+        ("breaker that opens without poison", "circuit-breaker", Stage.READ, _another_opens),
         ("consumer that reads on behind an open breaker", "circuit-breaker", Stage.HANDLED, _reads_on),
     )
 )

@@ -60,6 +60,12 @@ def _with_errors(load: LoadRecord) -> LoadRecord:
     return replace(load, send_errors=(*(load.send_errors or ()), error))
 
 
+def _moving_more(load: LoadRecord) -> LoadRecord:
+    by = (load.phases or {})["steady"]
+    counts = replace(by[_DOMAIN], moved=(by[_DOMAIN].moved or 0) + 5)
+    return replace(load, phases={**(load.phases or {}), "steady": {**by, _DOMAIN: counts}})
+
+
 def _drained_early(contents: Contents) -> None:
     drain = contents[parts.DRAIN]
     contents[parts.DRAIN] = replace(drain, drained_us=drain.phase_end_us, drain_s=0.0)
@@ -145,6 +151,7 @@ RECORD_DEFECTS: tuple[Defect, ...] = (
             ("acks of a second counted twice", "timeline-account", _row(acked=5), ("loads", "timeline")),
             ("latencies there twice", "histogram-account", _histogram_doubled, ("loads", "latency")),
             ("outcomes without a latency", "outcome-account", _row(processed=5), ("timeline", "latency")),
+            ("ends moved that were not too early", "end-account", _load(_moving_more), ("loads", "readback")),
             ("fewer records than a partition holds", "position-account", _partition_short, ("readback",)),
             ("election without a cause", "unexplained-election", _election, ("leaders", "faults")),
         )

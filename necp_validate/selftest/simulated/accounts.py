@@ -35,12 +35,11 @@ from necp_validate.selftest.simulated.plan import (
     flood_streams,
     poison_streams,
 )
-from necp_validate.selftest.simulated.reading import receipt_of
+from necp_validate.selftest.simulated.reading import appended_us, receipt_of
 from necp_validate.selftest.simulated.scenario import PHASES, at
 from necp_validate.selftest.simulated.simulation import ACK_US, Simulation
 
 GUARANTEES: Final = {"acks": "all", "enable.idempotence": "true", "max.in.flight.requests.per.connection": "5"}
-_RECEIPT_US = 20_000
 _QUEUE_FULL, _TOO_LARGE = -184, 10
 _LATE_US = 300
 _RETRIED_US = 4_000_000
@@ -130,8 +129,7 @@ class _Worker:
                 yield event.ts_us + ACK_US, 2, event
         for receipt in receipts:
             if receipt.domain in self.domains:  # the join leaves those of others out
-                later_us = self._simulation.writes_later_us if receipt.domain == Domain.COMBAT else 0
-                yield max(done_us for *_, done_us in receipt.runs) + _RECEIPT_US + later_us, 3, receipt
+                yield appended_us(self._simulation, receipt), 3, receipt
 
     def _happen(self, at_us: int, what: int, of: Any) -> None:
         if what == 0:

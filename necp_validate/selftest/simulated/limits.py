@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from necp_validate.events.topics import Domain
 from necp_validate.ledger.stream_account import AckedOffsets
@@ -39,11 +40,17 @@ def sound_flood() -> FloodRecord:
 
 
 def breaker_samples(
-    *, opens: bool = True, tries_us: int = BREAK[1], closes: bool = True, ratio: float = 0.53
+    *,
+    domain: Domain = Domain.SYSTEM,
+    opens: bool = True,
+    tries_us: int = BREAK[1],
+    closes: bool = True,
+    ratio: float = 0.53,
 ) -> list[BreakerSample]:
-    """Ten samples a second of the system events' breaker, while it is poisoned.
+    """Ten samples a second of a breaker, while the system events are poisoned.
 
     Args:
+        domain: whose breaker.
         opens: whether it opens at all.
         tries_us: when it goes half-open.
         closes: whether it closes after that.
@@ -58,7 +65,7 @@ def breaker_samples(
             BreakerSample(
                 t_us=t_us,
                 instance="core-0",
-                domain=Domain.SYSTEM.value,
+                domain=domain.value,
                 state="half-open" if tried and state == "open" else state,
                 openings=int(opened),
                 trials=int(tried),
@@ -74,9 +81,17 @@ def breaker_samples(
     return samples
 
 
+def sound_breakers(**poisoned: Any) -> list[BreakerSample]:
+    """Of every domain's breaker: the poisoned one does what the arguments say, the others stay closed."""
+    others = [
+        one for domain in Domain if domain is not Domain.SYSTEM for one in breaker_samples(domain=domain, opens=False)
+    ]
+    return sorted([*breaker_samples(**poisoned), *others], key=lambda one: one.t_us)
+
+
 @dataclass(slots=True)
 class Limiting:
     """What limits and breakers did in the run."""
 
     flood: FloodRecord = field(default_factory=sound_flood)
-    breakers: list[BreakerSample] = field(default_factory=breaker_samples)
+    breakers: list[BreakerSample] = field(default_factory=lambda: sound_breakers())

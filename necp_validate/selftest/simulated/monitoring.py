@@ -26,6 +26,7 @@ from necp_validate.record import (
     SeriesPoint,
     SeriesValue,
 )
+from necp_validate.selftest.simulated.cluster import BROKERS
 from necp_validate.selftest.simulated.faults import CAUSED_S, FLOOD
 from necp_validate.selftest.simulated.scenario import SCENARIO, START_US, at
 
@@ -119,13 +120,19 @@ class Monitored:
         same: list[tuple[str, dict[str, str], float]] = [
             ("failed-authentications", {}, self.failed_logins),
             ("acl-denials", {}, 200.0),
-            ("connections", {"broker": "1"}, 30.0),
+            *(("connections", {"broker": str(broker)}, 30.0) for broker in BROKERS),
         ]
         same += [("messages-in", {"topic": domain.topic}, 1000.0) for domain in Domain]
         values = [SeriesValue(query=name, labels=labels, value=value) for name, labels, value in same]
         values += [
-            SeriesValue(query="tls-connections", labels={"broker": "1"}, value=30.0),
-            SeriesValue(query="listener-tls", labels={"broker": "1", "listener": "EXTERNAL"}, value=1.0),
+            *(
+                SeriesValue(query=query, labels={"broker": str(broker), **listener}, value=value)
+                for query, listener, value in (
+                    ("tls-connections", {}, 30.0),
+                    ("listener-tls", {"listener": "EXTERNAL"}, 1.0),
+                )
+                for broker in BROKERS
+            ),
             *(SeriesValue(query="rate-limit-hits", labels={"topic": f.topic}, value=f.refused) for f in floods),
             *self._events(readback),
             *_buckets(latency),

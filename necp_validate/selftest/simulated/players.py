@@ -85,7 +85,9 @@ class _Delivery:
     left: int
 
 
-LAYOUTS: Final = (Layout(record="state", naive=40, aligned=24, mean=32.0, worst=40, packed=23),)
+LAYOUTS: Final = tuple(
+    Layout(record=name, naive=40, aligned=24, mean=32.0, worst=40, packed=23) for name in ("state", "event")
+)
 """A record that saves what is claimed; the suite's own do not."""
 
 _Part = tuple[bytes, int, _Delivery]

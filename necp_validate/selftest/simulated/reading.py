@@ -22,6 +22,14 @@ from necp_validate.selftest.simulated.cluster import OUTPUTS, epochs_of, partiti
 from necp_validate.selftest.simulated.log import Handled, decoded
 from necp_validate.selftest.simulated.simulation import Simulation
 
+_RECEIPT_US = 20_000
+
+
+def appended_us(simulation: Simulation, receipt: Receipt) -> int:
+    """When a broker appends a receipt, which is read at once (epoch)."""
+    later_us = simulation.writes_later_us if receipt.domain == Domain.COMBAT else 0
+    return max(done_us for *_, done_us in receipt.runs) + _RECEIPT_US + later_us
+
 
 def read_back(simulation: Simulation, receipts: Sequence[Receipt]) -> Readback:
     """Read the log as the fresh reader does.
@@ -38,7 +46,7 @@ def read_back(simulation: Simulation, receipts: Sequence[Receipt]) -> Readback:
     for domain, records in simulation.read.items():
         reader.add_records(domain.topic, [(r.partition, r.offset, r.key, r.value) for r in records])
     outcomes = ReceiptAccounting()
-    outcomes.add(decode_receipt(encode_receipt(receipt)) for receipt in receipts)
+    outcomes.add((decode_receipt(encode_receipt(one)), appended_us(simulation, one)) for one in receipts)
     ledger = LedgerAccounting()
     ledger.add(decode_ledger_record(encode_ledger_record(record)) for record in simulation.ledger)
     return replace(

@@ -149,12 +149,7 @@ def test_logs_that_cannot_be_read_are_nothing_to_compare_with() -> None:
 
 @pytest.mark.parametrize(
     ("missing", "query"),
-    [
-        ("latency", "latency-bucket"),
-        ("authentication failures", "failed-authentications"),
-        ("ACL denials", "acl-denials"),
-        ("TLS status", "listener-tls"),
-    ],
+    [("authentication failures", "failed-authentications"), ("ACL denials", "acl-denials")],
 )
 def test_a_series_that_has_nothing_to_be_compared_with_leaves_it_unknown(missing: str, query: str) -> None:
     """All the others agree."""
@@ -166,6 +161,23 @@ def test_a_series_that_has_nothing_to_be_compared_with_leaves_it_unknown(missing
     assert (finding.verdict, finding.summary) == (Verdict.NOT_APPLICABLE, words)
     result = claim_of(history, "OBS-METRICS")
     assert (result.verdict, words in result.evidence) == (Verdict.UNKNOWN, True)
+
+
+@pytest.mark.parametrize(
+    "query", ["events", "messages-in", "latency-bucket", "connections", "tls-connections", "listener-tls"]
+)
+def test_a_metric_that_every_domain_or_broker_has_is_due(query: str) -> None:
+    """What is not there would otherwise be left out of what is compared, or count as 0."""
+    values = tuple(one for one in VALUES if one.query != query)
+    for name in ("metric-mismatch", "metric-series"):
+        finding = finding_of(measured(*values), name)
+        assert (finding.verdict, f"missing: {query} of " in finding.summary) == (Verdict.UNKNOWN, True), finding.summary
+
+
+@pytest.mark.parametrize("what", ["messages-in", "connections"])
+def test_a_count_that_every_topic_or_broker_has_is_due(what: str) -> None:
+    finding = finding_of(measured(counted=tuple(one for one in COUNTED if one.what != what)), "metric-mismatch")
+    assert (finding.verdict, f"missing: {what} of " in finding.summary) == (Verdict.UNKNOWN, True), finding.summary
 
 
 def test_listeners_of_which_the_metric_says_that_they_have_no_tls_leave_it_unknown() -> None:
@@ -187,10 +199,10 @@ def test_a_metric_that_is_no_number_decides_nothing() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"values": None}, "no values of metrics (history/monitoring.json: values)"),
-        ({"values": ()}, "no values of metrics (history/monitoring.json: values)"),
-        ({"points": None}, "no samples of metrics over time (history/monitoring.json: points)"),
-        ({"counted": ()}, "no independent counts (history/monitoring.json: counted)"),
+        ({"values": None}, "0 of 6 values of metrics (history/monitoring.json: values)"),
+        ({"values": ()}, "0 of 6 values of metrics (history/monitoring.json: values)"),
+        ({"points": None}, "0 of 24 seconds of samples of metrics over time (history/monitoring.json: points)"),
+        ({"counted": ()}, "0 of 2 independent counts (history/monitoring.json: counted)"),
         ({"targets": {"kafka 1": True, "core": False}}, "1 of 2 targets that Prometheus reached in the end"),
         ({"needs": "needs prometheus: none"}, "needs prometheus: none"),
     ],

@@ -353,7 +353,7 @@ def test_without_players_no_check_is_applicable_and_every_claim_unknown() -> Non
 def test_the_record_that_saves_least_decides_on_memory() -> None:
     result = claim_of(played(), "RES-STRUCT")
     assert (result.verdict, result.measured) == (Verdict.PASS, "33.33%")
-    worse = tuple(replace(one, aligned=30) if one.record == "entity" else one for one in LAYOUTS)
+    worse = tuple(replace(one, aligned=30) if one.record == "event" else one for one in LAYOUTS)
     result = claim_of(played(*(process(worker, layouts=worse) for worker in WORKERS)), "RES-STRUCT")
     assert (result.verdict, result.measured) == (Verdict.FAIL, "25%")
     none = claim_of(played(*(process(worker, layouts=()) for worker in WORKERS)), "RES-STRUCT")

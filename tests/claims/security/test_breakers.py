@@ -85,15 +85,15 @@ def test_a_breaker_that_nobody_looked_at_or_not_for_long_enough_proves_nothing()
     history = poisoned()
     found, said = judged(replace(history, breakers=()))
     assert (found, "nobody looked at the circuit breaker of social" in said) == (Verdict.UNKNOWN, True)
-    assert "0 of 62 seconds of samples of circuit breakers (history/breakers.jsonl)" in said
+    assert "0 of 125 seconds of samples of circuit breakers (history/breakers.jsonl)" in said
 
-    short = tuple(one for one in history.breakers if one.t_us <= at_us(40))
+    short = tuple(one for one in history.breakers if one.t_us <= at_us(40) or one.domain != "social")
     found, said = judged(replace(history, breakers=short))
-    assert (found, "40 of 62 seconds of samples of circuit breakers" in said) == (Verdict.UNKNOWN, True), said
+    assert (found, "102 of 125 seconds of samples of circuit breakers" in said) == (Verdict.UNKNOWN, True), said
 
     sparse = poisoned(*watched(*CHANGES, every_s=20))
     found, said = judged(sparse)
-    assert (found, "of 62 seconds of samples of circuit breakers" in said) == (Verdict.UNKNOWN, True), said
+    assert (found, "of 125 seconds of samples of circuit breakers" in said) == (Verdict.UNKNOWN, True), said
 
 
 @pytest.mark.parametrize(("tried_events", "verdict"), [(0, Verdict.UNKNOWN), (100, Verdict.FAIL)])

@@ -82,6 +82,7 @@ def with_drill(history: Record, *, topic: str, events: int, worker: str, poison:
         jumps=(),
         jumps_left_out=0,
         late=IntervalSet(),
+        ended_early=0,
     )
     read = StreamRead(read=numbers, duplicates=0, out_of_order=0, digest=0, partitions=(number,))
     letters = {f"{topic}.dlt": events if poison else 0}
@@ -191,7 +192,8 @@ def poisoned(*samples: BreakerSample, poison: int = 12_000, open_s: tuple[int, i
     )
     silence = OutcomeGap(domain="social", from_us=at_us(first), to_us=at_us(last + 1))
     loads = tuple(replace(load, outcome_gaps=(silence,)) for load in history.loads)
-    history = replace(history, loads=loads, timeline=rows, breakers=samples or watched(*CHANGES))
+    others = watched(*(replace(one, domain="combat") for one in (CHANGES[0], breaker(79, "closed"))))
+    history = replace(history, loads=loads, timeline=rows, breakers=(*(samples or watched(*CHANGES)), *others))
     history = under(history, POISONED)
     return with_drill(history, topic=SOCIAL, events=poison, worker="poison-0", poison=True)
 

@@ -65,7 +65,7 @@ GREEDY = GreedySession(
 )
 LAYOUTS = (
     Layout(record="state", naive=48, aligned=32, mean=40.0, worst=48, packed=30),
-    Layout(record="entity", naive=40, aligned=24, mean=32.0, worst=40, packed=21),
+    Layout(record="event", naive=40, aligned=24, mean=32.0, worst=40, packed=21),
 )
 SESSIONS = SessionCounts(logins=20, refused_logins=0, failed_logins=0, broken=0, without_state=0, limited_unduly=0)
 SETTINGS = {"batch": 100.0, "tick_min_hz": 5.0, "tick_max_hz": 10.0, "per_minute": 1_000.0, "grid": 1_000.0}

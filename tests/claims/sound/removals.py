@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from necp_validate.record import MonitoringRecord, PartitionRead, Record, RunInfo, SecurityRound
+from necp_validate.record import LAYOUTS, MonitoringRecord, PartitionRead, Record, RunInfo, SecurityRound
 from necp_validate.record.audit import AuditRecord
 
 
@@ -281,9 +281,9 @@ def _monitoring(history: Record) -> Iterator[Removal]:
 
 def _metrics(history: Record) -> Iterator[Removal]:
     yield from _prometheus_itself(history)
-    yield Removal(what="no values of metrics", record=_prometheus(history, values=()))
-    yield Removal(what="no samples of metrics over time", record=_prometheus(history, points=()))
-    yield Removal(what="no independent counts", record=_prometheus(history, counted=()))
+    yield Removal(what="values of metrics", record=_prometheus(history, values=()))
+    yield Removal(what="samples of metrics over time", record=_prometheus(history, points=()))
+    yield Removal(what="independent counts", record=_prometheus(history, counted=()))
 
 
 def _audit(history: Record) -> Iterator[Removal]:
@@ -292,7 +292,20 @@ def _audit(history: Record) -> Iterator[Removal]:
     yield Removal(what=words, record=replace(history, audit=AuditRecord(needs="needs a stack of the suite's own")))
 
 
+def _layouts(history: Record) -> Iterator[Removal]:
+    yield from _processes(history)
+    for left in (LAYOUTS[:1], ()):
+        players = tuple(
+            replace(one, layouts=tuple(row for row in one.layouts if row.record in left)) for one in history.players
+        )
+        yield Removal(what="layouts of records of p0", record=replace(history, players=players))
+
+
 def _players(history: Record) -> Iterator[Removal]:
+    yield from _processes(history)
+
+
+def _processes(history: Record) -> Iterator[Removal]:
     words = "records of players' processes"
     yield Removal(what=f"1 of 2 {words}", record=replace(history, players=history.players[:1]))
     yield Removal(what=f"0 of 2 {words}", record=replace(history, players=()))
@@ -395,6 +408,7 @@ REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
     "metrics": _metrics,
     "audit trail": _audit,
     "players": _players,
+    "layouts of records": _layouts,
     "players' timeline": _players_timeline,
     "campaign": _campaign,
     "effects of fuzzed events": _effects,

@@ -105,6 +105,7 @@ def _receipts(part: PartitionRead, planted: dict[str, dict[str, int]]) -> Receip
         jumps=(),
         jumps_left_out=0,
         late=IntervalSet(),
+        ended_early=0,
     )
 
 

@@ -70,6 +70,7 @@ def circuit_breaker(history: Record) -> Finding:
         for of, found in opened.items():
             _went_well(anomalies, history, of, by_instance[of], found)
             measured.append(f"{domain} of {of}: {_words(found)}, {by_instance[of][-1].state} in the end")
+        _others_stay_closed(anomalies, history, fault, domain)
         for found in opened.values():
             _meanwhile(anomalies, history, domain, found, alone=len(by_instance) == 1)
     words = "; ".join([*measured, *(f"{fault.id}: {fault.needs or fault.evidence}" for fault in faults)])
@@ -121,6 +122,20 @@ def _configured(anomalies: Anomalies, history: Record, by_instance: dict[str, li
                 "{:g} of failures, {:g} s open, {:g} s window".format(*each) for each in (found, claimed)
             )
             anomalies.doubt(name, f"it is not configured as claimed: {words}")
+
+
+def _others_stay_closed(anomalies: Anomalies, history: Record, fault: FaultRecord, domain: str) -> None:
+    """A breaker of a domain without poison that opens has taken the others down with the one."""
+    for other in history.domains:
+        if other == domain:
+            continue
+        by_instance = _samples(history, fault, other)
+        if not by_instance:
+            anomalies.doubt(other, f"nobody looked at the circuit breaker of {other}")
+        for name, samples in by_instance.items():
+            if (times := len(openings(samples))) or any(one.state != "closed" for one in samples):
+                where = f"{other} of {name}"
+                anomalies.add(max(times, 1), where, f"its breaker opened while {domain} alone had poison")
 
 
 def _never_opened(anomalies: Anomalies, history: Record, fault: FaultRecord, domain: str) -> None:
