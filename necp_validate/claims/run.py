@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 # Importing these registers the checks and the metrics that they hold.
 from necp_validate.claims.checks.events import (  # noqa: F401
+    configuration,
     delivery,
     economy,
     fuzzing,
@@ -17,7 +18,7 @@ from necp_validate.claims.checks.events import (  # noqa: F401
     records,
     sends,
 )
-from necp_validate.claims.checks.faults import drills, effect, experiments, leadership, scaling  # noqa: F401
+from necp_validate.claims.checks.faults import drills, effect, experiments, leadership, scaling, stops  # noqa: F401
 from necp_validate.claims.checks.load import ends, flow, run_end, workers  # noqa: F401
 from necp_validate.claims.checks.monitoring import alerts, metrics  # noqa: F401
 from necp_validate.claims.checks.players import gateway, players, sessions  # noqa: F401

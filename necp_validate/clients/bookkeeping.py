@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.economy import OPENING_BALANCE, OPENING_STOCK, TREASURY
-from necp_validate.events.ledger import CURRENCY, LedgerRecord, Posting
+from necp_validate.events.ledger import CURRENCY, LedgerRecord, Posting, posting_weight
 from necp_validate.record.readback import LedgerRead
 
 
@@ -26,6 +26,7 @@ class _Book:
     unfounded: int = 0
     overdrawn: int = 0
     moved: dict[str, int] = field(default_factory=dict)
+    postings_sum: int = 0
 
 
 class LedgerAccounting:
@@ -78,6 +79,7 @@ class LedgerAccounting:
             _, shard, debit, credit, asset, amount = posting
             book.unfounded += amount <= 0 or debit == credit
             book.moved[asset] = book.moved.get(asset, 0) + amount
+            book.postings_sum += amount * posting_weight(debit, credit, asset)
             opening = OPENING_BALANCE if asset == CURRENCY else OPENING_STOCK
             changes = self._changes
             changes[shard, credit, asset] = changes.get((shard, credit, asset), 0) + amount
@@ -98,6 +100,7 @@ class LedgerAccounting:
                 unfounded=book.unfounded,
                 overdrawn=book.overdrawn,
                 moved=book.moved,
+                postings_sum=book.postings_sum,
             )
             for partition, book in sorted(self._books.items())
         )

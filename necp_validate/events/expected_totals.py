@@ -9,10 +9,12 @@ from collections.abc import Iterable
 
 from necp_validate.events.base import EventData
 from necp_validate.events.combat import CRIT_PCT, WEAPONS, ZONE_PCT, DamageV2
-from necp_validate.events.economy import RewardV1, TradeV1, TransferV2
+from necp_validate.events.economy import TREASURY, RewardV1, TradeV1, TransferV2
 from necp_validate.events.envelope import decode
+from necp_validate.events.ledger import CURRENCY, posting_weight
 
-TOTALS = ("damage", "money", "goods")
+TOTALS = ("damage", "money", "goods", "postings_sum")
+"""``postings_sum``: money and goods, each amount weighted by who gives what to whom (`posting_weight`)."""
 
 
 def expected_of(data: EventData) -> dict[str, int]:
@@ -20,10 +22,14 @@ def expected_of(data: EventData) -> dict[str, int]:
     match data:
         case DamageV2():
             return {"damage": _damage(data)}
-        case TransferV2() | RewardV1():
-            return {"money": data.amount}
+        case TransferV2():
+            return _paid(data.amount, posting_weight(data.debit, data.credit, data.currency))
+        case RewardV1():
+            return _paid(data.amount, posting_weight(TREASURY, data.account, CURRENCY))
         case TradeV1():
-            return {"money": data.quantity * data.unit_price, "goods": data.quantity}
+            money = _paid(data.quantity * data.unit_price, posting_weight(data.buyer, data.seller, CURRENCY))
+            goods = data.quantity * posting_weight(data.seller, data.buyer, data.item)
+            return {**money, "goods": data.quantity, "postings_sum": money["postings_sum"] + goods}
     return {}
 
 
@@ -38,6 +44,10 @@ def expected_totals_of(values: Iterable[bytes]) -> dict[str, int]:
         for name, amount in expected_of(decode(value).data).items():
             totals[name] = totals.get(name, 0) + amount
     return totals
+
+
+def _paid(amount: int, weight: int) -> dict[str, int]:
+    return {"money": amount, "postings_sum": amount * weight}
 
 
 def _damage(hit: DamageV2) -> int:

@@ -85,8 +85,18 @@ class TopicSpec:
             "retention.ms": str(self.retention_ms),
             "min.insync.replicas": str(self.min_insync_replicas),
             "message.timestamp.type": self.timestamps,
+            "unclean.leader.election.enable": "false",
         }
 
+
+TOPIC_GUARANTEES: Final = (
+    *("cleanup.policy", "retention.ms", "min.insync.replicas", "message.timestamp.type"),
+    *("unclean.leader.election.enable", "max.message.bytes"),
+)
+"""Settings of a topic that decide what it guarantees, by Kafka's names."""
+
+BROKER_DEFAULTS: Final = {"max.message.bytes": "1048588"}
+"""Those of them that are left to the brokers, with Kafka's default."""
 
 RECEIPTS_TOPIC: Final = "game.core.receipts"
 LEDGER_TOPIC: Final = "game.economy.ledger"
@@ -147,7 +157,7 @@ CLUSTER_NAME: Final = "kafka-cluster"
 
 ResourceType = Literal["topic", "group", "cluster", "transactional-id"]
 PatternType = Literal["literal", "prefixed"]
-Operation = Literal["Read", "Write", "Describe"]
+Operation = Literal["Read", "Write", "Describe", "DescribeConfigs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +256,12 @@ def _gateway_rules() -> tuple[AclRule, ...]:
 
 def _verifier_rules() -> tuple[AclRule, ...]:
     topics = tuple(
-        AclRule(principal=VERIFIER_PRINCIPAL, resource_type="topic", name=name, operations=("Read", "Describe"))
+        AclRule(
+            principal=VERIFIER_PRINCIPAL,
+            resource_type="topic",
+            name=name,
+            operations=("Read", "Describe", "DescribeConfigs"),
+        )
         for name in TOPICS
     )
     return (

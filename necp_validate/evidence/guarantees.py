@@ -20,9 +20,11 @@ class Setting:
     Args:
         domain: the domain it happened in, empty if that is not known.
         producer: configuration of the producer of the event; empty if not known, or not involved.
+        rebalanced: whether the domain's consumer group was seen to lose a member or to rebalance.
     """
 
     domain: str = ""
+    rebalanced: bool = False
     producer: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -72,9 +74,9 @@ ALLOWED: tuple[Allowance, ...] = (
     ),
     Allowance(
         check="handled-twice",
-        when=lambda setting: setting.domain in AT_LEAST_ONCE,
-        reason="combat, social and system are handled at least once, as documented: after a restart or a "
-        "rebalance the event core repeats what it had not committed",
+        when=lambda setting: setting.domain in AT_LEAST_ONCE and setting.rebalanced,
+        reason="combat, social and system are handled at least once, as documented: after the restart or the "
+        "rebalance that was seen, the event core repeats what it had not committed",
     ),
 )
 

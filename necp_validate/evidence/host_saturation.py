@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from necp_validate.evidence.coverage import covered_s
+from necp_validate.evidence.inventory.counting import HOST_EVERY_S, SHARE_COVERED
 from necp_validate.evidence.load_workers import gone_workers
 from necp_validate.record import Phase, Record
 
@@ -50,12 +52,14 @@ class HostSaturation:
         steal_pct: mean CPU that other guests took.
         late_p99_ms: how late the generator handed events over, counted from their intended times.
         reasons: why the host, not the target, may be to blame for a slow result; empty if it is not.
+        cpu_short: why its CPUs were short: busy or stolen, in words; empty if they were not.
     """
 
     busy_pct: float | None
     steal_pct: float | None
     late_p99_ms: float | None
     reasons: tuple[Reason, ...]
+    cpu_short: str = ""
 
     @property
     def saturated(self) -> bool:
@@ -64,7 +68,7 @@ class HostSaturation:
 
     @property
     def busy(self) -> str:
-        """Why the machine itself, and not the generator on it, may be to blame, in words; empty if it is not."""
+        """Why the machine, not the generator, may be to blame, in words; missing samples and workers are among it."""
         return "; ".join(one.reason for one in self.reasons if math.isinf(one.explains_ms))
 
     @property
@@ -101,6 +105,7 @@ def host_saturation(
         reasons.append(Reason(reason=f"the host was {busy:.1f}% busy (limit {limits.busy_pct:g})"))
     if steal is not None and steal > limits.steal_pct:
         reasons.append(Reason(reason=f"other guests took {steal:.1f}% CPU (limit {limits.steal_pct:g})"))
+    cpu_short = "; ".join(map(str, reasons))
     if late_ms is not None and late_ms > limits.late_p99_ms:
         words = f"the generator was {late_ms:.1f} ms late (limit {limits.late_p99_ms:g})"
         reasons.append(Reason(reason=words, explains_ms=late_ms))
@@ -108,7 +113,24 @@ def host_saturation(
         reasons.append(Reason(reason="nothing was recorded of the host"))
     if gone := gone_workers(history, phase.end_us):
         reasons.append(Reason(reason=f"load worker {', '.join(gone)} did not play to the end"))
-    return HostSaturation(busy_pct=busy, steal_pct=steal, late_p99_ms=late_ms, reasons=tuple(reasons))
+    return HostSaturation(
+        busy_pct=busy, steal_pct=steal, late_p99_ms=late_ms, reasons=tuple(reasons), cpu_short=cpu_short
+    )
+
+
+def wait_share(history: Record, from_s: float, to_s: float) -> float | None:
+    """For each second that brokers and event core ran, how long they waited for a CPU; None if that is not known.
+
+    Without waiting they could have done that much more in the same time, if nothing else held them up.
+    """
+    known = [
+        (one.t, one.target_run_s, one.target_wait_s)
+        for one in history.host
+        if from_s <= one.t <= to_s and one.target_run_s is not None and one.target_wait_s is not None
+    ]
+    covered = covered_s([t for t, _, _ in known], (from_s, to_s), HOST_EVERY_S)
+    ran, waited = sum(run for _, run, _ in known), sum(wait for _, _, wait in known)
+    return waited / ran if ran and covered >= SHARE_COVERED * (to_s - from_s) else None
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, ResourceType
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from necp_validate.clients.connection import Connection
+from necp_validate.clients.topic_settings import topic_settings
 from necp_validate.clients.watermarks import ask_leader
 from necp_validate.core import SuiteError
 from necp_validate.stack.provision import SILENT
@@ -99,7 +100,7 @@ def describe(config: Mapping[str, str], topics: Iterable[str] | None = None) -> 
             for name, one in sorted(metadata.topics.items())
             if one.error is None and (name in topics if topics is not None else not name.startswith("__"))
         ]
-        settings = _settings(admin, names)
+        settings = topic_settings(admin, names, SETTINGS)
         places = [(name, number) for name in names for number in sorted(metadata.topics[name].partitions)]
         begin, end = (_offsets(admin, places, spec) for spec in _ENDS)
     except (KafkaException, TimeoutError) as error:
@@ -134,21 +135,6 @@ def _offsets(admin: AdminClient, places: list[tuple[str, int]], spec: OffsetSpec
         return {(place.topic, place.partition): one.result(left_s + 5).offset for place, one in answers.items()}
 
     return ask_leader(asked, _TIMEOUT_S)
-
-
-def _settings(admin: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Settings of topics; what may not be read is left out."""
-    found: dict[str, dict[str, str]] = {}
-    if not names:
-        return found
-    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    for resource, future in admin.describe_configs(resources, request_timeout=_TIMEOUT_S).items():
-        try:
-            entries = future.result(_TIMEOUT_S + 5)
-        except (KafkaException, TimeoutError):
-            continue
-        found[resource.name] = {name: str(entries[name].value) for name in SETTINGS if name in entries}
-    return found
 
 
 def version(config: Mapping[str, str]) -> str:

@@ -14,7 +14,7 @@ from necp_validate.record.alerts import (
     SeriesPoint,
     SeriesValue,
 )
-from necp_validate.record.drills import CertificateSwap, PasswordChange, PasswordTaken
+from necp_validate.record.drills import CertificateSwap, CoreStop, PasswordChange, PasswordTaken
 from necp_validate.record.experiments import ExperimentOutcome
 from necp_validate.record.faults import FaultRecord
 from necp_validate.record.fuzz import FuzzConsumer, FuzzEffect, FuzzFlaw, FuzzGroup, FuzzRecord, TopicSettings
@@ -70,6 +70,7 @@ from necp_validate.record.readback import (
 from necp_validate.record.reader import read_info, read_record
 from necp_validate.record.record import Record
 from necp_validate.record.security import ACCEPTED, REFUSED, UNTRIED, AccessProbe, ListenerProbe, SecurityRound
+from necp_validate.record.topics import TopicConfiguration
 from necp_validate.record.workers import ClockEstimate, WorkerRecord
 from necp_validate.record.writer import Appender, CsvRows, JsonLines, write_json
 
@@ -94,6 +95,7 @@ __all__ = [
     "ChatSeen",
     "ClockEstimate",
     "CoreShutdown",
+    "CoreStop",
     "Counted",
     "CsvRows",
     "Drain",
@@ -150,6 +152,7 @@ __all__ = [
     "StreamRead",
     "StreamRecord",
     "TimelineRow",
+    "TopicConfiguration",
     "TopicSettings",
     "WorkerRecord",
     "merged_actions",

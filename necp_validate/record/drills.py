@@ -99,3 +99,22 @@ class CertificateSwap:
     pid_after: int
     asked_us: EpochUs
     served_us: EpochUs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreStop:
+    """An instance of the event core that was asked to end while events came.
+
+    Args:
+        fault: id of the fault record.
+        instance: its name.
+        clean: whether it ended by itself, in time, with exit code 0.
+        seconds: how long that took.
+        lag_after: records sent and not committed when its end had been seen; those that came meanwhile are among them.
+    """
+
+    fault: str
+    instance: str
+    clean: bool
+    seconds: float
+    lag_after: int

@@ -17,11 +17,15 @@ class TopicDue:
         topic: its name.
         role: ``events``, ``receipts``, ``ledger`` or ``dead-letters``.
         partitions: how many it had when the run began; it may have grown since.
+        replicas: that were asked for when it was made; None where nobody of the suite made it.
+        settings: likewise, by Kafka's names.
     """
 
     topic: str
     role: str
     partitions: int
+    replicas: int | None = None
+    settings: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ class FuzzConsumer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicSettings:
-    """Settings of a topic as a broker tells them, by Kafka's names."""
+    """Settings of a topic as a broker tells them, by Kafka's names, in a campaign; runs have `TopicConfiguration`."""
 
     topic: str
     found: dict[str, str]

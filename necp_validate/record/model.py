@@ -269,7 +269,7 @@ class LoadRecord:
         guarantees: producer configuration per domain, e.g. ``{"combat": {"acks": "all"}}``.
         planted: bad events sent on purpose, per domain: ``cheat`` (to be rejected), ``poison`` and ``fuzz`` (to be
             dead-lettered).
-        expected_totals: what all events sent deal and move if they are processed, per domain: damage, money, goods.
+        expected_totals: what all events sent deal and move if they are processed, per domain: `expected_totals.TOTALS`.
         phases: counts by phase name and domain.
         last_ended_us: per phase, when the last of its events whose end was seen had ended, by the core's clock or, with
             a transaction, this one.
@@ -400,7 +400,12 @@ class TimelineRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSample:
-    """A row of ``metrics/host.csv``."""
+    """A row of ``metrics/host.csv``.
+
+    Args:
+        target_run_s: CPU seconds that all threads of brokers and event core had since the row before.
+        target_wait_s: seconds that they waited for a CPU although they could have run.
+    """
 
     t: EpochS
     cpu_busy_pct: Percent | None = None
@@ -408,6 +413,8 @@ class HostSample:
     mem_used_bytes: float | None = None
     load_cpu_pct: float | None = None
     core_cpu_pct: float | None = None
+    target_run_s: float | None = None
+    target_wait_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

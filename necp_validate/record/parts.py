@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from necp_validate.record.alerts import AlertTransition, MonitoringRecord
 from necp_validate.record.audit import AuditRecord, CollectorRecord
-from necp_validate.record.drills import CertificateSwap, PasswordChange, PasswordTaken
+from necp_validate.record.drills import CertificateSwap, CoreStop, PasswordChange, PasswordTaken
 from necp_validate.record.due import Due
 from necp_validate.record.experiments import ExperimentOutcome
 from necp_validate.record.faults import FaultRecord
@@ -33,6 +33,7 @@ from necp_validate.record.readback import Readback
 from necp_validate.record.security import SecurityRound
 from necp_validate.record.store import Document, Histograms, Listing, PerWorker, Rows
 from necp_validate.record.suite_failures import SuiteFailure
+from necp_validate.record.topics import TopicConfiguration
 from necp_validate.record.workers import WorkerRecord
 
 RUN = Document("run.json", RunInfo)
@@ -57,11 +58,13 @@ LAG = Rows("metrics/lag.csv", LagSample)
 ISR = Rows("metrics/isr.csv", IsrSample)
 GROUPS = Rows("metrics/groups.csv", GroupSample)
 LEADERS = Rows("metrics/leaders.csv", LeaderSample)
+TOPIC_CONFIGURATIONS = Rows("history/topics.jsonl", TopicConfiguration, order=lambda row: row.t)
 
 DRILL_LOADS = PerWorker("history/drill-{worker}.json", LoadRecord)
 PASSWORDS_TAKEN = Rows("history/passwords-taken-{worker}.jsonl", PasswordTaken)
 PASSWORD_CHANGES = Rows("history/password-changes.jsonl", PasswordChange)
 CERTIFICATE_SWAPS = Rows("history/certificate-swaps.jsonl", CertificateSwap)
+CORE_STOPS = Rows("history/core-stops.jsonl", CoreStop)
 FLOODS = Rows("history/limits.jsonl", FloodRecord)
 BREAKERS = Rows("history/breakers.jsonl", BreakerSample, order=lambda sample: sample.t_us)
 

@@ -135,6 +135,7 @@ class LedgerRead:
         unfounded: entries of events that their batch does not have, of nothing, or from an account to itself.
         overdrawn: payments that the account did not cover.
         moved: amounts moved by asset: the currency, and items.
+        postings_sum: their sum, each weighted by who gives what to whom (``events.ledger.posting_weight``).
     """
 
     partition: int
@@ -147,6 +148,7 @@ class LedgerRead:
     unfounded: int
     overdrawn: int
     moved: dict[str, Signed]
+    postings_sum: Signed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from necp_validate.core.histogram import HdrHistogram
 from necp_validate.record import parts
 from necp_validate.record.alerts import AlertTransition, MonitoringRecord
 from necp_validate.record.audit import AuditRecord, CollectorRecord
-from necp_validate.record.drills import CertificateSwap, PasswordChange, PasswordTaken
+from necp_validate.record.drills import CertificateSwap, CoreStop, PasswordChange, PasswordTaken
 from necp_validate.record.due import Due
 from necp_validate.record.experiments import ExperimentOutcome
 from necp_validate.record.faults import FaultRecord
@@ -39,6 +39,7 @@ from necp_validate.record.readback import Readback
 from necp_validate.record.security import SecurityRound
 from necp_validate.record.store import LatencyMap
 from necp_validate.record.suite_failures import SuiteFailure
+from necp_validate.record.topics import TopicConfiguration
 from necp_validate.record.workers import WorkerRecord
 
 
@@ -83,10 +84,12 @@ class Record:
     isr: tuple[IsrSample, ...] = parts.ISR.attribute()
     groups: tuple[GroupSample, ...] = parts.GROUPS.attribute()
     leaders: tuple[LeaderSample, ...] = parts.LEADERS.attribute()
+    topics: tuple[TopicConfiguration, ...] = parts.TOPIC_CONFIGURATIONS.attribute()
     drill_loads: tuple[LoadRecord, ...] = parts.DRILL_LOADS.attribute()
     passwords_taken: tuple[PasswordTaken, ...] = parts.PASSWORDS_TAKEN.attribute()
     password_changes: tuple[PasswordChange, ...] = parts.PASSWORD_CHANGES.attribute()
     certificate_swaps: tuple[CertificateSwap, ...] = parts.CERTIFICATE_SWAPS.attribute()
+    core_stops: tuple[CoreStop, ...] = parts.CORE_STOPS.attribute()
     floods: tuple[FloodRecord, ...] = parts.FLOODS.attribute()
     breakers: tuple[BreakerSample, ...] = parts.BREAKERS.attribute()
     core_shutdown: ServiceShutdown | None = parts.CORE_SHUTDOWN.attribute()

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from necp_validate.events.topics import COMMITTED_WITHIN_S, LEDGER_TOPIC, RECEIPTED_WITHIN_S, RECEIPTS_TOPIC, Domain
+from necp_validate.events.topics import (
+    COMMITTED_WITHIN_S,
+    LEDGER_TOPIC,
+    RECEIPTED_WITHIN_S,
+    RECEIPTS_TOPIC,
+    TOPICS,
+    Domain,
+)
 from necp_validate.monitoring import alert_names
 from necp_validate.record.due import Due, ListenerDue, TopicDue
 from necp_validate.security.access import cells_of
@@ -34,7 +42,7 @@ def due_of_game(
     }
     ours = stack.describe().backend != "external"
     return Due(
-        topics=_topics(roles, partitions),
+        topics=tuple(_as_made(one) if ours else one for one in _topics(roles, partitions)),
         brokers=tuple(str(broker.id) for broker in stack.brokers()) if stack.sample() else (),
         groups=tuple(domain.group for domain in domains),
         listeners=_listeners(stack) if policy is not None else (),
@@ -65,6 +73,11 @@ def due_of_topics(partitions: Mapping[str, int]) -> Due:
 
 def _topics(roles: Mapping[str, str], partitions: Mapping[str, int]) -> tuple[TopicDue, ...]:
     return tuple(TopicDue(topic=name, role=roles[name], partitions=count) for name, count in partitions.items())
+
+
+def _as_made(topic: TopicDue) -> TopicDue:
+    spec = TOPICS[topic.topic]
+    return replace(topic, replicas=spec.replication_factor, settings=spec.config)
 
 
 def _listeners(stack: Stack) -> tuple[ListenerDue, ...]:

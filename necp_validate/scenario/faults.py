@@ -34,6 +34,7 @@ class FaultPhases:
         session: what they are played on.
         on_event: told what happens.
         during: plays in place of the experiments.
+        ended: told the name of each experiment that is over, when its faults are undone.
     """
 
     def __init__(
@@ -43,12 +44,15 @@ class FaultPhases:
         session: Session,
         on_event: OnEvent,
         during: During | None = None,
+        *,
+        ended: Callable[[str], None],
     ) -> None:
         self._waiting = [phase for phase in phases if phase.experiment is not None]
         self._experiments = experiments
         self._session = session
         self._on_event = on_event
         self._during = during
+        self._ended = ended
         self._starts_us: dict[str, int] = {}
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -111,9 +115,11 @@ class FaultPhases:
             if self._during is not None:
                 self._session.enter(experiment.name, experiment.settings.claims)
                 self._during(self._session)
+                self._ended(experiment.name)
                 return
             outcome = play(experiment, self._session)
             self._session.undo()
+            self._ended(experiment.name)
             self._on_event(ExperimentEnded(name=experiment.name, status=outcome.status, problems=outcome.problems))
         except Interrupted:
             return  # the run is being stopped, and says so itself

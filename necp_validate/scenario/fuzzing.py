@@ -16,12 +16,12 @@ from typing import Final
 
 import msgspec
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.clients.reader import end_offsets
+from necp_validate.clients.topic_settings import topic_settings
 from necp_validate.core import UsageError
-from necp_validate.events.topics import TOPICS, VERIFIER_PRINCIPAL, Domain
+from necp_validate.events.topics import TOPIC_GUARANTEES, TOPICS, VERIFIER_PRINCIPAL, Domain
 from necp_validate.external.permission import require_write
 from necp_validate.fuzz.cases import Case
 from necp_validate.fuzz.judging import Sent, judge
@@ -47,6 +47,7 @@ from necp_validate.security.keys import KeyFile
 from necp_validate.security.trail import read_trail
 from necp_validate.stack import ADMIN, Stack
 from necp_validate.stack.fleet import CoreFleet
+from necp_validate.stack.provision import admin_client
 from necp_validate.stack.select import open_stack
 
 CLAIMS: Final = ("EVT-REGISTRY", "EVT-COMBAT", "EVT-ECONOMY", "EVT-SOCIAL", "EVT-SYSTEM")
@@ -394,16 +395,12 @@ def _distinct(sent: Sequence[Sent]) -> int:
 def _settings(stack: Stack) -> tuple[TopicSettings, ...]:
     """Settings of all topics, as the brokers tell them; none if they cannot be asked."""
     try:
-        admin = AdminClient(dict(stack.client_config(ADMIN)))
-        asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in TOPICS])
-        answers = {resource.name: future.result(timeout=30) for resource, future in asked.items()}
-    except (KafkaException, UsageError):
+        admin = admin_client(stack.client_config(ADMIN))
+        found = topic_settings(admin, TOPICS, TOPIC_GUARANTEES)
+    except (KafkaException, TimeoutError, UsageError):
+        return ()
+    if found.keys() != TOPICS.keys():
         return ()
     return tuple(
-        TopicSettings(
-            topic=name,
-            found={key: str(answers[name][key].value) for key in spec.config if key in answers[name]},
-            claimed=spec.config,
-        )
-        for name, spec in TOPICS.items()
+        TopicSettings(topic=name, found=settings, claimed=TOPICS[name].config) for name, settings in found.items()
     )

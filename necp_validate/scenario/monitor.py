@@ -16,7 +16,7 @@ from necp_validate.chaos.cluster import cluster_reader
 from necp_validate.clients.cluster import ClusterReader
 from necp_validate.core import SuiteError
 from necp_validate.events.topics import Domain
-from necp_validate.monitoring.host import cpu_percentages
+from necp_validate.monitoring.host import RunDelay, cpu_percentages
 from necp_validate.record import parts
 from necp_validate.record.model import BrokerSample as BrokerRow
 from necp_validate.record.model import GatewaySample, HostSample, IsrSample, LagSample
@@ -79,6 +79,7 @@ class Monitor:
         self._leaders = parts.LEADERS.open(run_dir)
         self._close_up = close_up
         self._stopped = threading.Event()
+        self._target = RunDelay()
 
         def thread(of: str, work: Callable[[], None], *written: Part[Any]) -> WatchedThread:
             name = f"monitor of {of}"
@@ -145,6 +146,7 @@ class Monitor:
         cpu: tuple[float, float],
     ) -> None:
         self.host_busy_pct, steal_pct = cpu_percentages(before, now)
+        target = self._target.since(self._target_pids())
         self._host.write(
             HostSample(
                 t=round(t, 3),
@@ -153,8 +155,15 @@ class Monitor:
                 mem_used_bytes=psutil.virtual_memory().used,
                 load_cpu_pct=round(100 * max(cpu[0] - cpu_before[0], 0.0) / elapsed, 1),
                 core_cpu_pct=round(100 * max(cpu[1] - cpu_before[1], 0.0) / elapsed, 1),
+                target_run_s=None if target is None else round(target[0], 3),
+                target_wait_s=None if target is None else round(target[1], 3),
             )
         )
+
+    def _target_pids(self) -> list[int]:
+        """Processes of the brokers and of the event core, as far as they are on this host."""
+        brokers = [broker.pid for broker in self._stack.brokers()]
+        return [pid for pid in (*brokers, *(core.pid for core in self._fleet.running())) if pid is not None]
 
     def _cpu(self) -> tuple[float, float]:
         """CPU seconds used so far by the load processes and by the event core."""

@@ -25,6 +25,7 @@ from necp_validate.record import Plan, parts
 from necp_validate.record.codec import to_plain
 from necp_validate.record.model import ServiceShutdown, last_end_us
 from necp_validate.record.reader import read_record
+from necp_validate.record.topics import BEGIN, END
 from necp_validate.scenario.auditing import AuditRun
 from necp_validate.scenario.crew import HERE, Crew, Placement
 from necp_validate.scenario.due import due_of_game
@@ -46,6 +47,7 @@ from necp_validate.scenario.playing import PlayersRun, players_plan
 from necp_validate.scenario.provenance import plain_description
 from necp_validate.scenario.reading import read_back
 from necp_validate.scenario.recording import RecordedRun, new_run_dir
+from necp_validate.scenario.topic_watch import TopicWatch
 from necp_validate.security.policy import Policy, load_policy
 from necp_validate.security.probing import try_everything
 from necp_validate.stack import ServiceHandle, Stack
@@ -199,7 +201,10 @@ class _Run(RecordedRun):
             session = Session(stack, fleet, self.run_dir, gateways=gateways, seed=self.scenario.seed, tell=self._tell)
             session.monitoring = monitoring = self._start_monitoring(stack, fleet, gateways, undo)
             undo.callback(session.close)
-            faults = FaultPhases(self.scenario.phases, self.experiments, session, self.on_event, self.during)
+            topics = TopicWatch(self.run_dir, partial(stack.client_config, VERIFIER_PRINCIPAL), self._topics_read)
+            faults = FaultPhases(
+                self.scenario.phases, self.experiments, session, self.on_event, self.during, ended=topics.look
+            )
             undo.callback(faults.abort)
             broken = any(phase.kind is PhaseKind.FAULT for phase in self.scenario.phases)
             monitor = Monitor(
@@ -211,6 +216,7 @@ class _Run(RecordedRun):
                 self.ledger_topic = LEDGER_TOPIC
             self.begin = end_offsets(stack.client_config(VERIFIER_PRINCIPAL), self._topics_read())
             self._save_due(stack)
+            topics.look(BEGIN)
             if described.backend == "external":
                 loaded = {domain.topic for domain in self.domains}
                 require_write({name: sum(ends) for name, ends in self.begin.items() if name in loaded}, self.allow)
@@ -245,6 +251,7 @@ class _Run(RecordedRun):
                 with self.stage("monitoring_end"):
                     monitoring.finish()
             self._save_drain()
+            topics.look(END)
             monitor.stop()
             if monitor.gateway_watch is not None:
                 monitor.gateway_watch.sample()  # nobody plays any more: this is its last word

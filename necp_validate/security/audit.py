@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from necp_validate.clients.reader import READER_CONFIG, topic_watermarks
+from necp_validate.clients.topic_settings import topic_settings
 from necp_validate.core import SuiteError, UsageError
 from necp_validate.events.base import InvalidEvent
 from necp_validate.events.envelope import decode
@@ -23,6 +23,7 @@ from necp_validate.security.violations import covered
 from necp_validate.stack import Stack
 from necp_validate.stack.keyring import erase_person
 from necp_validate.stack.protocol import ADMIN
+from necp_validate.stack.provision import admin_client
 
 _TIMEOUT_S = 120.0
 _EXAMPLES = 10
@@ -169,12 +170,10 @@ def judge_erasure(person: str, destroyed: int, before: Trail, after: Trail) -> A
 def _topic_settings(stack: Stack) -> dict[str, str]:
     """What the brokers say of the audit topic; nothing if they cannot be asked."""
     try:
-        admin = AdminClient(dict(stack.client_config(ADMIN)))
-        (future,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, AUDIT_TOPIC)]).values()
-        found = future.result(timeout=30)
-    except (KafkaException, UsageError):
+        admin = admin_client(stack.client_config(ADMIN))
+        return topic_settings(admin, [AUDIT_TOPIC], _SETTINGS).get(AUDIT_TOPIC, {})
+    except (KafkaException, TimeoutError, UsageError):
         return {}
-    return {name: str(found[name].value) for name in _SETTINGS if name in found}
 
 
 def _number(text: str | None) -> int | None:

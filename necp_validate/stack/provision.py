@@ -36,7 +36,12 @@ _RESOURCES = {
     "transactional-id": ResourceType.TRANSACTIONAL_ID,
 }
 _PATTERNS = {"literal": ResourcePatternType.LITERAL, "prefixed": ResourcePatternType.PREFIXED}
-_OPERATIONS = {"Read": AclOperation.READ, "Write": AclOperation.WRITE, "Describe": AclOperation.DESCRIBE}
+_OPERATIONS = {
+    "Read": AclOperation.READ,
+    "Write": AclOperation.WRITE,
+    "Describe": AclOperation.DESCRIBE,
+    "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
+}
 
 # The client library writes every refused connection to the terminal; while brokers come up that is no news.
 SILENT = logging.getLogger("necp_validate.stack.rdkafka")

@@ -5,7 +5,7 @@ Each is complete: all that is due is there, and its accounts add up. A test take
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from necp_validate.claims import CHECKS, Judgement, judge_record
 from necp_validate.core import ClaimResult, Finding, Verdict
-from necp_validate.events.topics import COMMITTED_WITHIN_S, RECEIPTED_WITHIN_S, Domain
+from necp_validate.events.topics import COMMITTED_WITHIN_S, RECEIPTED_WITHIN_S, TOPIC_GUARANTEES, TOPICS, Domain
 from necp_validate.record import (
     CoreShutdown,
     Drain,
@@ -22,6 +22,7 @@ from necp_validate.record import (
     HdrHistogram,
     HostSample,
     IntervalSet,
+    IsrSample,
     LagSample,
     LeaderSample,
     LedgerRead,
@@ -40,6 +41,7 @@ from necp_validate.record import (
     TimelineRow,
 )
 from necp_validate.record.due import Due, TopicDue
+from necp_validate.record.topics import BEGIN, END, TopicConfiguration, looks
 
 STREAM = "0000000a"
 TOPIC = "game.combat.events"
@@ -275,17 +277,52 @@ def histogram_of(number: int, value_ms: float) -> HdrHistogram:
     return histogram
 
 
-def _around(phase: Phase, domains: Iterable[str], busy_pct: float = 50.0) -> dict[str, Any]:
+def topic_due(topic: str, role: str, partitions: int) -> TopicDue:
+    """A topic of the game's as it was asked for."""
+    spec = TOPICS.get(topic)
+    settings = spec.config if spec is not None else {"cleanup.policy": "delete"}
+    return TopicDue(topic=topic, role=role, partitions=partitions, replicas=3, settings=settings)
+
+
+def descriptions(topics: Iterable[TopicDue], when: str, end_s: float) -> Iterator[TopicConfiguration]:
+    """Topics as they were asked for: at the beginning, or after all that happened."""
+    for one in topics:
+        settings = {**dict.fromkeys(TOPIC_GUARANTEES, ""), **(one.settings or {})}
+        yield TopicConfiguration(
+            t=START_S if when == BEGIN else end_s,
+            when=when,
+            topic=one.topic,
+            partitions=one.partitions,
+            replicas=3,
+            settings=settings,
+        )
+
+
+def described(history: Record) -> Record:
+    """The same run, whose topics were described each time that they had to be, and are as they were asked for."""
+    assert history.due is not None
+    ends = [phase.end_us for phase in history.phases] + [one.end_us or 0 for one in history.faults]
+    end_s = max(ends, default=0) / 1e6
+    rows = (
+        row
+        for when in looks(history.run.plan.experiments or ())
+        for row in descriptions(history.due.topics, when, end_s)
+    )
+    return replace(history, topics=tuple(rows))
+
+
+def _around(phase: Phase, domains: Iterable[str], busy_pct: float = 50.0, waited: float | None = 0.0) -> dict[str, Any]:
     """What is due, what the event core left, and samples of host, groups and leaders over a phase."""
     domains = list(domains)
     begin_s, end_s = phase.start_us / 1e6, phase.end_us / 1e6
     seconds = np.arange(begin_s, end_s + 1)
-    topics = [TopicDue(topic=f"game.{domain}.events", role="events", partitions=1) for domain in domains]
-    topics += [TopicDue(topic=f"game.{domain}.events.dlt", role="dead-letters", partitions=1) for domain in domains]
-    topics += [TopicDue(topic="game.core.receipts", role="receipts", partitions=4)]
-    topics += [TopicDue(topic="game.economy.ledger", role="ledger", partitions=1)] if "economy" in domains else []
+    topics = [topic_due(f"game.{domain}.events", "events", 1) for domain in domains]
+    topics += [topic_due(f"game.{domain}.events.dlt", "dead-letters", 1) for domain in domains]
+    topics += [topic_due("game.core.receipts", "receipts", 4)]
+    topics += [topic_due("game.economy.ledger", "ledger", 1)] if "economy" in domains else []
     groups = [f"event-core-{domain}" for domain in domains]
     return {
+        "topics": tuple(row for when in (BEGIN, END) for row in descriptions(topics, when, end_s)),
         "due": Due(
             topics=tuple(topics),
             brokers=("1",),
@@ -296,11 +333,15 @@ def _around(phase: Phase, domains: Iterable[str], busy_pct: float = 50.0) -> dic
             committed_within_s={d: COMMITTED_WITHIN_S[Domain(d)] for d in domains if d in list(Domain)},
             receipted_within_s={d: RECEIPTED_WITHIN_S[Domain(d)] for d in domains if d in list(Domain)},
         ),
-        "host": tuple(HostSample(t=float(t), cpu_busy_pct=busy_pct, cpu_steal_pct=0.5) for t in seconds),
+        "host": tuple(
+            HostSample(t=float(t), cpu_busy_pct=busy_pct, cpu_steal_pct=0.5, target_run_s=1.0, target_wait_s=waited)
+            for t in seconds
+        ),
         "groups": tuple(
             GroupSample(t=float(t), group=group, state="STABLE", members=1) for t in seconds for group in groups
         ),
         "lag": tuple(LagSample(t=float(t), domain=d, lag=0) for t in seconds[::2] for d in domains),
+        "isr": tuple(IsrSample(t=float(t), under_replicated=0, offline=0) for t in seconds[::2]),
         "leaders": tuple(
             LeaderSample(t=begin_s, topic=f"game.{domain}.events", partition=0, leader=1, epoch=0) for domain in domains
         ),
@@ -491,6 +532,7 @@ def timed_history(
     e2e_ms: float = 10.0,
     samples: int | None = None,
     busy_pct: float = 50.0,
+    waited: float | None = 0.0,
     late_ms: float = 1.0,
     **changes: Any,
 ) -> Record:
@@ -551,7 +593,7 @@ def timed_history(
         "timeline": tuple(rows),
         "latency": latency,
         "readback": _whole_readback({domain: counts[domain].acked for domain in eps}),
-        **_around(phase, eps, busy_pct),
+        **_around(phase, eps, busy_pct, waited),
     }
     found["loads"], found["drain"] = drained((load,), phase, seconds=1.0)
     if isinstance(changes.get("run"), RunInfo):

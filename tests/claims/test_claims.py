@@ -234,6 +234,26 @@ def test_a_rate_that_a_saturated_host_could_not_offer_is_unknown() -> None:
     assert claim_of(combat(acked_eps=sent, busy_pct=99), "THR-COMBAT").verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize(
+    ("busy_pct", "waited", "verdict"),
+    [
+        (99, 0.05, Verdict.FAIL),
+        (99, 0.3, Verdict.UNKNOWN),
+        (99, None, Verdict.FAIL),
+        (50, 0.3, Verdict.FAIL),
+        (50, None, Verdict.FAIL),
+    ],
+)
+def test_a_target_on_a_saturated_host_is_excused_for_as_much_as_it_waited(
+    busy_pct: float, waited: float | None, verdict: Verdict
+) -> None:
+    """It handled a tenth less: having waited for a CPU for a twentieth of its time does not explain that."""
+    slow = combat(handled_eps={"combat": 18_000.0}, busy_pct=busy_pct, waited=waited)
+    result = claim_of(slow, "THR-COMBAT")
+    assert result.verdict is verdict, result.evidence
+    assert ("brokers and event core waited 0.30 s for a CPU" in result.evidence) is (waited == 0.3 and busy_pct == 99)
+
+
 def test_a_few_seconds_are_not_sustained() -> None:
     assert claim_of(combat(seconds=8), "THR-COMBAT").verdict is Verdict.UNKNOWN
 

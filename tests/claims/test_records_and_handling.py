@@ -19,9 +19,11 @@ from histories import (
     run_info,
     unknown,
 )
+from sound.drills import under
+from sound.faults import fault
 
 from necp_validate.core import Verdict
-from necp_validate.record import IntervalSet, Record, StreamRead
+from necp_validate.record import FaultRecord, IntervalSet, Record, StreamRead
 
 
 def with_readback(history: Record, **changes: Any) -> Record:
@@ -141,10 +143,44 @@ def test_a_dead_letter_must_be_in_its_topic() -> None:
     assert {"conservation", "planted-poison"} == failing(history)
 
 
-def test_handled_twice_is_allowed_where_at_least_once_is_documented() -> None:
-    finding = found(history_of(ack(0), read(0), handled(0), handled(0)), "handled-twice")
+TWICE = history_of(ack(0), read(0), handled(0), handled(0))
+
+
+@pytest.mark.parametrize("change", [{"state": "PREPARING_REBALANCING"}, {"members": 0}])
+def test_handled_twice_is_allowed_after_a_rebalance_where_at_least_once_is_documented(change: dict[str, Any]) -> None:
+    *others, last = TWICE.groups
+    finding = found(replace(TWICE, groups=(*others, replace(last, **change))), "handled-twice")
     assert (finding.verdict, finding.count) == (Verdict.PASS, 1)
     assert finding.allowed is not None
+
+
+def unwatched(history: Record) -> Record:
+    """For some seconds nobody could describe the group, which was the same before and after."""
+    return replace(history, groups=tuple(one for one in history.groups if not 3 < one.t - history.groups[0].t < 9))
+
+
+def test_handled_twice_is_allowed_while_a_fault_kept_the_group_from_being_described() -> None:
+    history = unwatched(TWICE)
+    assert len(history.groups) < len(TWICE.groups)
+    finding = finding_of(under(history, fault("cut", at=3, until=5)), "handled-twice")
+    assert (finding.verdict, finding.allowed is not None) == (Verdict.PASS, True), finding
+    without = finding_of(history, "handled-twice")
+    assert (without.verdict, "it may have rebalanced" in without.summary) == (Verdict.UNKNOWN, True)
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [fault("publisher-flood"), fault("gateway-kill"), fault("broker-kill"), fault("cut", effective_us=None)],
+)
+def test_a_fault_that_the_group_did_not_feel_explains_nothing(harmless: FaultRecord) -> None:
+    assert finding_of(under(TWICE, harmless), "handled-twice").verdict is Verdict.FAIL
+    if harmless.effective_us is None:
+        assert finding_of(under(unwatched(TWICE), harmless), "handled-twice").verdict is Verdict.UNKNOWN
+
+
+def test_handled_twice_without_a_restart_or_a_rebalance_fails() -> None:
+    assert found(TWICE, "handled-twice").verdict is Verdict.FAIL
+    assert finding_of(replace(TWICE, groups=()), "handled-twice").verdict is Verdict.UNKNOWN
 
 
 def test_handled_twice_fails_economy() -> None:

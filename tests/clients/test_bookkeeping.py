@@ -10,7 +10,7 @@ from neutral import neutral
 
 from necp_validate.clients.bookkeeping import LedgerAccounting
 from necp_validate.events.economy import OPENING_BALANCE, TREASURY
-from necp_validate.events.ledger import LedgerRecord, Listing, Posting, Tick
+from necp_validate.events.ledger import LedgerRecord, Listing, Posting, Tick, posting_weight
 from necp_validate.events.receipts import Outcome, Receipt
 from necp_validate.ledger.leader_epochs import EpochAccounting
 from necp_validate.ledger.outcomes import ReceiptAccounting
@@ -43,8 +43,15 @@ def book(*records: LedgerRecord) -> LedgerRead:
     return found
 
 
+PAID = [("a", "b", "eddies", 20), (TREASURY, "b", "eddies", 5), ("b", "a", "ammo", 2)]
 SOUND = neutral(
-    LedgerRead, partition=4, covered=IntervalSet([(0, 4)]), entries=5, trades=1, moved={"eddies": 25, "ammo": 2}
+    LedgerRead,
+    partition=4,
+    covered=IntervalSet([(0, 4)]),
+    entries=5,
+    trades=1,
+    moved={"eddies": 25, "ammo": 2},
+    postings_sum=sum(amount * posting_weight(*who) for *who, amount in PAID),
 )
 
 

@@ -8,9 +8,10 @@ import msgspec
 
 from necp_validate.events.base import EventData
 from necp_validate.events.combat import DamageV2
-from necp_validate.events.economy import PriceTickV1, RewardV1, TradeV1, TransferV1
+from necp_validate.events.economy import TREASURY, PriceTickV1, RewardV1, TradeV1, TransferV1
 from necp_validate.events.envelope import decode, event_id, head, seal
 from necp_validate.events.expected_totals import expected_of, expected_totals_of
+from necp_validate.events.ledger import posting_weight
 from necp_validate.events.samples import sample_event
 from necp_validate.events.topics import Domain
 from necp_validate.reference.eventcore.combat import damage_dealt
@@ -45,4 +46,7 @@ def test_money_and_goods() -> None:
         PriceTickV1(item="ammo", bid=1, ask=2, volume=9),
     ]
 
-    assert expected_totals_of(value(data, seq) for seq, data in enumerate(events)) == {"money": 24, "goods": 3}
+    paid = [("a", "b", "eddies", 5), (TREASURY, "a", "eddies", 7), ("a", "b", "eddies", 12), ("b", "a", "ammo", 3)]
+    postings_sum = sum(amount * posting_weight(debit, credit, asset) for debit, credit, asset, amount in paid)
+    totals = expected_totals_of(value(data, seq) for seq, data in enumerate(events))
+    assert totals == {"money": 24, "goods": 3, "postings_sum": postings_sum}

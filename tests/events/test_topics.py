@@ -9,9 +9,11 @@ import pytest
 
 from necp_validate.events.topics import (
     ACLS,
+    BROKER_DEFAULTS,
     CLUSTER_NAME,
     PRINCIPALS,
     RECEIPTS_TOPIC,
+    TOPIC_GUARANTEES,
     TOPICS,
     Domain,
     is_allowed,
@@ -112,3 +114,8 @@ def test_topics_need_nothing_but_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_whatever_a_topic_is_made_with_is_asked_of_it_again() -> None:
+    made = {name for spec in TOPICS.values() for name in spec.config}
+    assert made | BROKER_DEFAULTS.keys() == set(TOPIC_GUARANTEES)

@@ -29,7 +29,7 @@ def begun(run_dir: Path, fault: PhasePlan, *, in_s: float) -> bool:
     session = cast(Session, SimpleNamespace(run_dir=run_dir, enter=lambda *_: None, stop=lambda: None))
     played: list[Any] = []
     phase = Phase(name="fault", kind=PhaseKind.FAULT, duration_s=10, experiment="x")
-    phases = FaultPhases([phase], {"x": experiment}, session, lambda _: None, played.append)
+    phases = FaultPhases([phase], {"x": experiment}, session, lambda _: None, played.append, ended=str)
     phases.poll()
     phases.abort()
     return bool(played)

@@ -38,6 +38,7 @@ from necp_validate.chaos.actions.cores import (
     reset_core_clocks,
     resume_cores,
     step_core_clock,
+    stop_core,
 )
 from necp_validate.chaos.actions.disks import fill_disk, free_disks, make_disk_read_only, make_disks_writable
 from necp_validate.chaos.actions.drills import (
@@ -119,6 +120,7 @@ __all__ = [
     "start_brokers",
     "step_core_clock",
     "stop_broker",
+    "stop_core",
     "stop_poison",
     "watch_flood",
     "watch_new_logins",

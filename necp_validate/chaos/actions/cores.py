@@ -1,10 +1,16 @@
-"""Killing and freezing instances of the event core."""
+"""Killing, freezing and stopping instances of the event core."""
 # Annotations stay types here: Chaos Toolkit's discovery reads them.
+
+import time
 
 from necp_validate.chaos import cores
 from necp_validate.chaos.registry import fault, healing
 from necp_validate.chaos.session import current
+from necp_validate.record import CoreStop, parts
 from necp_validate.record.faults import FaultRecord
+
+_END_S = 60.0
+"""Longer than the claim allows: how long it really takes is recorded."""
 
 
 @fault(rollback="replace_cores")
@@ -38,6 +44,28 @@ def kill_core(mid_transaction: bool = False) -> FaultRecord:
     return session.inject("core-kill", core.name, do=do, seen=seen, undo=undo)
 
 
+@fault(rollback="replace_cores")
+def stop_core() -> FaultRecord:
+    """Ask an instance of the event core, chosen by seed, to end (SIGTERM). Rollback: replace_cores."""
+    session = current()
+    core = cores.chosen(session)
+    ended: list[tuple[bool, float]] = []
+
+    def do() -> None:
+        begun = time.monotonic()
+        clean = session.fleet.retire(core, _END_S)
+        ended.append((clean, round(time.monotonic() - begun, 3)))
+
+    def undo() -> None:
+        session.fleet.replace(core.name)
+
+    stopped = session.inject("core-stop", core.name, do=do, seen=cores.dead(core), undo=undo)
+    ((clean, seconds),) = ended
+    stop = CoreStop(fault=stopped.id, instance=core.name, clean=clean, seconds=seconds, lag_after=session.cluster.lag())
+    parts.CORE_STOPS.append(session.run_dir, stop)
+    return stopped
+
+
 @fault(rollback="resume_cores")
 def pause_core() -> FaultRecord:
     """Freeze an instance of the event core (SIGSTOP), chosen by seed. Rollback: resume_cores."""
@@ -48,8 +76,8 @@ def pause_core() -> FaultRecord:
 
 @healing
 def replace_cores() -> int:
-    """Start an instance in the place of each that was killed; returns when they are healthy."""
-    return current().undo("core-kill")
+    """Start an instance in the place of each that was killed or has ended; returns when they are healthy."""
+    return current().undo("core-kill", "core-stop")
 
 
 @healing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,16 @@ BEFORE_S = 10.0
 AFTER_S = 30.0
 
 BROKER_DOWN = frozenset({"broker-kill", "broker-stop", "broker-pause", "disk-full", "read-only"})
+LEADERLESS = frozenset({"broker-kill", "broker-stop", "broker-pause"})
+"""Of these, those after which a broker certainly leads nothing; one with a bad disk may for a while."""
 BELOW_MIN_ISR = "double-kill"
+_BROKER = re.compile(r"broker[- ](\d+)")
+
+
+def broker_of(fault: FaultRecord) -> int | None:
+    """The broker that a fault hit, by its target; None if that names none."""
+    found = _BROKER.match(fault.target)
+    return None if found is None else int(found.group(1))
 
 
 def not_in_effect(fault: FaultRecord) -> str:
@@ -47,7 +57,7 @@ def failed_at_us(history: Record, fault: FaultRecord) -> int:
         if other is fault or other.kind not in BROKER_DOWN or other.effective_us is None:
             continue
         from_us, until_us = span_of(history, other)
-        if from_us < end_us and until_us > begin_us and other.target.split(" ")[0] != fault.target.split(" ")[0]:
+        if from_us < end_us and until_us > begin_us and broker_of(other) != broker_of(fault):
             ends.append(until_us)
     return begin_us if len(ends) == 1 else max(min(ends), begin_us)
 

@@ -15,7 +15,7 @@ from necp_validate.claims.metrics.silences import longest_gap_ms
 from necp_validate.claims.metrics.units import EVENTS, RATE, SHARE, TIME
 from necp_validate.claims.metrics.windows import Count, Second, Window, span_s, windows, worst_percentile_ms
 from necp_validate.claims.saturation import LIMIT_NAMES, saturation
-from necp_validate.evidence.host_saturation import HostSaturation
+from necp_validate.evidence.host_saturation import HostSaturation, wait_share
 from necp_validate.evidence.inventory import ACK_LATENCY, END_TO_END, LATENESS, PHASES, SENDERS, TIMELINE, WITNESS
 from necp_validate.evidence.load_workers import clock_words, clocks_apart_ms
 from necp_validate.evidence.missing import NoEvidence
@@ -37,6 +37,9 @@ _COUNTS: dict[str, tuple[Count, ...]] = {
 _BACKLOG_S = 1.0
 """Between the two ends of a stretch, what waits in the brokers may grow by so much of a sound system's flow."""
 
+
+_MOST_WAITED = 1.0
+"""For each second that it ran, a target is excused for a second of waiting: at most for half of a rate."""
 
 _COARSE, _EVEN_SHARE = 1 / 3, 1 / 2
 """What a scenario may not leave unjudged: a schedule that is coarser, and a ramp that is longer, hide a shortfall."""
@@ -62,6 +65,7 @@ def _rate(name: str, asked: Question) -> Measurement:
     if found is None:
         raise NoEvidence(f"the timeline does not cover {', '.join(asked.domains)} in {phase.name}")
     value, length_s, offered_eps = _of_phase(found, name), found.window_s, found.sent_eps
+    start_s, end_s = from_s, to_s = even_part_s(history, phase)
     notes = [f"planned {planned:,.0f}, sent {found.sent_eps:,.0f} events/s over {length_s:.0f} s"]
     if asked.window_s:
         worst = min(
@@ -73,6 +77,7 @@ def _rate(name: str, asked: Question) -> Measurement:
             key=lambda one: one.total,
         )
         value, length_s = worst.total / asked.window_s, asked.window_s
+        from_s, to_s = worst.from_s, worst.to_s
         offered_eps = _least_offered_eps(asked, phase, worst)
         notes.append(f"the slowest of all stretches began {worst.from_s - phase.start_us / 1e6:.0f} s into the phase")
     seen = saturation(history, phase, asked.domains)
@@ -82,7 +87,6 @@ def _rate(name: str, asked: Question) -> Measurement:
         raise NoEvidence(
             f"the ticks of the schedule alone move {ticks:,.0f} of {planned:,.0f} events/s in {length_s:.0f} s"
         )
-    start_s, end_s = even_part_s(history, phase)
     if end_s - start_s < _EVEN_SHARE * phase.duration_s:
         raise NoEvidence(
             f"the ramp leaves {end_s - start_s:.0f} of {phase.duration_s:.0f} s of {phase.name} to be judged"
@@ -96,12 +100,26 @@ def _rate(name: str, asked: Question) -> Measurement:
         samples=round(found.sent_eps * found.window_s),
         least=0,
         notes=(*notes, str(seen)),
-        # What was not offered cannot have been handled, whatever kept it from being sent; that much, and no more.
-        excuses=_excuses(seen, planned - offered_eps) if not_offered else (),
+        excuses=(
+            # What was not offered cannot have been handled, whatever kept it from being sent; that much, and no more.
+            *(_excuses(seen, planned - offered_eps) if not_offered else ()),
+            *(_waiting(asked, seen, value, from_s, to_s) if name != "sent_rate" else ()),
+        ),
         planned=planned,
         slack=ticks + backlog,
         sees=f"{least:,.0f} events/s over {length_s:.0f} s where {planned:,.0f} were planned",
     )
+
+
+def _waiting(asked: Question, seen: HostSaturation, value: float, from_s: float, to_s: float) -> tuple[Excuse, ...]:
+    """How much more a target on a saturated host of ours would have done, had its threads not waited for a CPU."""
+    if not seen.cpu_short or asked.history.run.target.backend == "external":
+        return ()
+    share = wait_share(asked.history, from_s, to_s)
+    if not share:
+        return ()
+    words = f"{seen.cpu_short}, and brokers and event core waited {share:.2f} s for a CPU per second of running"
+    return (Excuse(reason=words, explains=value * min(share, _MOST_WAITED)),)
 
 
 def _least_offered_eps(asked: Question, phase: Phase, stretch: Window) -> float:

@@ -19,6 +19,7 @@ from necp_validate.evidence.inventory.counting import (
 from necp_validate.evidence.inventory.faults import (
     BREAKERS,
     CERTIFICATES,
+    CORE_STOPS,
     EXPERIMENTS,
     EXPLAINING_FAULTS,
     FAULTS,
@@ -49,12 +50,14 @@ from necp_validate.evidence.inventory.readback import DEAD_LETTERS, EPOCHS, EVEN
 from necp_validate.evidence.inventory.samples import (
     BROKERS,
     COMMIT_TIMES,
+    EXPLAINING_GROUPS,
     EXPLAINING_LAG,
     GROUPS,
     HOST,
     LAG,
     LEADERS,
     REPLICAS,
+    TOPIC_CONFIGURATIONS,
 )
 from necp_validate.evidence.inventory.security import (
     ACCESS,
@@ -80,6 +83,7 @@ __all__ = [
     "COMMIT_TIMES",
     "CONSUMERS",
     "CORE_SHUTDOWN",
+    "CORE_STOPS",
     "DEAD_LETTERS",
     "DRAIN",
     "EFFECTS",
@@ -88,6 +92,7 @@ __all__ = [
     "EVENTS_READ",
     "EXPERIMENTS",
     "EXPLAINING_FAULTS",
+    "EXPLAINING_GROUPS",
     "EXPLAINING_LAG",
     "EXPLAINING_ROUNDS",
     "FAULTS",
@@ -116,6 +121,7 @@ __all__ = [
     "SETTINGS",
     "SHARE_COVERED",
     "TIMELINE",
+    "TOPIC_CONFIGURATIONS",
     "TRANSACTIONS",
     "WITNESS",
     "WORKERS",

@@ -121,4 +121,14 @@ PASSWORDS = Evidence(
         "history/password-changes.jsonl",
     ),
 )
+CORE_STOPS = Evidence(
+    name="stops of the event core",
+    parts=("core_stops",),
+    count=_for_faults(
+        "stops of an event core under load",
+        ("core-stop",),
+        lambda history: (one.fault for one in history.core_stops),
+        "history/core-stops.jsonl",
+    ),
+)
 CERTIFICATES = Evidence(name="certificate swaps", parts=("certificate_swaps",), count=_certificates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from necp_validate.evidence.inventory.counting import (
@@ -18,6 +19,7 @@ from necp_validate.evidence.inventory.counting import (
     sampled,
 )
 from necp_validate.record import Record
+from necp_validate.record.topics import BEGIN, END
 
 
 def _host(history: Record, asked: Asked) -> Iterator[Holding]:
@@ -82,6 +84,39 @@ def _leaders(history: Record, _: Asked) -> Iterator[Holding]:
     yield named("partitions with a known leader", wanted, found, "metrics/leaders.csv")
 
 
+def _looks(history: Record) -> dict[str, float]:
+    """When topics had to be described at the earliest: after the faults of an experiment, and after the load."""
+    ends: dict[str, float] = {BEGIN: 0.0}
+    for name in history.run.plan.experiments or ():
+        mine = [one.end_us for one in history.faults if one.experiment == name and one.end_us is not None]
+        ends[name] = max(mine, default=0) / 1e6
+    ends[END] = max((phase.end_us for phase in history.phases), default=0) / 1e6
+    return ends
+
+
+def _topics(history: Record, _: Asked) -> Iterator[Holding]:
+    """Each topic, at the beginning, after each experiment and at the end: what was never looked at may have changed."""
+    file = "history/topics.jsonl"
+    if history.due is None:
+        yield present("list of the topics that had to be described", False, "history/due.json")
+        return
+    made = {one.topic: one.settings or {} for one in history.due.topics}
+    due = [(one.topic, when) for when in _looks(history) for one in history.due.topics]
+    there = [
+        f"{one.topic} ({one.when})"
+        for one in history.topics
+        if one.settings
+        and one.settings.keys() >= made.get(one.topic, {}).keys()
+        and one.t >= _looks(history).get(one.when, math.inf)
+    ]
+    what = "descriptions of topics, which DescribeConfigs allows"
+    yield named(what, (f"{topic} ({when})" for topic, when in due), there, file)
+    if history.run.target.backend != "external":
+        asked = [one.topic for one in history.due.topics if one.replicas is not None and one.settings]
+        names = (one.topic for one in history.due.topics)
+        yield named("topics of which it is recorded how they were made", names, asked, "history/due.json")
+
+
 HOST = Evidence(name="host", parts=("host",), count=_host)
 BROKERS = Evidence(name="brokers", parts=("brokers",), count=_brokers)
 LAG = Evidence(name="consumer lag", parts=("lag",), count=_lag)
@@ -89,4 +124,8 @@ EXPLAINING_LAG = Evidence(name="consumer lag that may explain it", parts=("lag",
 COMMIT_TIMES = Evidence(name="commit times", parts=("due",), count=_commit_times)
 REPLICAS = Evidence(name="replicas", parts=("isr",), count=_replicas)
 GROUPS = Evidence(name="consumer groups", parts=("groups",), count=_groups)
+TOPIC_CONFIGURATIONS = Evidence(name="configuration of the topics", parts=("topics", "due"), count=_topics)
+EXPLAINING_GROUPS = Evidence(
+    name="consumer groups that may explain it", parts=("groups", "due"), count=misleading(_groups)
+)
 LEADERS = Evidence(name="leaders", parts=("leaders",), count=_leaders)

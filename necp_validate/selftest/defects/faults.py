@@ -8,11 +8,12 @@ from typing import Any
 from msgspec import structs
 
 from necp_validate.core import Verdict
-from necp_validate.events.topics import Domain
+from necp_validate.events.topics import BROKER_DEFAULTS, TOPICS, Domain
 from necp_validate.record import EpochRead, LeaderSample
+from necp_validate.record.topics import BEGIN, END
 from necp_validate.selftest.defect import Defect, Seed, seeded, setting
 from necp_validate.selftest.simulated.cluster import CUT_OFF, STALLED, group_samples
-from necp_validate.selftest.simulated.faults import CUT
+from necp_validate.selftest.simulated.faults import CUT, KILL
 from necp_validate.selftest.simulated.log import Handled
 from necp_validate.selftest.simulated.scenario import SCALING, START_US, STEADY, at
 from necp_validate.selftest.simulated.simulation import Simulation, Stage
@@ -165,6 +166,16 @@ def _with_trade(simulation: Simulation) -> int:
     return next(i for i in range(half, len(ledger)) if any(p.asset != "eddies" for p in ledger[i].postings))
 
 
+def _pay_a_thief(simulation: Simulation) -> None:
+    """One transfer goes to somebody else; the amounts are right, and every posting has its event."""
+    at = _with_trade(simulation)
+    record = simulation.ledger[at]
+    trades = {p.id for p in record.postings if p.asset != "eddies"}
+    place = next(i for i, p in enumerate(record.postings) if p.id not in trades)
+    postings = [p._replace(credit="thief") if i == place else p for i, p in enumerate(record.postings)]
+    simulation.ledger[at] = structs.replace(record, postings=postings)
+
+
 def _tear_trade(simulation: Simulation) -> None:
     """The money of a trade is booked, and its goods are not."""
     at = _with_trade(simulation)
@@ -202,6 +213,36 @@ def _coin(more: int) -> Seed:
     return seed
 
 
+def _no_other_leads(simulation: Simulation) -> None:
+    """The partitions of the killed broker wait for it, as with one replica."""
+    course = simulation.course
+    course.leaders = [one for one in course.leaders if one.t * 1e6 < KILL.begin_us or one.t * 1e6 > (KILL.end_us or 0)]
+
+
+def _topic(when: str, **changes: Any) -> Seed:
+    """One topic is described otherwise from some look on."""
+
+    def seed(simulation: Simulation) -> None:
+        looks = list(dict.fromkeys(one.when for one in simulation.topics))
+        later = looks[looks.index(when) :]
+        simulation.topics = [
+            replace(one, **changes) if one.topic == Domain.SOCIAL.topic and one.when in later else one
+            for one in simulation.topics
+        ]
+
+    return seed
+
+
+def _stopped(**changes: Any) -> Seed:
+    def seed(simulation: Simulation) -> None:
+        course = simulation.course
+        course.core_stops = [replace(one, **changes) for one in course.core_stops]
+
+    return seed
+
+
+_ONE_IN_SYNC = {**BROKER_DEFAULTS, **TOPICS[Domain.SOCIAL.topic].config, "min.insync.replicas": "1"}
+
 FAULT_DEFECTS: tuple[Defect, ...] = (
     *(
         Defect(
@@ -229,6 +270,17 @@ FAULT_DEFECTS: tuple[Defect, ...] = (
         Defect(name=name, caught_by=caught_by, make=seeded(seed, after), others=others)
         for name, caught_by, after, seed, others in (
             ("slow recovery from a kill", "FT-BROKER", Stage.ACKED, _silence(48.1, 52.5, STALLED), ()),
+            ("partitions that wait for their broker", "leader-moved", Stage.READ, _no_other_leads, ("FT-BROKER",)),
+            ("topic of one replica", "topic-configuration", Stage.READ, _topic(BEGIN, replicas=1), ()),
+            (
+                "topic that may lose what is acked",
+                "topic-configuration",
+                Stage.READ,
+                _topic(END, settings=_ONE_IN_SYNC),
+                (),
+            ),
+            ("core that ends with an error under load", "graceful-stop", Stage.READ, _stopped(clean=False), ()),
+            ("core that ends slowly under load", "graceful-stop", Stage.READ, _stopped(seconds=31.0), ()),
             ("slow failover under a cut", "FT-PARTITION", Stage.ACKED, _silence(54.7, 58.5, CUT_OFF), ()),
             ("slow rebalance", "FT-CONSUMER", Stage.READ, _rebalance_slowly, ()),
             (
@@ -265,6 +317,7 @@ FAULT_DEFECTS: tuple[Defect, ...] = (
             ("batch booked twice", "double-booking", Stage.READ, _book_twice, ()),
             ("payment booked twice", "double-booking", Stage.READ, _pay_twice, ()),
             ("money from nowhere", "economy-total", Stage.READ, _coin(1), ()),
+            ("payment to a thief", "economy-total", Stage.READ, _pay_a_thief, ()),
             ("payments that no account covers", "conserved-economy", Stage.READ, _coin(10**12), ("economy-total",)),
             ("damage not the model's", "damage-total", Stage.READ, setting("", dealt_too_much=7), ()),
         )

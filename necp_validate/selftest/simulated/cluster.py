@@ -8,6 +8,7 @@ from typing import Final
 from zlib import crc32
 
 from necp_validate.events.topics import (
+    BROKER_DEFAULTS,
     COMMITTED_WITHIN_S,
     LEDGER_TOPIC,
     RECEIPTED_WITHIN_S,
@@ -23,12 +24,14 @@ from necp_validate.record import (
     HostSample,
     IsrSample,
     LeaderSample,
+    TopicConfiguration,
 )
 from necp_validate.record.due import Due, ListenerDue, TopicDue
+from necp_validate.record.topics import BEGIN, looks
 from necp_validate.security.access import cells_of
 from necp_validate.security.listeners import attempts_at
 from necp_validate.security.policy import load_policy
-from necp_validate.selftest.simulated.scenario import END_S, START_US, at
+from necp_validate.selftest.simulated.scenario import END_S, SCENARIO, START_US, at
 
 BROKERS: Final = (1, 2, 3)
 LISTENERS: Final = {"internal": True, "controller": True, "external": False}
@@ -71,7 +74,14 @@ def due() -> Due:
     }
     return Due(
         topics=tuple(
-            TopicDue(topic=topic, role=role, partitions=TOPICS[topic].partitions) for topic, role in roles.items()
+            TopicDue(
+                topic=topic,
+                role=role,
+                partitions=TOPICS[topic].partitions,
+                replicas=TOPICS[topic].replication_factor,
+                settings=TOPICS[topic].config,
+            )
+            for topic, role in roles.items()
         ),
         brokers=tuple(map(str, BROKERS)),
         groups=tuple(domain.group for domain in Domain),
@@ -100,7 +110,16 @@ def seconds(every: int = 1) -> range:
 def host_samples() -> list[HostSample]:
     """A host with cores to spare."""
     return [
-        HostSample(t=t, cpu_busy_pct=40.0, cpu_steal_pct=0.0, load_cpu_pct=8.0, core_cpu_pct=9.0) for t in seconds()
+        HostSample(
+            t=t,
+            cpu_busy_pct=40.0,
+            cpu_steal_pct=0.0,
+            load_cpu_pct=8.0,
+            core_cpu_pct=9.0,
+            target_run_s=0.6,
+            target_wait_s=0.01,
+        )
+        for t in seconds()
     ]
 
 
@@ -117,6 +136,23 @@ def broker_samples() -> list[BrokerSample]:
 def isr_samples() -> list[IsrSample]:
     """Every replica in sync, but while a broker is down."""
     return [IsrSample(t=t, under_replicated=16 if at(48) < t * 10**6 < at(52) else 0, offline=0) for t in seconds(2)]
+
+
+def topic_rows() -> list[TopicConfiguration]:
+    """Every topic as it was asked for, at the beginning, after each experiment and at the end."""
+    when_s = {when: -1.0 if when == BEGIN else END_S for when in looks(SCENARIO.experiments)}
+    return [
+        TopicConfiguration(
+            t=at(second) / 1e6,
+            when=when,
+            topic=one.topic,
+            partitions=partitions_of(one.topic, at(second)),
+            replicas=TOPICS[one.topic].replication_factor,
+            settings={**BROKER_DEFAULTS, **TOPICS[one.topic].config},
+        )
+        for when, second in when_s.items()
+        for one in due().topics
+    ]
 
 
 def group_samples(stable_s: float = 53.25) -> list[GroupSample]:
@@ -150,14 +186,14 @@ def _state(now_s: float, stable_s: float) -> tuple[str, int]:
 
 
 def leader_samples() -> list[LeaderSample]:
-    """Every partition's leader when the run begins and when the topic has grown; one election under the kill."""
+    """Each partition's leader at the beginning and when its topic has grown; under the kill, who leads instead."""
     places = [(domain.topic, number) for domain in Domain for number in range(TOPICS[domain.topic].partitions)]
     added = [(Domain.COMBAT.topic, number) for number in range(TOPICS[Domain.COMBAT.topic].partitions, GROWN_TO)]
-    elected = (Domain.COMBAT.topic, STALLED)
+    elected = [place for place in (*places, *added) if place[1] % len(BROKERS) == 0]
     return [
         *_leaders(places, -1.0, _EPOCH),
         *_leaders(added, GROWN_S + 0.2, _EPOCH),
-        *_leaders([elected], _ELECTED_S, _EPOCH + 1),
+        *_leaders(elected, _ELECTED_S, _EPOCH + 1),
     ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from necp_validate.events.topics import Domain
 from necp_validate.record import (
     CertificateSwap,
+    CoreStop,
     EpochRead,
     ExperimentOutcome,
     FaultRecord,
@@ -61,6 +62,7 @@ KILL = _fault("broker-kill", "broker-1 (leader of game.combat.events)", "pid 123
 CORE_KILL = _fault("core-kill", "core-1", "pid 456 gone", 51.4, 54.5)
 CUT = _fault("cut", "broker-2 from the other brokers", "connect broker-2 -> broker-3 times out", 54.6, 55.8)
 DRILL = _fault("consumers-paused", "every group", "3 instances say so; none handled for 2 s", 55, 55.8, "OPS-ROLLBACK")
+CORE_STOP = _fault("core-stop", "core-2", "pid 789 gone", 55, 55.8, "OPS-HEALTH")
 POISON = _fault(
     "poison-breaker", "system events of one producer", "the breaker of core-0 opened at 53.0%", 56, 66.8, "SEC-BREAKER"
 )
@@ -78,7 +80,7 @@ def alert_causes() -> list[FaultRecord]:
 
 
 def _faults() -> list[FaultRecord]:
-    single = [CONSUMERS, PARTITIONS, FLOOD, ROTATION, RELOAD, RENEWAL, KILL, CORE_KILL, CUT, DRILL, POISON]
+    single = [CONSUMERS, PARTITIONS, FLOOD, ROTATION, RELOAD, RENEWAL, KILL, CORE_KILL, CUT, DRILL, CORE_STOP, POISON]
     return [*single, *alert_causes()]
 
 
@@ -156,3 +158,6 @@ class Course:
     epochs: list[EpochRead] = field(default_factory=list)
     password_changes: list[PasswordChange] = field(default_factory=_password_changes)
     certificate_swaps: list[CertificateSwap] = field(default_factory=_certificate_swaps)
+    core_stops: list[CoreStop] = field(
+        default_factory=lambda: [CoreStop(fault=CORE_STOP.id, instance="core-2", clean=True, seconds=0.7, lag_after=40)]
+    )

@@ -25,7 +25,7 @@ CHEAT_SHARE, POISON_SHARE = 0.01, 1 / 150
 EXPERIMENTS: Final = (
     *("scale-consumers", "scale-partitions", "publisher-flood", "password-rotation"),
     *("certificate-reload", "certificate-expiring", "broker-kill", "core-kill", "cut", "consumers-paused"),
-    *("poison-breaker", "alerts"),
+    *("core-stop", "poison-breaker", "alerts"),
 )
 
 NOT_REACHED: Final[Mapping[str, str]] = {
@@ -79,6 +79,7 @@ LIMITS: Final[Mapping[str, tuple[float, str]]] = {
     **{f"{domain}_eps": (traffic.rate_eps, "likewise") for domain, traffic in TRAFFIC.items()},
     "surge_eps": (2 * SCENARIO.peak_eps, "likewise"),
     "recovery_s": (3.0, "a fault lasts for 3 s"),
+    "failover_s": (2.0, "likewise"),
     "soak_s": (60.0, "the run lasts for 101 s"),
     "least_comparisons": (200.0, "six players see little of one another"),
     "producer_rate_eps": (20.0, "the flood is one of 8 s, and has to be of 200 events"),

@@ -22,6 +22,7 @@ from necp_validate.record import (
     IsrSample,
     RunInfo,
     SecurityRound,
+    TopicConfiguration,
 )
 from necp_validate.record.suite_failures import SuiteFailure
 from necp_validate.selftest.simulated.attempts import sound_rounds
@@ -32,6 +33,7 @@ from necp_validate.selftest.simulated.cluster import (
     host_samples,
     isr_samples,
     partition_of,
+    topic_rows,
 )
 from necp_validate.selftest.simulated.faults import BREAK, STALL, Course
 from necp_validate.selftest.simulated.ledger import ledger_of
@@ -75,6 +77,7 @@ class Simulation:
         drains_later_s: by how much later the last event of the surge ended than the others say; None: it never did.
         shutdown, gateway_shutdown: how it ended.
         host, brokers, isr: samples.
+        topics: descriptions of the topics.
         suite_failures: parts of the suite that ended early.
         sent: those that the client took.
         log: records per domain and partition, in order of offset.
@@ -104,6 +107,7 @@ class Simulation:
     host: list[HostSample]
     brokers: list[BrokerSample]
     isr: list[IsrSample]
+    topics: list[TopicConfiguration]
     suite_failures: list[SuiteFailure]
     sent: list[Sent]
     log: dict[tuple[Domain, int], list[Record]]
@@ -238,6 +242,7 @@ def new_simulation() -> Simulation:
         host=host_samples(),
         brokers=broker_samples(),
         isr=isr_samples(),
+        topics=topic_rows(),
         suite_failures=[],
         sent=[],
         log={},

@@ -75,7 +75,7 @@ def test_a_batch_that_covers_an_offset_without_a_record_is_no_records() -> None:
 
 def test_totals_are_not_compared_where_nobody_can_know_them() -> None:
     """One event has no ack: whether its money moved is open."""
-    history = economy(expected_totals={"money": 99, "goods": 2})
+    history = economy(expected_totals={"money": 99, "goods": 2, "postings_sum": 700})
     assert failing(history) == {"economy-total"}
     (load,) = history.loads
     (stream,) = load.streams
@@ -84,6 +84,22 @@ def test_totals_are_not_compared_where_nobody_can_know_them() -> None:
     history = replace(history, loads=(replace(load, streams=(open_ended,), phases={"steady": {"economy": counts}}),))
     finding = found(history, "economy-total")
     assert (finding.verdict, "not comparable" in finding.summary) == (Verdict.NOT_APPLICABLE, True)
+
+
+def test_the_right_sums_between_the_wrong_accounts_fail() -> None:
+    """Every payment has its event and its amount, and somebody else got it."""
+    history = economy(book=replace(BOOK, postings_sum=701))
+    assert failing(history) == {"economy-total"}
+    (example,) = finding_of(history, "economy-total").examples
+    assert "not all of them went from and to the accounts" in example.detail
+
+
+def test_between_which_accounts_has_to_be_recorded_on_both_sides() -> None:
+    for history in (
+        economy(book=replace(BOOK, postings_sum=None)),
+        economy(expected_totals={"money": 30, "goods": 2}),
+    ):
+        assert finding_of(history, "economy-total").verdict is Verdict.UNKNOWN
 
 
 def test_totals_that_the_load_did_not_add_up_are_unknown() -> None:

@@ -59,7 +59,7 @@ def test_a_kill_that_was_recovered_from_in_time_passes() -> None:
     result = claim_of(faulted(fault(), gaps=(gap(9.9, 13.5),)), "FT-BROKER")
 
     assert result.verdict is Verdict.PASS
-    assert result.measured == "lost: 0 events, never handled: 0 events, recovery within 3.5 s"
+    assert result.measured == "lost: 0 events, never handled: 0 events, recovery within 3.5 s, 1 leader moved"
     assert (
         "the slowest: partition combat-0 after broker-kill-1; broker-kill-1 of broker-1: pid 1 gone" in result.evidence
     )

@@ -54,7 +54,7 @@ def test_what_is_refused_as_it_must_be_passes() -> None:
     assert verdicts(tried()) == ALL_PASS
     mutual, login, access = (claim_of(tried(), claim) for claim in CHECK_OF)
     assert (mutual.measured, login.measured) == ("96 of 96 bad attempts refused", "54 of 54 bad attempts refused")
-    assert access.measured == f"0 of {CELLS} cells wrong; 80 allowed, 2 rounds"
+    assert access.measured == f"0 of {CELLS} cells wrong; 93 allowed, 2 rounds"
     assert access.sees == f"1 of {CELLS} cells that is not as the policy says"
 
 

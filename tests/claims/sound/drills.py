@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from histories import load_record, timed_history
+from histories import described, load_record, timed_history, topic_due
 
 from necp_validate.record import (
     BreakerSample,
@@ -24,9 +24,8 @@ from necp_validate.record import (
     StreamRead,
     StreamRecord,
 )
-from necp_validate.record.due import TopicDue
 
-from .faults import START_S, S, at_us, fault, faulted, outcomes_of, with_config
+from .faults import START_S, S, at_us, failed_over, fault, faulted, outcomes_of, with_config
 
 SOCIAL, COMBAT = "game.social.events", "game.combat.events"
 DRILL_STREAM = "f100d000"
@@ -35,7 +34,8 @@ DRILL_STREAM = "f100d000"
 def under(history: Record, *faults: FaultRecord) -> Record:
     """The same run with faults, whose experiments went as they should."""
     names = list(dict.fromkeys(one.experiment for one in faults))
-    return with_config(replace(history, faults=faults, experiments=outcomes_of(faults)), experiments=names)
+    broken = with_config(replace(history, faults=faults, experiments=outcomes_of(faults)), experiments=names)
+    return failed_over(described(broken))
 
 
 def with_drill(history: Record, *, topic: str, events: int, worker: str, poison: bool = False) -> Record:
@@ -88,21 +88,23 @@ def with_drill(history: Record, *, topic: str, events: int, worker: str, poison:
     letters = {f"{topic}.dlt": events if poison else 0}
     others = tuple(one for one in due.topics if one.topic != topic)
     leader = LeaderSample(t=START_S, topic=topic, partition=number, leader=1, epoch=0)
-    return replace(
-        history,
-        loads=tuple(replace(load, expected_totals={one: {} for one in history.domains}) for load in history.loads),
-        drill_loads=(load_record(worker=worker, streams=(stream,), planted=planted, expected_totals={domain: {}}),),
-        readback=replace(
-            readback,
-            events_read=readback.events_read + events,
-            partitions=(*readback.partitions, part),
-            streams={**readback.streams, DRILL_STREAM: read},
-            receipts=(*readback.receipts, receipts),
-            dead_letters={**(readback.dead_letters or {}), **letters},
-            epochs=(*(readback.epochs or ()), EpochRead(topic=topic, partition=number, highest=0, decreases=0)),
-        ),
-        due=replace(due, topics=(*others, TopicDue(topic=topic, role="events", partitions=number + 1))),
-        leaders=(*history.leaders, leader),
+    return described(
+        replace(
+            history,
+            loads=tuple(replace(load, expected_totals={one: {} for one in history.domains}) for load in history.loads),
+            drill_loads=(load_record(worker=worker, streams=(stream,), planted=planted, expected_totals={domain: {}}),),
+            readback=replace(
+                readback,
+                events_read=readback.events_read + events,
+                partitions=(*readback.partitions, part),
+                streams={**readback.streams, DRILL_STREAM: read},
+                receipts=(*readback.receipts, receipts),
+                dead_letters={**(readback.dead_letters or {}), **letters},
+                epochs=(*(readback.epochs or ()), EpochRead(topic=topic, partition=number, highest=0, decreases=0)),
+            ),
+            due=replace(due, topics=(*others, topic_due(topic, "events", number + 1))),
+            leaders=(*history.leaders, leader),
+        )
     )
 
 

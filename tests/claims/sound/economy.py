@@ -23,6 +23,7 @@ BOOK = LedgerRead(
     unfounded=0,
     overdrawn=0,
     moved={"eddies": 30, "ammo": 2},
+    postings_sum=700,
 )
 """Three events, booked in one batch."""
 
@@ -37,7 +38,7 @@ def economy(*, book: LedgerRead = BOOK, expected_totals: dict[str, int] | None =
     history = history_of(*(ack(n) for n in range(3)), *(read(n) for n in range(3)), domain="economy")
     (load,), readback = history.loads, history.readback
     assert readback is not None
-    due = {"economy": {"money": 30, "goods": 2} if expected_totals is None else expected_totals}
+    due = {"economy": {"money": 30, "goods": 2, "postings_sum": 700} if expected_totals is None else expected_totals}
     load = replace(load, outcomes_seen=(seen(0, 2),), expected_totals=due)
     return replace(history, loads=(replace(load, **load_changes),), readback=replace(readback, ledger=(book,)))
 

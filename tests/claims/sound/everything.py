@@ -16,7 +16,7 @@ from . import campaigns, drills, economy, faults, monitoring, players, security
 from .faults import fault, faulted, gap
 
 HERE = ("faults", "security", "monitoring", "players")
-HERE_OF_EVENTS = ("economy", "isolation", "polls", "fuzzing", "planted")
+HERE_OF_EVENTS = ("configuration", "economy", "isolation", "polls", "fuzzing", "planted")
 
 
 def planted() -> Record:
@@ -34,6 +34,7 @@ RECORDS: Mapping[str, Callable[[], Record]] = {
     "kill": lambda: faulted(fault(), gaps=(gap(9.9, 13.5),)),
     "cut": lambda: faulted(fault("cut"), gaps=(gap(9.9, 13.5),)),
     "core": lambda: faulted(fault("core-kill", target="core-1"), groups=faults.REBALANCED),
+    "stopped": faults.stopped,
     "soak": lambda: faulted(fault(), seconds=300),
     "drill": lambda: faulted(fault("consumers-paused", claims=("OPS-ROLLBACK",)), economy_eps=100.0),
     "consumers": faults.consumers_scaled,
@@ -55,7 +56,11 @@ RECORDS: Mapping[str, Callable[[], Record]] = {
 }
 
 _OF_CHECKS: Mapping[str, tuple[str, ...]] = {
-    "kill": ("experiment-outcome", "fault-in-effect", "leader-epoch", "acked-below-known"),
+    "kill": (
+        *("experiment-outcome", "fault-in-effect", "leader-epoch", "acked-below-known"),
+        *("leader-moved", "topic-configuration"),
+    ),
+    "stopped": ("graceful-stop",),
     "drill": ("emergency-drill",),
     "consumers": ("consumers-scaled",),
     "partitions": ("partitions-scaled",),
@@ -148,5 +153,8 @@ def claims_here() -> list[str]:
     return [
         claim.id
         for claim in CLAIMS.values()
-        if any(one.check in checks or one.metric in metrics for one in (*claim.requires, *claim.conditions))
+        if any(
+            (one.check in checks and not (one.where_comparable and not one.subject)) or one.metric in metrics
+            for one in (*claim.requires, *claim.conditions)
+        )
     ]

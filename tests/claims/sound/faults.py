@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from histories import START_S, timed_history
+from histories import START_S, described, timed_history
 
+from necp_validate.claims.metrics.faults import LEADERLESS, broker_of
 from necp_validate.record import (
+    CoreStop,
     ExperimentOutcome,
     FaultRecord,
     GroupSample,
@@ -17,7 +19,6 @@ from necp_validate.record import (
     PartitionGap,
     Record,
 )
-from necp_validate.record.due import TopicDue
 from necp_validate.record.model import OutcomeGap
 
 S = 1_000_000
@@ -129,7 +130,23 @@ def faulted(
             for sample in group_of((0, "STABLE", 2), name=f"event-core-{domain}", seconds=seconds)
         ),
     }
-    return replace(history, **{**found, **changes})
+    return failed_over(described(replace(history, **{**found, **changes})))
+
+
+def failed_over(history: Record) -> Record:
+    """The same run, in which what a broker led that was taken away is led by another one meanwhile."""
+    samples = list(history.leaders)
+    epochs: dict[tuple[str, int], int] = {}
+    for one in sorted(
+        (fault for fault in history.faults if fault.kind in LEADERLESS), key=lambda fault: fault.begin_us
+    ):
+        for first in history.leaders:
+            place = (first.topic, first.partition)
+            for at_us, leader in ((one.begin_us, 2), (one.end_us, 1)):
+                if at_us is not None and first.epoch is not None and broker_of(one) == first.leader:
+                    epochs[place] = epochs.get(place, first.epoch) + 1
+                    samples.append(replace(first, t=at_us / S + 0.5, leader=leader, epoch=epochs[place]))
+    return replace(history, leaders=tuple(sorted(samples, key=lambda sample: sample.t)))
 
 
 def with_config(history: Record, **config: Any) -> Record:
@@ -142,6 +159,14 @@ REBALANCED = group_of((0, "STABLE", 2), (16, "PREPARING_REBALANCING", 1), (17.5,
 
 CONSUMERS_ADDED = fault("scale-consumers", target=f"{COMBAT_GROUP} to 12", until=40)
 PARTITIONS_ADDED = fault("scale-partitions", target=f"{COMBAT} to 48", until=40)
+
+
+def stopped(*faults: FaultRecord, **changes: Any) -> Record:
+    """An event core that is asked to end under load, and does so."""
+    stop = CoreStop(fault="core-stop-1", instance="core-0", clean=True, seconds=0.8, lag_after=900)
+    asked = fault("core-stop", target="core-0", at=10, until=16, evidence="pid 7 gone")
+    groups = group_of((0, "STABLE", 1), (11, "EMPTY", 0), (17, "STABLE", 1))
+    return faulted(asked, *faults, core_stops=(replace(stop, **changes),), groups=groups)
 
 
 def consumers_scaled(members: int = 12) -> Record:
@@ -177,18 +202,17 @@ def partitions_scaled(partitions: int = 48) -> Record:
             replace(one, partition=number) for one in history.readback.epochs or () for number in (0, partitions - 1)
         ),
     )
-    topics = tuple(
-        TopicDue(topic=one.topic, role=one.role, partitions=24 if one.topic == COMBAT else one.partitions)
-        for one in history.due.topics
-    )
+    topics = tuple(replace(one, partitions=24 if one.topic == COMBAT else one.partitions) for one in history.due.topics)
     leaders = tuple(
         LeaderSample(t=START_S + (0 if number < 24 else 11), topic=COMBAT, partition=number, leader=1, epoch=0)
         for number in range(partitions)
     )
-    return replace(
-        history,
-        loads=(replace(load, streams=streams),),
-        readback=readback,
-        due=replace(history.due, topics=topics),
-        leaders=leaders,
+    return described(
+        replace(
+            history,
+            loads=(replace(load, streams=streams),),
+            readback=readback,
+            due=replace(history.due, topics=topics),
+            leaders=leaders,
+        )
     )

@@ -142,6 +142,31 @@ def _epochs(history: Record) -> Iterator[Removal]:
     yield Removal(what="partitions with leader epochs", record=_changed_reading(history, epochs=None))
 
 
+def _replicas(history: Record) -> Iterator[Removal]:
+    begin_s = history.phases[0].start_us / 1e6
+    for left in ((), tuple(one for one in history.isr if one.t < begin_s + 4)):
+        yield Removal(what="seconds of samples of the replicas", record=replace(history, isr=left))
+
+
+def _core_stops(history: Record) -> Iterator[Removal]:
+    yield Removal(what="no stops of an event core under load", record=replace(history, core_stops=()))
+
+
+def _topics(history: Record) -> Iterator[Removal]:
+    for when in dict.fromkeys(one.when for one in history.topics):
+        left = tuple(one for one in history.topics if one.when != when)
+        yield Removal(what="descriptions of topics", record=replace(history, topics=left))
+    without = tuple(replace(one, settings={}) for one in history.topics)
+    yield Removal(what="descriptions of topics", record=replace(history, topics=without))
+    too_early = tuple(replace(one, t=history.topics[0].t) for one in history.topics)
+    yield Removal(what="descriptions of topics", record=replace(history, topics=too_early))
+    assert history.due is not None
+    made = tuple(replace(one, replicas=None) for one in history.due.topics)
+    what = "topics of which it is recorded how they were made"
+    yield Removal(what=what, record=replace(history, due=replace(history.due, topics=made)))
+    yield Removal(what="no list of the topics that had to be described", record=replace(history, due=None))
+
+
 def _groups(history: Record) -> Iterator[Removal]:
     words = "seconds of samples of consumer groups"
     yield Removal(what=words, record=replace(history, groups=()))
@@ -158,7 +183,9 @@ def _lag(history: Record) -> Iterator[Removal]:
 
 def _leaders(history: Record) -> Iterator[Removal]:
     yield Removal(what="partitions with a known leader", record=replace(history, leaders=()))
-    yield Removal(what="partitions with a known leader", record=replace(history, leaders=history.leaders[1:]))
+    first = history.leaders[0]
+    left = tuple(one for one in history.leaders if (one.topic, one.partition) != (first.topic, first.partition))
+    yield Removal(what="partitions with a known leader", record=replace(history, leaders=left))
 
 
 def _experiments(history: Record) -> Iterator[Removal]:
@@ -389,7 +416,11 @@ REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
     "dead letters": _dead_letters,
     "leader epochs": _epochs,
     "consumer groups": _groups,
+    "consumer groups that may explain it": _groups,
     "consumer lag that may explain it": _lag,
+    "configuration of the topics": _topics,
+    "stops of the event core": _core_stops,
+    "replicas": _replicas,
     "leaders": _leaders,
     "experiments": _experiments,
     "faults": _faults,

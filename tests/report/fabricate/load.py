@@ -230,10 +230,10 @@ def up_to(count: int) -> IntervalSet:
     return IntervalSet([(0, count - 1)]) if count else IntervalSet()
 
 
-MONEY, GOODS, DAMAGE = 47_001, 3_000, 1_250_000
+MONEY, GOODS, BY_ACCOUNT, DAMAGE = 47_001, 3_000, 9_000, 1_250_000
 
 
 def totals(domains: tuple[str, ...]) -> dict[str, dict[str, int]]:
     """What the events that were sent deal and move, and what the event core has made of it."""
-    known = {"combat": {"damage": DAMAGE}, "economy": {"money": MONEY, "goods": GOODS}}
+    known = {"combat": {"damage": DAMAGE}, "economy": {"money": MONEY, "goods": GOODS, "postings_sum": BY_ACCOUNT}}
     return {domain: dict(known.get(domain, {})) for domain in domains}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from fabricate.plan import PARTITIONS, Plan, topic_of
+from fabricate.plan import EXPERIMENTS, PARTITIONS, Plan, topic_of
+from necp_validate.events.topics import BROKER_DEFAULTS
 from necp_validate.record import (
     BrokerSample,
     FaultRecord,
@@ -14,8 +15,10 @@ from necp_validate.record import (
     IsrSample,
     LagSample,
     LeaderSample,
+    TopicConfiguration,
     parts,
 )
+from necp_validate.record.topics import BEGIN, looks
 
 _BUSY_PCT = {"warmup": 62, "steady": 71, "surge": 88, "fault": 80, "recovery": 70}
 
@@ -26,6 +29,7 @@ def write_metrics(run: Path, plan: Plan, faults: list[FaultRecord]) -> None:
     _host_and_brokers(run, plan, times)
     _lag_and_replicas(run, plan, times, faults)
     _groups_and_leaders(run, plan, times, faults)
+    _topics(run, plan, faults)
 
 
 def _host_and_brokers(run: Path, plan: Plan, times: range) -> None:
@@ -72,6 +76,25 @@ def _lag_and_replicas(run: Path, plan: Plan, times: range, faults: list[FaultRec
         replicas.append(IsrSample(t=t, under_replicated=60 if down else 0, offline=20 if headless else 0))
     parts.LAG.append(run, *lags)
     parts.ISR.append(run, *replicas)
+
+
+def _topics(run: Path, plan: Plan, faults: list[FaultRecord]) -> None:
+    """Topics as they were asked for, each time that they were looked at."""
+    for when in looks(EXPERIMENTS if faults else ()):
+        parts.TOPIC_CONFIGURATIONS.append(
+            run,
+            *(
+                TopicConfiguration(
+                    t=plan.start_s if when == BEGIN else plan.end_s,
+                    when=when,
+                    topic=one.topic,
+                    partitions=one.partitions,
+                    replicas=one.replicas or 0,
+                    settings={**BROKER_DEFAULTS, **(one.settings or {})},
+                )
+                for one in plan.due().topics
+            ),
+        )
 
 
 def _groups_and_leaders(run: Path, plan: Plan, times: range, faults: list[FaultRecord]) -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from necp_validate.events.topics import COMMITTED_WITHIN_S, LEDGER_TOPIC, RECEIPTED_WITHIN_S, RECEIPTS_TOPIC, Domain
+from necp_validate.events.topics import (
+    COMMITTED_WITHIN_S,
+    LEDGER_TOPIC,
+    RECEIPTED_WITHIN_S,
+    RECEIPTS_TOPIC,
+    TOPICS,
+    Domain,
+)
 from necp_validate.record import Phase, RunInfo
 from necp_validate.record.due import Due, TopicDue
 from necp_validate.scenario import Scenario, load_scenario
@@ -145,7 +152,10 @@ class Plan:
             roles[topic_of(domain)] = "events", PARTITIONS
             roles[f"{topic_of(domain)}.dlt"] = "dead-letters", 1
         return Due(
-            topics=tuple(TopicDue(topic=name, role=role, partitions=count) for name, (role, count) in roles.items()),
+            topics=tuple(
+                TopicDue(topic=name, role=role, partitions=count, replicas=3, settings=TOPICS[name].config)
+                for name, (role, count) in roles.items()
+            ),
             brokers=("1", "2", "3"),
             groups=tuple(f"event-core-{domain}" for domain in self.domains),
             listeners=(),

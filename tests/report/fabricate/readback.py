@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fabricate.load import GOODS, MONEY, Load, totals, up_to
+from fabricate.load import BY_ACCOUNT, GOODS, MONEY, Load, totals, up_to
 from fabricate.plan import LOST_FROM, PARTITIONS, Plan, topic_of
 from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC
 from necp_validate.record import (
@@ -122,4 +122,5 @@ def _book(receipts: ReceiptsRecord) -> LedgerRead:
         unfounded=0,
         overdrawn=0,
         moved={"eddies": MONEY // PARTITIONS, "medkit": GOODS // PARTITIONS},
+        postings_sum=BY_ACCOUNT // PARTITIONS,
     )

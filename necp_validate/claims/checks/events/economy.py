@@ -39,6 +39,7 @@ _NO_BOOK = LedgerRead(
     unfounded=0,
     overdrawn=0,
     moved={},
+    postings_sum=0,
 )
 _NO_RECEIPTS = ReceiptsRecord(
     topic=TOPIC,
@@ -150,11 +151,17 @@ def economy_total(history: Record) -> Finding:
     for what, amount in moved.items():
         detail = f"{amount:,} of {what} moved, {due.get(what, 0):,} by the events that were sent"
         anomalies.add(abs(amount - due.get(what, 0)), f"domain {TRANSACTIONAL}", detail)
+    postings_sum = [recorded(book.postings_sum, "ledger: postings_sum", parts.READBACK) for book in _ledger(history)]
+    if sum(moved.values()) and "postings_sum" not in due:
+        raise NoEvidence("from which account to which the events sent were to move anything was not recorded")
+    if not anomalies.count and sum(postings_sum) != due.get("postings_sum", 0):
+        detail = "the amounts are right, and not all of them went from and to the accounts that the events sent name"
+        anomalies.add(1, f"domain {TRANSACTIONAL}", detail)
     words = f"{moved['money']:,} {CURRENCY} and {moved['goods']:,} items moved"
     return anomalies.finding(
-        clean=f"{words}, exactly what the events sent were to move",
+        clean=f"{words}, exactly what the events sent were to move, from and to the accounts that they name",
         found=f"{{count}} units of money or goods are wrong ({words})",
-        sees=f"1 unit of {moved['money']:,} {CURRENCY} and {moved['goods']:,} items",
+        sees=f"1 unit of {moved['money']:,} {CURRENCY} and {moved['goods']:,} items, or 1 that another account got",
     )
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from necp_validate.claims.checks.anomalies import Anomalies, shown
+from necp_validate.claims.checks.events.polls import AFTER_FAULT_S, UNWATCHED_S
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.needs import need_receipts, need_senders, recorded
 from necp_validate.core import Finding
 from necp_validate.evidence.guarantees import Setting
-from necp_validate.evidence.inventory import DEAD_LETTERS, EVENTS_READ, RECEIPTS, SENDERS
+from necp_validate.evidence.inventory import (
+    DEAD_LETTERS,
+    EVENTS_READ,
+    EXPLAINING_FAULTS,
+    EXPLAINING_GROUPS,
+    RECEIPTS,
+    SENDERS,
+)
 from necp_validate.evidence.load_workers import unheard_workers
 from necp_validate.evidence.subjects import EVENT_CORE
 from necp_validate.record import IntervalSet, PartitionRead, Readback, ReceiptsRecord, Record, parts
@@ -132,9 +142,9 @@ def _conserve_dead_letters(anomalies: Anomalies, topic: str, readback: Readback)
         anomalies.add(abs(said - found), f"{topic}.dlt", detail)
 
 
-@check("handled-twice", EVENT_CORE, EVENTS_READ, RECEIPTS)
+@check("handled-twice", EVENT_CORE, EVENTS_READ, RECEIPTS, EXPLAINING_GROUPS, EXPLAINING_FAULTS)
 def handled_twice(history: Record) -> Finding:
-    """Records for which the event core reported more than one outcome."""
+    """Records with more than one outcome; only a restart or a rebalance explains them, in domains of at least once."""
     readback = need_receipts(history)
     anomalies = Anomalies("handled-twice", history)
     topics = history.domain_of_topic
@@ -142,10 +152,34 @@ def handled_twice(history: Record) -> Finding:
         domain = topics.get(receipt.topic, receipt.topic.removeprefix("game.").removesuffix(".events"))
         detail = f"{receipt.duplicate_outcomes} outcomes for records that had one"
         where = f"{receipt.topic}[{receipt.partition}]"
-        anomalies.add(receipt.duplicate_outcomes, where, detail, setting=Setting(domain=domain))
+        rebalanced = _rebalanced(history, domain) if receipt.duplicate_outcomes else False
+        if rebalanced is None:
+            anomalies.doubt(where, f"{detail}, and nobody could describe the group for a while: it may have rebalanced")
+        else:
+            anomalies.add(
+                receipt.duplicate_outcomes, where, detail, setting=Setting(domain=domain, rebalanced=rebalanced)
+            )
     accounted = sum(receipt.accounted.count for receipt in readback.receipts)
     return anomalies.finding(
         clean=f"none of {accounted:,} records was handled twice",
         found=f"{{count}} outcomes repeat one of {accounted:,} records",
         sees=f"1 of {accounted:,} records handled again",
     )
+
+
+def _rebalanced(history: Record, domain: str) -> bool | None:
+    """Whether a domain's own group was seen to lose a member or to rebalance after the load had begun.
+
+    Under a fault, nobody may have been able to describe the group for a while; None if that was so without one.
+    """
+    begin_s = min((phase.start_us for phase in history.phases), default=0) / 1e6
+    seen = [one for one in history.groups if one.group == f"event-core-{domain}" and one.t >= begin_s]
+    if any(one.state != "STABLE" or one.members != seen[0].members for one in seen):
+        return True
+    holes = [(one.t, after.t) for one, after in pairwise(seen) if after.t - one.t > UNWATCHED_S]
+    faults = [one for one in history.faults if one.upsets and one.effective_us is not None]
+    for fault in faults:
+        end_s = math.inf if fault.end_us is None else fault.end_us / 1e6 + AFTER_FAULT_S
+        if any(fault.begin_us / 1e6 <= to_s and from_s <= end_s for from_s, to_s in holes):
+            return True
+    return None if holes else False

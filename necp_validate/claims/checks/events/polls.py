@@ -21,8 +21,10 @@ from necp_validate.evidence.subjects import EVENT_CORE, LOAD
 from necp_validate.record import IntervalSet, Jump, ReceiptsRecord, Record, parts
 
 _AROUND_S = 1.0
-_WATCHED_S = 4.5
-_AFTER_FAULT_S = 30.0
+UNWATCHED_S = 4.5
+"""A group that was not described for so long may have lost a member and got it back."""
+AFTER_FAULT_S = 30.0
+"""So long after a fault, a member that it cut off may still join anew."""
 
 
 @check("poll-skip", EVENT_CORE, EVENTS_READ, RECEIPTS, GROUPS)
@@ -112,7 +114,7 @@ class _Unexplained:
 
     def _under_fault(self, jump: Jump) -> bool:
         """A member that was cut off or stood still joins anew, faster than the group's description shows."""
-        margin_us = _AFTER_FAULT_S * 1e6
+        margin_us = AFTER_FAULT_S * 1e6
         return any(
             fault.begin_us <= jump.to_us and (fault.end_us is None or jump.from_us <= fault.end_us + margin_us)
             for fault in self._history.faults
@@ -124,13 +126,13 @@ def _rebalanced(history: Record, begin_s: float, end_s: float) -> bool:
     """Whether any group was not stable, changed its members, or could not be described at some time in between."""
     by_group: dict[str, list[tuple[float, str, int]]] = {}
     for sample in history.groups:
-        if begin_s - _WATCHED_S <= sample.t <= end_s + _WATCHED_S:
+        if begin_s - UNWATCHED_S <= sample.t <= end_s + UNWATCHED_S:
             by_group.setdefault(sample.group, []).append((sample.t, sample.state, sample.members))
     if not by_group:
         return True
     for samples in by_group.values():
-        times = [begin_s - _WATCHED_S, *(t for t, _, _ in samples), end_s + _WATCHED_S]
-        if any(b - a > _WATCHED_S for a, b in pairwise(times)):
+        times = [begin_s - UNWATCHED_S, *(t for t, _, _ in samples), end_s + UNWATCHED_S]
+        if any(b - a > UNWATCHED_S for a, b in pairwise(times)):
             return True
         if len({(state, members) for _, state, members in samples}) > 1 or samples[0][1] != "STABLE":
             return True
