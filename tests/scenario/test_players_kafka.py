@@ -76,8 +76,11 @@ def test_what_players_do_is_accounted_for_to_the_end(tmp_path: Path) -> None:
     output, _ = start(tmp_path).communicate(timeout=240)
     run_dir = the_run(tmp_path)
     verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
-    claims = {claim["id"]: claim["verdict"] for claim in verdict["claims"]}
-    assert claims == dict.fromkeys(("DUR-ACKED", "GW-TRANSPORT", "OPS-HEALTH"), "pass"), output
+    claims = {claim["id"]: claim for claim in verdict["claims"]}
+    # How fast this machine is decides nothing here: a gateway whose core is behind turns actions away, and says so.
+    behind = "actions were turned away" in claims["GW-TRANSPORT"]["evidence"]
+    expected = {"DUR-ACKED": "pass", "GW-TRANSPORT": "unknown" if behind else "pass", "OPS-HEALTH": "pass"}
+    assert {name: claim["verdict"] for name, claim in claims.items()} == expected, output
     history = read_record(run_dir)
     (players,) = history.players
     acked = sum(stream.acked.count for stream in players.streams)
