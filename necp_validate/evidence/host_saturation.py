@@ -11,6 +11,11 @@ from necp_validate.evidence.inventory.counting import HOST_EVERY_S, SHARE_COVERE
 from necp_validate.evidence.load_workers import gone_workers
 from necp_validate.record import Phase, Record
 
+NEARLY_PCT = 5.0
+"""A mean just below the limit has seconds above it: then what waited decides."""
+WAITED_SHARE = 1.0
+"""Threads that wait for a CPU as long as they have one are slowed down by half."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaturationLimits:
@@ -103,6 +108,13 @@ def host_saturation(
     reasons = []
     if busy is not None and busy >= limits.busy_pct:
         reasons.append(Reason(reason=f"the host was {busy:.1f}% busy (limit {limits.busy_pct:g})"))
+    elif busy is not None and busy >= limits.busy_pct - NEARLY_PCT:
+        waited = wait_share(history, start_s, end_s)
+        if waited is not None and waited >= WAITED_SHARE:
+            words = (
+                f"the host was {busy:.1f}% busy, and brokers and event core waited {waited:.1f} s for a CPU per second"
+            )
+            reasons.append(Reason(reason=f"{words} of running"))
     if steal is not None and steal > limits.steal_pct:
         reasons.append(Reason(reason=f"other guests took {steal:.1f}% CPU (limit {limits.steal_pct:g})"))
     cpu_short = "; ".join(map(str, reasons))

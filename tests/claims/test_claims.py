@@ -237,6 +237,22 @@ def test_a_rate_that_a_saturated_host_could_not_offer_is_unknown() -> None:
 @pytest.mark.parametrize(
     ("busy_pct", "waited", "verdict"),
     [
+        (94.6, 4.9, Verdict.UNKNOWN),
+        (94.6, 0.9, Verdict.FAIL),
+        (94.6, None, Verdict.FAIL),
+        (89.9, 4.9, Verdict.FAIL),
+    ],
+)
+def test_a_host_just_below_its_limit_is_saturated_if_threads_waited(
+    busy_pct: float, waited: float | None, verdict: Verdict
+) -> None:
+    slow = combat(e2e_ms=40.0, busy_pct=busy_pct, waited=waited)
+    assert claim_of(slow, "LAT-COMBAT").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("busy_pct", "waited", "verdict"),
+    [
         (99, 0.05, Verdict.FAIL),
         (99, 0.3, Verdict.UNKNOWN),
         (99, None, Verdict.FAIL),
