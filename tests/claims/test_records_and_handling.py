@@ -189,6 +189,11 @@ def test_handled_twice_fails_economy() -> None:
     assert {"handled-twice"} == failing(history)
 
 
+def test_handled_twice_fails_economy_also_where_its_group_could_not_be_described() -> None:
+    history = unwatched(history_of(ack(0), read(0), handled(0), handled(0), domain="economy"))
+    assert finding_of(history, "handled-twice").verdict is Verdict.FAIL
+
+
 def test_without_receipts_nothing_is_known_of_handling() -> None:
     history = with_readback(history_of(ack(0), read(0)), receipts=())
     assert {"conservation", "handled-twice", "poll-skip", "damage-total", "end-account"} == unknown(history)

@@ -101,16 +101,17 @@ def _topics(history: Record, _: Asked) -> Iterator[Holding]:
         yield present("list of the topics that had to be described", False, "history/due.json")
         return
     made = {one.topic: one.settings or {} for one in history.due.topics}
-    due = [(one.topic, when) for when in _looks(history) for one in history.due.topics]
+    earliest_s = _looks(history)
+    due = (f"{one.topic} ({when})" for when in earliest_s for one in history.due.topics)
     there = [
         f"{one.topic} ({one.when})"
         for one in history.topics
         if one.settings
         and one.settings.keys() >= made.get(one.topic, {}).keys()
-        and one.t >= _looks(history).get(one.when, math.inf)
+        and one.t >= earliest_s.get(one.when, math.inf)
     ]
     what = "descriptions of topics, which DescribeConfigs allows"
-    yield named(what, (f"{topic} ({when})" for topic, when in due), there, file)
+    yield named(what, due, there, file)
     if history.run.target.backend != "external":
         asked = [one.topic for one in history.due.topics if one.replicas is not None and one.settings]
         names = (one.topic for one in history.due.topics)
