@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from confluent_kafka import ElectionType, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewPartitions
 
 from necp_validate.clients.cluster import ClusterReader
@@ -15,7 +15,7 @@ from necp_validate.core import StackError, UsageError
 from necp_validate.events.topics import VERIFIER_PRINCIPAL, Domain
 from necp_validate.stack import ADMIN, Stack
 from necp_validate.stack.protocol import BrokerInfo, FaultUnavailable
-from necp_validate.stack.provision import admin_client
+from necp_validate.stack.provision import admin_client, elect_preferred_leaders
 
 _PATIENCE_S = 20.0
 T = TypeVar("T")
@@ -162,8 +162,7 @@ class Cluster:
         admin = admin_client({**self._stack.client_config(ADMIN), "socket.timeout.ms": "5000"})
 
         def elected() -> bool:
-            # Its timeouts cannot be given: confluent-kafka 2.16 fails on any (SystemError); the client's own hold.
-            admin.elect_leaders(ElectionType.PREFERRED, None).result(6.0)
+            elect_preferred_leaders(admin)
             return True
 
         self._ask(elected, "the election of preferred leaders")

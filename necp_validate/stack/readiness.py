@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from itertools import cycle
@@ -14,7 +16,7 @@ from necp_validate.core import StackError
 from necp_validate.events.topics import ACLS, CORE_PRINCIPAL, TOPICS, Domain, is_allowed
 from necp_validate.stack.config import INTERNAL_TOPICS, TRANSACTIONS_PARTITIONS
 from necp_validate.stack.protocol import ADMIN
-from necp_validate.stack.provision import SILENT, admin_client
+from necp_validate.stack.provision import SILENT, admin_client, elect_preferred_leaders
 from necp_validate.stack.waiting import wait_until
 
 ConfigOf = Callable[[str, int], dict[str, str]]
@@ -111,15 +113,19 @@ def wait_ready(
         StackError: a condition did not come true, and which.
     """
 
+    leaders = _Leaders(admin)
+
     def led() -> bool:
         check()
-        return require_leaders(admin.list_topics(timeout=5.0), expected_topics())
+        metadata = admin.list_topics(timeout=5.0)
+        leaders.give_back(metadata)
+        return require_leaders(metadata, expected_topics())
 
     wait_until(
         led,
         timeout_s=timeout_s,
         backoff_s=0.05,
-        retry_on=(KafkaException, LookupError),
+        retry_on=(KafkaException, LookupError, TimeoutError),
         message="not every partition got its preferred leader and all its replicas in sync",
     )
     given_up = threading.Event()
@@ -132,7 +138,7 @@ def wait_ready(
     pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="necp-ready")
     try:
         acls = [
-            pool.submit(_wait_acls, principal, broker, config_of(principal, broker), timeout_s, go_on)
+            pool.submit(_wait_acls, principal, broker, config_of(principal, broker), timeout_s, go_on, leaders)
             for broker in brokers
             for principal in probed_principals()
         ]
@@ -145,6 +151,36 @@ def wait_ready(
     finally:
         given_up.set()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _Leaders:
+    """Gives partitions back to their preferred leaders, where those are in sync again.
+
+    A broker that gets no CPU for as long as its session lasts is fenced, and what it led is led by others from then on,
+    also while a stack comes up on a busy machine.
+    """
+
+    def __init__(self, admin: AdminClient) -> None:
+        self._admin = admin
+        self._lock = threading.Lock()
+        self._asked_at = -math.inf
+
+    def give_back(self, metadata: ClusterMetadata) -> None:
+        """Ask for an election if metadata show a use for it, at most once a second."""
+        if not any(_wrongly_led(topic) for topic in metadata.topics.values()):
+            return
+        with self._lock:
+            if time.monotonic() - self._asked_at < 1.0:
+                return
+            self._asked_at = time.monotonic()
+        elect_preferred_leaders(self._admin)
+
+
+def _wrongly_led(topic: TopicMetadata) -> bool:
+    return any(
+        partition.replicas and partition.leader != partition.replicas[0] and partition.replicas[0] in partition.isrs
+        for partition in topic.partitions.values()
+    )
 
 
 def _all(jobs: Sequence[Future[None]]) -> None:
@@ -162,7 +198,12 @@ def probed_principals() -> tuple[str, ...]:
 
 
 def _wait_acls(
-    principal: str, broker: int, config: dict[str, str], timeout_s: float, check: Callable[[], None]
+    principal: str,
+    broker: int,
+    config: dict[str, str],
+    timeout_s: float,
+    check: Callable[[], None],
+    leaders: _Leaders,
 ) -> None:
     """Wait until a broker shows a principal exactly the topics that the ACL table allows it to see.
 
@@ -177,13 +218,14 @@ def _wait_acls(
         seen = set(metadata.topics)
         if seen != expected:
             raise LookupError(f"sees too many: {sorted(seen - expected)}, too few: {sorted(expected - seen)}")
-        return all(not unled(topic) for topic in metadata.topics.values())
+        leaders.give_back(metadata)
+        return require_leaders(metadata, {name: len(topic.partitions) for name, topic in metadata.topics.items()})
 
     wait_until(
         effective,
         timeout_s=timeout_s,
         backoff_s=0.05,
-        retry_on=(KafkaException, LookupError),
+        retry_on=(KafkaException, LookupError, TimeoutError),
         message=f"the ACLs of {principal} did not take effect on broker {broker}",
     )
 

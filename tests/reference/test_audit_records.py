@@ -44,7 +44,8 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def trail(path: Path) -> Iterator[Trail]:
-    trail = Trail(Keyring(path), "core-0")
+    """Tells the keyring when a test says so: a thread that does by the clock would decide tests."""
+    trail = Trail(Keyring(path), "core-0", anchor_s=86_400)
     yield trail
     trail.close()
 

@@ -68,13 +68,15 @@ class Trail:
     Args:
         keyring: the keys; looked at again for each batch, so a rotation or an erasure holds from the next one on.
         instance: name of the event core.
+        anchor_s: how often the keyring is told, in s.
     """
 
-    def __init__(self, keyring: Keyring, instance: str) -> None:
+    def __init__(self, keyring: Keyring, instance: str, *, anchor_s: float = ANCHOR_S) -> None:
         self.writer = secrets.token_bytes(WRITER_BYTES)
         self._keyring = keyring
         self._notes = Keyring(keyring.path)  # of its own: waiting to note something must not keep records waiting
         self._instance = instance
+        self._anchor_s = anchor_s
         self._chain_key = keyring.chain_key(self.writer)
         self._chains: dict[int, _Chain] = {}
         self._keys: dict[str, tuple[bytes, int, AESGCM]] = {}
@@ -152,7 +154,7 @@ class Trail:
             return all(chain.acked is not None and chain.acked[0] == chain.seq - 1 for chain in self._chains.values())
 
     def _keep_anchoring(self) -> None:
-        while not self._closed.wait(ANCHOR_S - time.monotonic() % ANCHOR_S):
+        while not self._closed.wait(self._anchor_s - time.monotonic() % self._anchor_s):
             try:
                 self.anchor()
             except sqlite3.Error as error:  # the next time will tell as much, and more
