@@ -32,11 +32,14 @@ class EventProducer:
         topic: where its events go.
         config: librdkafka properties, security included.
         recorder: takes counters and latencies.
+        at_once_one_in: as in `ProducerAccount`.
     """
 
-    def __init__(self, domain: str, topic: str, config: Mapping[str, str], recorder: Recorder) -> None:
+    def __init__(
+        self, domain: str, topic: str, config: Mapping[str, str], recorder: Recorder, *, at_once_one_in: int = 0
+    ) -> None:
         self.config = dict(config)
-        self.book = ProducerAccount(domain, topic, recorder)
+        self.book = ProducerAccount(domain, topic, recorder, at_once_one_in=at_once_one_in)
         self.events = ClientEvents(errors=[])
         self._client = BatchProducer(config, topic)
         self._recorder = recorder

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from necp_validate.core.histogram import HdrHistogram
-from necp_validate.record.model import PhaseCounts, TimelineRow
+from necp_validate.record.model import AT_ONCE, PhaseCounts, TimelineRow
 
 KINDS = ("e2e", "ack", "late")
 OUTCOMES = ("processed", "rejected", "dead_lettered")
@@ -39,6 +39,7 @@ class Counters:
     unplaced: int = 0
     witnessed: int = 0
     moved: int = 0
+    watched: int = 0
 
     def counts(self) -> PhaseCounts:
         """The same as the record keeps it."""
@@ -52,6 +53,7 @@ class Counters:
             unplaced=self.unplaced,
             witnessed=self.witnessed,
             moved=self.moved,
+            watched=self.watched,
         )
 
 
@@ -78,7 +80,7 @@ class Recorder:
         self.domains = tuple(domains)
         self.counters = {(p, d): Counters() for p in range(len(self.phase_names)) for d in self.domains}
         self.histograms: dict[tuple[int, str, str], HdrHistogram] = {
-            (p, d, kind): HdrHistogram() for p, d in self.counters for kind in KINDS
+            (p, d, kind): HdrHistogram() for p, d in self.counters for kind in (*KINDS, AT_ONCE)
         }
         self.last_ended_us: dict[int, int] = {}
         self.max_gap_us: dict[tuple[int, str], int] = {}
@@ -125,6 +127,14 @@ class Recorder:
         counters.moved += events if witness is Witness.MOVED else 0
         self.latency(domain, "e2e", phase, done_us - intended_us, events)
         self.last_ended_us[phase] = max(self.last_ended_us.get(phase, 0), done_us)
+
+    def watched(self, domain: str, phase: int, events: int) -> None:
+        """Count acknowledged events whose receipt is to be written at once."""
+        self.counters[phase, domain].watched += events
+
+    def ended_at_once(self, domain: str, intended_us: int, written_us: int) -> None:
+        """Record how long it took until a broker had the receipt of an event that is receipted at once."""
+        self.histograms[self.phase_of(intended_us), domain, AT_ONCE].record(written_us - intended_us)
 
     def acknowledged(self, domain: str, now_us: int) -> None:
         """Note a successful acknowledgement, for the longest time without one."""

@@ -28,8 +28,8 @@ class PendingOffsets:
         """Whether any of these offsets is among those that were put last."""
         return first <= self._latest[1] and self._latest[0] <= first + count - 1
 
-    def take(self, first: int, last: int) -> list[tuple[int, int]]:
-        """Take the offsets ``first`` to ``last``; returns (events, intended time) of those that were waiting."""
+    def take(self, first: int, last: int) -> list[tuple[int, int, int]]:
+        """Take the offsets ``first`` to ``last``; returns runs of those waiting: first, last, intended time."""
         runs, taken, at = self._runs, [], 0
         while at < len(runs):
             low, high, intended_us = runs[at]
@@ -39,7 +39,7 @@ class PendingOffsets:
                 at += 1
                 continue
             from_, to = max(low, first), min(high, last)
-            taken.append((to - from_ + 1, intended_us))
+            taken.append((from_, to, intended_us))
             del runs[at]
             if high > to:
                 runs.insert(at, (to + 1, high, intended_us))

@@ -11,6 +11,8 @@ import numpy as np
 
 from necp_validate.clients.flush import MAX_FLUSH
 from necp_validate.clients.rdkafka import Deliveries, error_name
+from necp_validate.events.receipts import at_once
+from necp_validate.events.topics import Domain
 from necp_validate.ledger.client_errors import Fate, SendErrors, fate_of
 from necp_validate.ledger.latency import Recorder
 from necp_validate.ledger.pending import PendingOffsets
@@ -32,11 +34,13 @@ class ProducerAccount:
         domain: the domain's name.
         topic: where its events go.
         recorder: takes counters and latencies.
+        at_once_one_in: of so many of its events one has its outcome written at once; 0 for none.
     """
 
-    def __init__(self, domain: str, topic: str, recorder: Recorder) -> None:
+    def __init__(self, domain: str, topic: str, recorder: Recorder, *, at_once_one_in: int = 0) -> None:
         self.domain = domain
         self.topic = topic
+        self.at_once_one_in = at_once_one_in
         self.streams: list[StreamAccount] = []
         self.pending: dict[int, PendingOffsets] = {}
         self.watch = PartitionWatch(domain)
@@ -159,6 +163,13 @@ class ProducerAccount:
                 f" after offset {pending.highest}"
             )
         pending.put(offset, count, intended_us)
+        if watched := len(self.receipted_at_once(partition, offset, offset + count - 1)):
+            self._recorder.watched(self.domain, self._recorder.phase_of(intended_us), watched)
+
+    def receipted_at_once(self, partition: int, first: int, last: int) -> list[int]:
+        """Of some offsets, those whose outcome is to be written at once."""
+        one_in = self.at_once_one_in
+        return at_once(Domain(self.domain), partition, first, last, one_in) if one_in else []
 
     def _not_acked(
         self, stream: StreamAccount, first: int, count: int, phase: int, name: str, fate: Fate, now_us: int

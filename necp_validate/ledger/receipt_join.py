@@ -20,7 +20,8 @@ class ReceiptJoin:
     The end of processing is the handler's own time (``done_us``, same host, same clock), which may lie before the
     brokers' append of the receipt by no more than ``RECEIPTED_WITHIN_S``: of an earlier one that much before the append
     counts, and it is moved. Where the receipt is part of a transaction, it is the time at which it became visible here:
-    its outcome does not exist before. That events wait for an outcome is known only by what is seen here.
+    its outcome does not exist before. That events wait for an outcome is known only by what is seen here. Of some
+    that are receipted at once, the time until that append or arrival is recorded besides, whatever the core says.
 
     Args:
         recorder: takes latencies and outcomes.
@@ -32,7 +33,7 @@ class ReceiptJoin:
     def __init__(self, recorder: Recorder, accounts: Mapping[str, ProducerAccount]) -> None:
         self._recorder = recorder
         self._accounts = accounts
-        self._early: deque[tuple[int, str, int, int, int, int, int, Witness]] = deque()
+        self._early: deque[tuple[int, str, int, int, int, int, int, Witness, int | None]] = deque()
         self.ends_from_future = 0
 
     @property
@@ -66,7 +67,10 @@ class ReceiptJoin:
                 # A clock that is ahead: it had ended when its receipt arrived, and nothing better is known.
                 self.ends_from_future += last - first + 1
                 ended_us = now_us
-            self._match(now_us, now_us, receipt.domain, partition, first, last, int(outcome), ended_us, witness)
+            written_us = now_us if receipt.transactional else appended_us
+            self._match(
+                now_us, now_us, receipt.domain, partition, first, last, int(outcome), ended_us, witness, written_us
+            )
 
     def retry(self, now_us: int) -> None:
         """Look once more for the events of receipts that came early."""
@@ -85,6 +89,7 @@ class ReceiptJoin:
         outcome: int,
         ended_us: int,
         witness: Witness,
+        written_us: int | None,
     ) -> None:
         account = self._accounts.get(domain)
         if account is None:
@@ -95,13 +100,17 @@ class ReceiptJoin:
             # What is beyond may be ours and not acknowledged yet, or somebody else's: players write here, too.
             if now_us - seen_us < _KEEP_EARLY_US:
                 self._early.append(
-                    (seen_us, domain, partition, max(first, known + 1), last, outcome, ended_us, witness)
+                    (seen_us, domain, partition, max(first, known + 1), last, outcome, ended_us, witness, written_us)
                 )
             last = known
         if pending is None or first > last:
             return
         joined = 0
-        for events, intended_us in pending.take(first, last):
+        for low, high, intended_us in pending.take(first, last):
+            events = high - low + 1
+            if written_us is not None:
+                for _ in account.receipted_at_once(partition, low, high):
+                    self._recorder.ended_at_once(domain, intended_us, min(written_us, seen_us))
             self._recorder.ended(domain, intended_us, ended_us, events, witness)
             self._recorder.count_outcome(domain, outcome, events)
             joined += events

@@ -40,6 +40,7 @@ class DomainTraffic(msgspec.Struct, frozen=True, kw_only=True):
         tick_hz: highest flush rate of one game server.
         cheat_share: share of events that must be rejected.
         poison_share: share of events that must be dead-lettered.
+        at_once_one_in: of so many events one has its outcome written at once; 0 for none.
         fuzz: share of events that Hypothesis and a mutation operator made invalid: to be dead-lettered as well.
         client: librdkafka properties of the domain's service.
         password_file: where its password is when it has been changed; empty for one that stays.
@@ -54,6 +55,7 @@ class DomainTraffic(msgspec.Struct, frozen=True, kw_only=True):
     client: dict[str, str]
     password_file: str = ""
     fuzz: float = 0.0
+    at_once_one_in: int = 0
 
     @property
     def servers(self) -> int:

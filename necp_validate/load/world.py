@@ -89,7 +89,9 @@ class World:
         starts = self._phase_starts_us
         self.recorder = Recorder([p.name for p in self.plan.phases], starts, list(self.plan.traffic))
         self.producers = {
-            domain: EventProducer(domain, traffic.topic, traffic.client, self.recorder)
+            domain: EventProducer(
+                domain, traffic.topic, traffic.client, self.recorder, at_once_one_in=traffic.at_once_one_in
+            )
             for domain, traffic in self.plan.traffic.items()
         }
         self._passwords = [

@@ -20,6 +20,7 @@ from necp_validate.record.faults import FaultRecord
 from necp_validate.record.fuzz import FuzzConsumer, FuzzEffect, FuzzFlaw, FuzzGroup, FuzzRecord, TopicSettings
 from necp_validate.record.limits import BreakerSample, FloodRecord, FloodSecond
 from necp_validate.record.model import (
+    AT_ONCE,
     BrokerSample,
     CoreShutdown,
     Drain,
@@ -76,6 +77,7 @@ from necp_validate.record.writer import Appender, CsvRows, JsonLines, write_json
 
 __all__ = [
     "ACCEPTED",
+    "AT_ONCE",
     "ENDS",
     "FIRING",
     "LAYOUTS",

@@ -60,6 +60,7 @@ class Due:
             empty where that is not known.
         receipted_within_s: by domain, how long before the append of its outcome an event may be said to have ended;
             empty where no broker says when an outcome was appended.
+        receipted_at_once: by domain, of so many events one has its outcome written at once; empty where none has.
     """
 
     topics: tuple[TopicDue, ...]
@@ -70,3 +71,4 @@ class Due:
     alert_rules: tuple[str, ...]
     committed_within_s: dict[str, float]
     receipted_within_s: dict[str, float] | None = None
+    receipted_at_once: dict[str, int] | None = None

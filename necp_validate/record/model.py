@@ -143,6 +143,10 @@ class StreamRecord:
         )
 
 
+AT_ONCE = "at_once"
+"""Kind of the latencies of those events whose outcome is written at once: until a broker had it, by its own clock."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseCounts:
     """Events of one phase and domain, by their intended time.
@@ -155,6 +159,7 @@ class PhaseCounts:
         witnessed: ended events of whose end somebody beside the target knows: when its outcome was appended, or when a
             transaction's end was seen.
         moved: those of them that are said to have ended too long before their outcome was appended: a later end counts.
+        watched: acked events whose outcome is to be written at once (``events.receipts.at_once``).
     """
 
     scheduled: int
@@ -166,6 +171,7 @@ class PhaseCounts:
     unplaced: int | None = None
     witnessed: int | None = None
     moved: int | None = None
+    watched: int | None = None
 
     @property
     def offered(self) -> int | None:
@@ -183,10 +189,13 @@ class PhaseCounts:
             unplaced=_sum(self.unplaced, other.unplaced),
             witnessed=_sum(self.witnessed, other.witnessed),
             moved=_sum(self.moved, other.moved),
+            watched=_sum(self.watched, other.watched),
         )
 
 
-NO_EVENTS = PhaseCounts(scheduled=0, sent=0, acked=0, failed=0, unknown=0, refused=0, unplaced=0, witnessed=0, moved=0)
+NO_EVENTS = PhaseCounts(
+    scheduled=0, sent=0, acked=0, failed=0, unknown=0, refused=0, unplaced=0, witnessed=0, moved=0, watched=0
+)
 
 
 def _offered(counts: PhaseCounts | TimelineRow) -> int | None:

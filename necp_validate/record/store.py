@@ -24,7 +24,7 @@ from necp_validate.record.writer import Appender, CsvRows, JsonLines, write_json
 T = TypeVar("T")
 R = TypeVar("R")
 LatencyMap: TypeAlias = dict[tuple[str, str, str], HdrHistogram]
-"""Histograms by phase name, domain and kind (e2e, ack, late)."""
+"""Histograms by phase name, domain and kind (e2e, ack, late, at_once)."""
 
 
 class Part(ABC, Generic[T]):

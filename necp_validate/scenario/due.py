@@ -22,7 +22,13 @@ from necp_validate.stack import Stack
 
 
 def due_of_game(
-    stack: Stack, domains: Iterable[Domain], partitions: Mapping[str, int], *, policy: Policy | None, monitored: bool
+    stack: Stack,
+    domains: Iterable[Domain],
+    partitions: Mapping[str, int],
+    *,
+    policy: Policy | None,
+    monitored: bool,
+    at_once: Mapping[Domain, int],
 ) -> Due:
     """What a run on the game's own topics owes.
 
@@ -32,6 +38,7 @@ def due_of_game(
         partitions: of every topic that is read back.
         policy: of whom everything is tried, if it is.
         monitored: whether Prometheus watches.
+        at_once: by domain, of how many events one has its outcome written at once.
     """
     domains = tuple(domains)
     roles = {
@@ -50,6 +57,7 @@ def due_of_game(
         alert_rules=alert_names() if monitored else (),
         committed_within_s={domain.value: COMMITTED_WITHIN_S[domain] for domain in domains} if ours else {},
         receipted_within_s={domain.value: RECEIPTED_WITHIN_S[domain] for domain in domains} if ours else {},
+        receipted_at_once={domain.value: one_in for domain, one_in in at_once.items()} if ours else {},
     )
 
 
@@ -68,6 +76,7 @@ def due_of_topics(partitions: Mapping[str, int]) -> Due:
         alert_rules=(),
         committed_within_s={},
         receipted_within_s={},
+        receipted_at_once={},
     )
 
 

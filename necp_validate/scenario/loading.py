@@ -75,6 +75,7 @@ def load_plan(
             cheat_share=one.cheat_share,
             poison_share=one.poison_share,
             fuzz=one.fuzz,
+            at_once_one_in=scenario.receipted_at_once.get(Domain(domain), 0) if receipts else 0,
             client={**stack.client_config(Domain(domain).service), **producer},
             password_file=str(stack.password_file(Domain(domain).service) or ""),
         )

@@ -11,6 +11,8 @@ import msgspec
 from msgspec import Meta, field
 
 from necp_validate.core.errors import UsageError
+from necp_validate.events.receipts import at_once_shares
+from necp_validate.events.topics import Domain
 
 DOMAINS = ("combat", "economy", "social", "system")
 
@@ -280,6 +282,11 @@ class Scenario(Table, frozen=True, kw_only=True):
         if self.players is None:
             return 0
         return self.players.count if phase.players is None else phase.players
+
+    @property
+    def receipted_at_once(self) -> dict[Domain, int]:
+        """By domain, of how many events of the load one has its outcome written at once."""
+        return at_once_shares({Domain(name): eps for name, eps in self.rates_eps.items()})
 
     def target_eps(self, phase: Phase) -> dict[str, float]:
         """Scheduled events per second and domain in a phase, after its ramp."""

@@ -184,7 +184,10 @@ class _Run(RecordedRun):
                 crew = Crew(self.placement, stack)
                 if given is not None and self.experiments:
                     wait_healthy(stack)  # whatever it was used for before
-                fleet = CoreFleet(stack)
+                at_once = self.scenario.receipted_at_once
+                fleet = CoreFleet(
+                    stack, {f"{domain.value.upper()}_RECEIPTS_AT_ONCE": str(n) for domain, n in at_once.items()}
+                )
                 undo.callback(fleet.close)
                 cores = fleet.start(self.scenario.core.instances)
                 gateways = self._start_gateway(stack, undo)
@@ -271,8 +274,8 @@ class _Run(RecordedRun):
 
     def _save_due(self, stack: Stack) -> None:
         partitions = {name: len(ends) for name, ends in self.begin.items()}
-        monitored = self.scenario.monitoring is not None
-        due = due_of_game(stack, self.domains, partitions, policy=self.policy, monitored=monitored)
+        monitored, at_once = self.scenario.monitoring is not None, self.scenario.receipted_at_once
+        due = due_of_game(stack, self.domains, partitions, policy=self.policy, monitored=monitored, at_once=at_once)
         parts.DUE.write(self.run_dir, due)
 
     def _attempts(self, stack: Stack, when: Literal["start", "end"]) -> None:

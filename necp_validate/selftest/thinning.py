@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from necp_validate.evidence.inventory import Evidence
-from necp_validate.record import Record, parts
+from necp_validate.record import AT_ONCE, Record, parts
 from necp_validate.record.store import Histograms, Part, PerWorker, parts_of
 from necp_validate.selftest.contents import Contents
 from necp_validate.selftest.defect import Change
@@ -146,6 +146,9 @@ _PROBES = "without half of its attempts"
 
 WITHIN: Mapping[str, tuple[tuple[str, Part[Any], Thin], ...]] = {
     "end-to-end latencies": (("without the end-to-end ones of the first", parts.LATENCY, _of_kind("e2e")),),
+    "outcomes written at once": (
+        ("without those that were written at once of the first", parts.LATENCY, _of_kind(AT_ONCE)),
+    ),
     "ack latencies": (("without those of acks of the first", parts.LATENCY, _of_kind("ack")),),
     "the generator's lateness": (("without the lateness of the first", parts.LATENCY, _of_kind("late")),),
     "what was sent": (("without half of the streams", parts.LOADS, _each(_half_of("streams"))),),

@@ -19,14 +19,16 @@ class ServiceFleet(ABC, Generic[H]):
 
     Args:
         stack: what they are started on.
+        env: configuration of every instance on top of the stack's.
     """
 
     noun: ClassVar[str]
     prefix: ClassVar[str]
     identity_variable: ClassVar[str]
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, env: Mapping[str, str] | None = None) -> None:
         self._stack = stack
+        self._of_all = dict(env or {})
         self._lock = threading.Lock()
         self._all: list[H] = []
         self._identity: dict[str, str] = {}
@@ -80,7 +82,7 @@ class ServiceFleet(ABC, Generic[H]):
                 name = f"{self.prefix}-{len(self._all)}"
                 self._identity[name] = identity or name
                 self._env[name] = env
-                one = self._launch(name, env)
+                one = self._launch(name, {**self._of_all, **env})
                 self._all.append(one)
             started.append(one)
         with ThreadPoolExecutor(max_workers=max(len(started), 1)) as pool:

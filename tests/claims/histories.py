@@ -15,6 +15,7 @@ from necp_validate.claims import CHECKS, Judgement, judge_record
 from necp_validate.core import ClaimResult, Finding, Verdict
 from necp_validate.events.topics import COMMITTED_WITHIN_S, RECEIPTED_WITHIN_S, TOPIC_GUARANTEES, TOPICS, Domain
 from necp_validate.record import (
+    AT_ONCE,
     CoreShutdown,
     Drain,
     EpochRead,
@@ -158,6 +159,10 @@ def readback_of(**changes: Any) -> Readback:
     return replace(readback, **changes)
 
 
+AT_ONCE_ONE_IN = 100
+"""Of so many acked events one has its outcome written at once."""
+
+
 def counts_of(*, scheduled: int, sent: int | None = None, acked: int | None = None, failed: int = 0) -> PhaseCounts:
     """Counts of one phase and domain; what was sent and neither acked nor failed is of unknown outcome."""
     sent = scheduled if sent is None else sent
@@ -172,6 +177,7 @@ def counts_of(*, scheduled: int, sent: int | None = None, acked: int | None = No
         unplaced=0,
         witnessed=acked,
         moved=0,
+        watched=acked // AT_ONCE_ONE_IN,
     )
 
 
@@ -264,6 +270,7 @@ def _of_ops(ops: Iterable[Op], done: Iterable[Op], load: LoadRecord, domain: str
                 ("ack", counts.acked, 3.0),
                 ("e2e", sum(ended), 10.0),
                 ("late", counts.sent, 1.0),
+                (AT_ONCE, counts.watched or 0, 10.0),
             )
         },
     }
@@ -332,6 +339,7 @@ def _around(phase: Phase, domains: Iterable[str], busy_pct: float = 50.0, waited
             alert_rules=(),
             committed_within_s={d: COMMITTED_WITHIN_S[Domain(d)] for d in domains if d in list(Domain)},
             receipted_within_s={d: RECEIPTED_WITHIN_S[Domain(d)] for d in domains if d in list(Domain)},
+            receipted_at_once={d: AT_ONCE_ONE_IN for d in domains if d in list(Domain)},
         ),
         "host": tuple(
             HostSample(t=float(t), cpu_busy_pct=busy_pct, cpu_steal_pct=0.5, target_run_s=1.0, target_wait_s=waited)
@@ -576,6 +584,7 @@ def timed_history(
         latency[kind, domain, "e2e"] = histogram_of(ends[domain], e2e_ms)
         latency[kind, domain, "ack"] = histogram_of(counts[domain].acked, 3.0)
         latency[kind, domain, "late"] = histogram_of(counts[domain].sent, late_ms)
+        latency[kind, domain, AT_ONCE] = histogram_of(counts[domain].watched or 0, e2e_ms)
     load = load_record(
         streams=tuple(_whole_stream(domain, counts[domain]) for domain in eps),
         guarantees={domain: dict(STRICT) for domain in eps},

@@ -16,6 +16,7 @@ from necp_validate.claims.metrics.windows import Second, bounds_ms
 from necp_validate.claims.model import Repeats
 from necp_validate.core import ClaimResult, Verdict
 from necp_validate.record import (
+    AT_ONCE,
     BrokerSample,
     Drain,
     ExperimentOutcome,
@@ -420,7 +421,7 @@ def test_phases_of_one_kind_are_repeats_too() -> None:
     first, second = combat(e2e_ms=10), combat(e2e_ms=30)
     phases = tuple(replace(first.phases[0], name=name) for name in ("one", "two"))
     latency = {(name, d, k): h.latency["steady", d, k] for name, h in (("one", first), ("two", second)) for d, k in
-               [("combat", "e2e"), ("combat", "ack"), ("combat", "late")]}  # fmt: skip
+               [("combat", "e2e"), ("combat", "ack"), ("combat", "late"), ("combat", AT_ONCE)]}  # fmt: skip
     load = first.loads[0]
     loads = (replace(load, phases=dict.fromkeys(("one", "two"), load.phases["steady"])),)
     run = replace(first.run, config={**first.run.config, "phases": planned(*phases)})

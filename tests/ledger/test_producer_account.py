@@ -55,9 +55,9 @@ def test_flushes_are_numbered_without_holes_and_acked_by_runs() -> None:
     assert f.book.settle(both, 600_000) == [(first, 3), (second, 2)]
     assert f.stream.acked.to_list() == [[0, 4]]
     assert (f.stream.partition, f.stream.max_acked_offset) == (3, 14)
-    assert f.book.pending[3].take(10, 14) == [(3, 500_000), (2, 500_000)]
+    assert f.book.pending[3].take(10, 14) == [(10, 12, 500_000), (13, 14, 500_000)]
     assert f.counts() == PhaseCounts(
-        scheduled=0, sent=5, acked=5, failed=0, unknown=0, refused=0, unplaced=0, witnessed=0, moved=0
+        scheduled=0, sent=5, acked=5, failed=0, unknown=0, refused=0, unplaced=0, witnessed=0, moved=0, watched=0
     )
     assert f.book.not_monotonic == 0
 
@@ -78,7 +78,7 @@ def test_a_timed_out_event_is_unknown_and_a_refused_one_failed() -> None:
     assert f.stream.unknown.to_list() == [[1, 1]]
     assert f.stream.failed.to_list() == [[2, 2]]
     assert f.counts() == PhaseCounts(
-        scheduled=0, sent=4, acked=2, failed=1, unknown=1, refused=0, unplaced=0, witnessed=0, moved=0
+        scheduled=0, sent=4, acked=2, failed=1, unknown=1, refused=0, unplaced=0, witnessed=0, moved=0, watched=0
     )
     assert any("_MSG_TIMED_OUT" in text for text in f.book.examples)
     errors = [(one.error, one.fate, one.count) for one in f.record().send_errors or ()]
@@ -99,7 +99,7 @@ def test_what_the_client_did_not_take_failed() -> None:
     f.book.handed_over(tag, np.array([0, QUEUE_FULL, QUEUE_FULL], dtype=np.int32), 1)
     assert f.stream.failed.to_list() == [[1, 2]]
     assert f.counts() == PhaseCounts(
-        scheduled=0, sent=3, acked=0, failed=2, unknown=0, refused=2, unplaced=0, witnessed=0, moved=0
+        scheduled=0, sent=3, acked=0, failed=2, unknown=0, refused=2, unplaced=0, witnessed=0, moved=0, watched=0
     )
     assert f.counts().offered == 1
 
@@ -166,7 +166,7 @@ def test_an_ack_without_an_offset_is_an_ack_and_waits_for_no_receipt() -> None:
     f.book.settle(reports(*adrift, *flush_at(third, 1, 40)), 600_000)  # type: ignore[arg-type]
     assert f.stream.acked.to_list() == [[0, 5]]
     assert (f.stream.unplaced, f.stream.max_acked_offset, f.book.not_monotonic) == (5, 40, 0)
-    assert f.book.pending[3].take(-5, 50) == [(1, 500_000)]
+    assert f.book.pending[3].take(-5, 50) == [(40, 40, 500_000)]
     assert f.book.watch.acked_below_known == 0
     assert f.counts().unplaced == 5
     assert [stream.unplaced for stream in f.record().streams] == [5]
@@ -178,4 +178,4 @@ def test_only_what_follows_on_an_unknown_offset_is_unknown() -> None:
     first, second = f.send(1), f.send(2)
     f.book.settle(reports(*flush_at(first, 1, -1001), *flush_at(second, 2, 0, partition=4)), 600_000)  # type: ignore[arg-type]
     assert (f.stream.unplaced, f.stream.acked.count) == (1, 3)
-    assert f.book.pending[4].take(0, 1) == [(2, 500_000)]
+    assert f.book.pending[4].take(0, 1) == [(0, 1, 500_000)]

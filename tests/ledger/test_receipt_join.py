@@ -11,7 +11,7 @@ from necp_validate.events.receipts import Outcome, Receipt
 from necp_validate.ledger.latency import Recorder
 from necp_validate.ledger.producer_account import ProducerAccount
 from necp_validate.ledger.receipt_join import ReceiptJoin
-from necp_validate.record import OutcomeGap
+from necp_validate.record import AT_ONCE, OutcomeGap
 
 S = 1_000_000
 TOPIC = "game.combat.events"
@@ -151,3 +151,39 @@ def test_a_broker_whose_clock_is_ahead_moves_no_end_beyond_the_arrival(f: Fixtur
     latency_ms, *counts = reported(f, ended_ms=5, appended_ms=9_000, came_ms=40)
     assert latency_ms == pytest.approx(40, rel=0.02)
     assert counts == [5, 5]
+
+
+# Events whose outcome is written at once ---------------------------------------------------------------------------
+
+
+def at_once_ms(f: Fixture, **times: int | None) -> tuple[int, float, int]:
+    """How many of five events due at 1 s were written at once, after how long, and how many were to be."""
+    f.account.at_once_one_in = 2
+    f.ack(20, 5)
+    f.receipt(20, 24, **times)  # type: ignore[arg-type]
+    histogram = f.recorder.histograms[0, "combat", AT_ONCE]
+    return histogram.total, histogram.mean / 1_000, f.recorder.counters[0, "combat"].watched
+
+
+def test_of_outcomes_that_are_written_at_once_the_append_counts_and_not_what_the_core_says(f: Fixture) -> None:
+    count, mean_ms, watched = at_once_ms(f, at_us=S + 900_000, done_us=S + 5_000, appended_us=S + 250_000)
+    assert 2 <= count == watched <= 3
+    assert mean_ms == pytest.approx(250, rel=0.01)
+
+
+def test_an_append_by_a_clock_that_is_ahead_was_at_the_latest_when_it_came(f: Fixture) -> None:
+    _, mean_ms, _ = at_once_ms(f, at_us=S + 100_000, done_us=S + 5_000, appended_us=2 * S)
+    assert mean_ms == pytest.approx(100, rel=0.01)
+
+
+def test_without_a_time_of_append_it_is_not_known(f: Fixture) -> None:
+    count, _, watched = at_once_ms(f, at_us=S + 100_000, done_us=S + 5_000, appended_us=None)
+    assert count == 0 < watched
+
+
+def test_a_receipt_that_overtakes_its_acknowledgement_counts_by_its_append(f: Fixture) -> None:
+    f.account.at_once_one_in = 1
+    f.receipt(20, 20, at_us=S + 300_000, done_us=S + 5_000, appended_us=S + 200_000)
+    f.ack(20, 1)
+    f.join.retry(9 * S)
+    assert f.recorder.histograms[0, "combat", AT_ONCE].mean == pytest.approx(200_000, rel=0.01)

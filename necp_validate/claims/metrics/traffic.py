@@ -16,7 +16,16 @@ from necp_validate.claims.metrics.units import EVENTS, RATE, SHARE, TIME
 from necp_validate.claims.metrics.windows import Count, Second, Window, span_s, windows, worst_percentile_ms
 from necp_validate.claims.saturation import LIMIT_NAMES, saturation
 from necp_validate.evidence.host_saturation import HostSaturation, wait_share
-from necp_validate.evidence.inventory import ACK_LATENCY, END_TO_END, LATENESS, PHASES, SENDERS, TIMELINE, WITNESS
+from necp_validate.evidence.inventory import (
+    ACK_LATENCY,
+    END_TO_END,
+    LATENESS,
+    OUTCOMES_AT_ONCE,
+    PHASES,
+    SENDERS,
+    TIMELINE,
+    WITNESS,
+)
 from necp_validate.evidence.load_workers import clock_words, clocks_apart_ms
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.record import Phase, TimelineRow
@@ -222,9 +231,13 @@ def _percentile(kind: str, q: float, asked: Question) -> tuple[float, float, int
             )
             if count
         ]
+        low, high = found.bounds_ms(q)
+        if found.at_once and high == found.certainly_ms(q) > 0:
+            watched = sum(one.histogram.values for one in found.at_once)
+            notes.append(f"P{q:g} is no better than {high:.1f} ms by {watched:,} outcomes that were written at once")
         ahead = sum(load.ends_from_future or 0 for load in history.loads)
         notes += [f"{ahead:,} of the run said to end in the future: their outcomes' arrival counts"] if ahead else []
-        return *found.bounds_ms(q), found.samples, found.never + found.unknown, notes
+        return low, high, found.samples, found.never + found.unknown, notes
     histogram = history.histogram(phase.name, kind, asked.domains)
     never = (history.counts(phase.name, asked.domains).unknown or 0) if kind == "ack" else 0
     value = percentile_ms(histogram, q, after=never)
@@ -275,7 +288,7 @@ _KINDS = {
     "late": "from the intended send time to the handing over to the client: the generator's own lateness",
 }
 _NEEDED = {
-    "e2e": (PHASES, SENDERS, END_TO_END, WITNESS),
+    "e2e": (PHASES, SENDERS, END_TO_END, WITNESS, OUTCOMES_AT_ONCE),
     "ack": (PHASES, SENDERS, ACK_LATENCY),
     "late": (PHASES, SENDERS, LATENESS),
 }

@@ -17,7 +17,7 @@ from necp_validate.evidence.inventory.counting import (
 )
 from necp_validate.evidence.inventory.players import processes
 from necp_validate.evidence.load_workers import expected_players, expected_workers, lost_workers
-from necp_validate.record import Phase, Record
+from necp_validate.record import AT_ONCE, Phase, Record
 
 
 def _phases(history: Record, _: Asked) -> Iterator[Holding]:
@@ -161,6 +161,23 @@ def _witness(history: Record, asked: Asked) -> Iterator[Holding]:
         yield Holding(what="ends that brokers bear witness to", due=ends, found=witnessed, file=file)
 
 
+def _at_once(history: Record, asked: Asked) -> Iterator[Holding]:
+    """Of every event whose outcome was to be written at once a broker says when; of each domain there was one."""
+    promised = history.due.receipted_at_once if history.due is not None else None
+    if subjects.EVENT_CORE.there(history) and history.run.target.backend != "external":
+        yield present("record of which outcomes are written at once", promised is not None, "history/due.json")
+    for phase in asked.phases:
+        for domain in asked.domains:
+            counts = history.counts(phase.name, [domain])
+            if domain in (promised or {}) and counts.acked:
+                yield Holding(
+                    what=f"outcomes of {domain} in {phase.name} that were to be written at once",
+                    due=max(counts.watched or 0, 1),
+                    found=history.histogram(phase.name, AT_ONCE, [domain]).values,
+                    file="history/latency-*.npz, history/load-*.json: phases",
+                )
+
+
 def _workers(history: Record, _: Asked) -> Iterator[Holding]:
     due = expected_workers(history)
     if due > 1:
@@ -182,6 +199,7 @@ TRANSACTIONS = Evidence(name="transactions", parts=("loads", "players"), count=_
 TIMELINE = Evidence(name="timeline", parts=("timeline",), count=_timeline)
 END_TO_END = Evidence(name="end-to-end latencies", parts=("latency",), count=_latencies("e2e"))
 WITNESS = Evidence(name="witness of the ends", parts=("loads", "due"), count=_witness)
+OUTCOMES_AT_ONCE = Evidence(name="outcomes written at once", parts=("loads", "latency", "due"), count=_at_once)
 ACK_LATENCY = Evidence(name="ack latencies", parts=("latency",), count=_latencies("ack"))
 LATENESS = Evidence(name="the generator's lateness", parts=("latency",), count=_latencies("late"))
 WORKERS = Evidence(name="load workers", parts=("workers",), count=_workers)

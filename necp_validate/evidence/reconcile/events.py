@@ -16,7 +16,7 @@ from necp_validate.evidence.reconcile.discrepancy import (
     Discrepancy,
 )
 from necp_validate.evidence.subjects import EVENT_CORE
-from necp_validate.record import LoadRecord, Phase, Record, StreamRecord, TimelineRow
+from necp_validate.record import AT_ONCE, LoadRecord, Phase, Record, StreamRecord, TimelineRow
 from necp_validate.record.model import NO_EVENTS, last_end_us
 
 _BUCKET_SHARE = 1.05
@@ -202,6 +202,11 @@ def phases_are_histograms(history: Record) -> Iterator[Discrepancy]:
             if moved > witnessed:
                 detail = f"{moved:,} ends moved by a witness, of {witnessed:,} that have one ({LOADS}: phases)"
                 yield Discrepancy(where=where, detail=detail, parts=("loads",))
+            at_once = _values(history, phase, domain, AT_ONCE)
+            if at_once > (counts.watched or 0):
+                watched = f"{counts.watched or 0:,} were to be ({LOADS}: phases)"
+                detail = f"{at_once:,} outcomes written at once ({LATENCY}), {watched}"
+                yield Discrepancy(where=where, detail=detail, parts=("loads", "latency"))
             late = _values(history, phase, domain, "late")
             if late and not counts.sent <= late <= counts.scheduled:
                 sent = f"{counts.sent:,} sent of {counts.scheduled:,} scheduled ({LOADS}: phases)"

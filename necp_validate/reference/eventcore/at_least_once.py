@@ -1,7 +1,8 @@
 """The loop of combat, social and system: every event is accounted for at least once.
 
-Handled events are reported in receipts, and their offsets are committed once the receipt and all outputs are
-acknowledged. An instance that dies leaves events uncommitted, which its successor handles again.
+Handled events are reported in receipts, a tick's together or, as ``events.receipts.at_once`` says, at once.
+Their offsets are committed once the receipt and all outputs are acknowledged. An instance that dies leaves events
+uncommitted, which its successor handles again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final, Protocol
 from confluent_kafka import Message
 
 from necp_validate.events.envelope import Decoder
+from necp_validate.events.receipts import at_once
 from necp_validate.events.registry import event_types
 from necp_validate.events.topics import Domain
 from necp_validate.reference.clients import Clients
@@ -80,6 +82,7 @@ class AtLeastOnceLoop:
         self._decode = Decoder(event_types(domain)).decode
         self._tick_s = TUNING[domain].tick_ms / 1_000
         self._now_us = Clock(config.clock_offset_file).now_us
+        self._at_once_one_in = config.receipts_at_once[domain]
         self._receipts = ReceiptBook(domain, config.instance, now_us=self._now_us)
         self._deliveries = Deliveries(sender, on_failure=self._on_failure)
         self._dead_letters: list[Output] = []
@@ -130,7 +133,10 @@ class AtLeastOnceLoop:
     def _process(self, batches: Batches, size: int) -> None:
         started = time.perf_counter()
         results = self._pool.run(batches, size)
+        due = False
         for result in results:
+            first, last = result.first_offset, result.last_offset
+            due = due or bool(at_once(self.domain, result.partition, first, last, self._at_once_one_in))
             self._receipts.add(result.runs)
             self._handled[result.partition] = result.last_offset + 1
             if result.dead_letters:
@@ -142,6 +148,8 @@ class AtLeastOnceLoop:
                 )
         self._metrics.batch(self.domain, results, time.perf_counter() - started)
         self.breaker.record(size, sum(len(result.dead_letters) for result in results))
+        if due:
+            self._tick()
 
     def _handle(self, task: tuple[int, list[Message]]) -> BatchResult:
         partition, records = task

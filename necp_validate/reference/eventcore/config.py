@@ -43,6 +43,8 @@ class CoreConfig(ServiceConfig, frozen=True, kw_only=True):
         clock_offset_file: what a drill steps this service's clock by; None for the machine's clock.
         domains: domains to serve.
         workers: threads that handle partitions, by domain.
+        receipts_at_once: by domain, of how many events one has its receipt written at once
+            (``events.receipts.at_once``); 0 for none.
         breaker: when a domain's consumer stops reading because too much of it is poison.
         audit_keyring: the keys of the audit trail; None where the system domain is not served.
     """
@@ -52,6 +54,7 @@ class CoreConfig(ServiceConfig, frozen=True, kw_only=True):
     clock_offset_file: Path | None
     domains: tuple[Domain, ...]
     workers: dict[Domain, int]
+    receipts_at_once: dict[Domain, int]
     breaker: BreakerSettings
     audit_keyring: Path | None
 
@@ -75,6 +78,9 @@ def load_config(env: Mapping[str, str] | None = None) -> CoreConfig:
         workers={
             domain: integer(env, f"{domain.value.upper()}_CONSUMER_WORKERS", default, low=1, high=256)
             for domain, default in DEFAULT_WORKERS.items()
+        },
+        receipts_at_once={
+            domain: integer(env, f"{domain.value.upper()}_RECEIPTS_AT_ONCE", 0, low=0, high=10**9) for domain in domains
         },
         breaker=_breaker(env),
         **common(env, http_port=8080, metrics_port=9090),

@@ -145,8 +145,11 @@ def _read_backwards(simulation: Simulation) -> None:
             return
 
 
-def _write_later(simulation: Simulation) -> None:
-    simulation.writes_later_us = 400_000
+def _write_later(by_us: int) -> Seed:
+    def seed(simulation: Simulation) -> None:
+        simulation.writes_later_us = by_us
+
+    return seed
 
 
 def _never_drained(simulation: Simulation) -> None:
@@ -299,8 +302,15 @@ LOAD_DEFECTS: tuple[Defect, ...] = (
                 "core that sleeps, and says that it did not",
                 "implausible-end",
                 Stage.READ,
-                _write_later,
+                _write_later(400_000),
                 ("LAT-COMBAT", "LAT-HEADLINE", "LAT-SCALING", "SCALE-CONSUMERS", "SCALE-PARTITIONS"),
+            ),
+            (
+                "core that is quick by its own word alone, within a tick",
+                "LAT-COMBAT",
+                Stage.READ,
+                _write_later(100_000),
+                ("LAT-HEADLINE", "LAT-SCALING", "SCALE-CONSUMERS", "SCALE-PARTITIONS"),
             ),
             ("backlog drained late", "backlog-drain", Stage.READ, _drained_late, ()),
             ("backlog never drained", "backlog-drain", Stage.READ, _never_drained, ()),

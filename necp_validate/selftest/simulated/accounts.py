@@ -36,7 +36,7 @@ from necp_validate.selftest.simulated.plan import (
     poison_streams,
 )
 from necp_validate.selftest.simulated.reading import appended_us, receipt_of
-from necp_validate.selftest.simulated.scenario import PHASES, at
+from necp_validate.selftest.simulated.scenario import PHASES, SCENARIO, at
 from necp_validate.selftest.simulated.simulation import ACK_US, Simulation
 
 GUARANTEES: Final = {"acks": "all", "enable.idempotence": "true", "max.in.flight.requests.per.connection": "5"}
@@ -82,7 +82,12 @@ class _Worker:
         self.name = name
         self.domains = [domain for domain, worker in WORKER_OF.items() if worker == name]
         self.recorder = Recorder(names, starts, [str(domain) for domain in self.domains])
-        self.accounts = {domain: ProducerAccount(str(domain), domain.topic, self.recorder) for domain in self.domains}
+        self.accounts = {
+            domain: ProducerAccount(
+                str(domain), domain.topic, self.recorder, at_once_one_in=SCENARIO.receipted_at_once.get(domain, 0)
+            )
+            for domain in self.domains
+        }
         self.join = ReceiptJoin(self.recorder, {str(domain): of for domain, of in self.accounts.items()})
         self.transactions = TransactionWatch()
         self._simulation = simulation

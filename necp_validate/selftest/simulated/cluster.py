@@ -99,6 +99,7 @@ def due() -> Due:
         alert_rules=alert_names(),
         committed_within_s={domain.value: COMMITTED_WITHIN_S[domain] for domain in Domain},
         receipted_within_s={domain.value: RECEIPTED_WITHIN_S[domain] for domain in Domain},
+        receipted_at_once={domain.value: one_in for domain, one_in in SCENARIO.receipted_at_once.items()},
     )
 
 

@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from necp_validate.record import LAYOUTS, MonitoringRecord, PartitionRead, Record, RunInfo, SecurityRound
+from necp_validate.record import (
+    AT_ONCE,
+    LAYOUTS,
+    HdrHistogram,
+    MonitoringRecord,
+    PartitionRead,
+    Record,
+    RunInfo,
+    SecurityRound,
+)
 from necp_validate.record.audit import AuditRecord
 
 
@@ -402,6 +411,23 @@ def _witness(history: Record) -> Iterator[Removal]:
     yield Removal(what="no domains whose ends are to be witnessed", record=replace(history, due=silent))
 
 
+def _at_once(history: Record) -> Iterator[Removal]:
+    """Half of what the brokers say of outcomes that are written at once, or all; or none is said to be."""
+    assert history.due is not None
+    for (phase, domain, kind), histogram in history.latency.items():
+        if kind == AT_ONCE and histogram.values:
+            what = f"outcomes of {domain} in {phase} that were to be written at once"
+            half = HdrHistogram.from_array(histogram.to_array() // 2)
+            latency = {**history.latency, (phase, domain, kind): half}
+            yield Removal(what=what, record=replace(history, latency=latency))
+            break
+    without = {key: one for key, one in history.latency.items() if key[2] != AT_ONCE}
+    if len(without) < len(history.latency):
+        yield Removal(what="that were to be written at once", record=replace(history, latency=without))
+    silent = replace(history.due, receipted_at_once=None)
+    yield Removal(what="no record of which outcomes are written at once", record=replace(history, due=silent))
+
+
 REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
     "phases": _phases,
     "what was sent": _sent,
@@ -409,6 +435,7 @@ REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
     "timeline": _timeline,
     "end-to-end latencies": _end_to_end,
     "witness of the ends": _witness,
+    "outcomes written at once": _at_once,
     "host": _host,
     "events read back": _events_read,
     "receipts": _receipts,

@@ -121,6 +121,7 @@ def _counts(events: int) -> PhaseCounts:
         unplaced=0,
         witnessed=events,
         moved=0,
+        watched=0,
     )
 
 

@@ -163,6 +163,7 @@ class Plan:
             alert_rules=(),
             committed_within_s={domain: COMMITTED_WITHIN_S[Domain(domain)] for domain in self.domains},
             receipted_within_s={domain: RECEIPTED_WITHIN_S[Domain(domain)] for domain in self.domains},
+            receipted_at_once={},
         )
 
 
