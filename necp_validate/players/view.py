@@ -11,7 +11,9 @@ SAMPLED_TICKS: Final = 20
 """Every so many ticks, views are compared."""
 
 WHOLE_AFTER_US: Final = 1_000_000
-"""So long after a datagram was lost, or after the first one came, what was missing may still be on its way."""
+"""So long after a datagram was lost, or after the first one came, what was missing may still be on its way.
+
+Counted to the newest datagram that the view rests on: a gateway that stands still sends nothing again meanwhile."""
 
 _EMPTY_CELL: Final = full_bytes(0)
 _PER_ENTITY: Final = full_bytes(1) - _EMPTY_CELL
@@ -46,7 +48,7 @@ class View(Replica):
     """
 
     __slots__ = (
-        *("_came", "_not_whole_us", "changes", "entities_held", "far", "full_bytes"),
+        *("_came", "_last_us", "_not_whole_us", "changes", "entities_held", "far", "full_bytes"),
         *("snapshot", "tick_us", "ticks"),
     )
 
@@ -63,6 +65,7 @@ class View(Replica):
         self.snapshot: Snapshot | None = None
         """The newest sampled view; taken away by whoever compares it."""
         self._came = 0
+        self._last_us = 0
         self._not_whole_us = 0
 
     def take(self, seq: int, body: bytes, now_us: int) -> StateHead:
@@ -91,8 +94,9 @@ class View(Replica):
                     self.self_id,
                     self.center,
                     {cell: copy.content for cell, copy in self.cells.items()},
-                    now_us - self._not_whole_us > WHOLE_AFTER_US,
+                    self._last_us - self._not_whole_us > WHOLE_AFTER_US,
                 )
+        self._last_us = now_us
         self._look(head)
         usable = self._take_parts(head, parts, blobs)
         if newer:
