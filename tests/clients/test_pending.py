@@ -11,7 +11,7 @@ from necp_validate.ledger.pending import PendingOffsets
 def test_what_was_put_is_taken_once() -> None:
     pending = PendingOffsets()
     pending.put(10, 3, 111)
-    assert pending.take(10, 12) == [(3, 111)]
+    assert pending.take(10, 12) == [(10, 12, 111)]
     assert pending.take(10, 12) == []
 
 
@@ -19,9 +19,9 @@ def test_a_receipt_may_cover_parts_of_several_flushes() -> None:
     pending = PendingOffsets()
     pending.put(0, 10, 1)
     pending.put(10, 10, 2)
-    assert pending.take(5, 14) == [(5, 1), (5, 2)]
+    assert pending.take(5, 14) == [(5, 9, 1), (10, 14, 2)]
     assert len(pending) == 10
-    assert pending.take(0, 99) == [(5, 1), (5, 2)]
+    assert pending.take(0, 99) == [(0, 4, 1), (15, 19, 2)]
     assert len(pending) == 0
 
 
@@ -42,8 +42,8 @@ def test_it_behaves_like_a_dictionary(steps: list[tuple[int, int]], first: int) 
             if (intended := model.pop(offset, None)) is not None:
                 expected[intended] = expected.get(intended, 0) + 1
         got: dict[int, int] = {}
-        for events, intended in pending.take(low, at):
-            got[intended] = got.get(intended, 0) + events
+        for taken, last, intended in pending.take(low, at):
+            got[intended] = got.get(intended, 0) + last - taken + 1
         assert expected == got
         assert len(model) == len(pending)
         at += count + hole % 7

@@ -117,7 +117,8 @@ def test_an_event_core_that_lies_about_its_times_is_as_slow_as_its_receipts(
     """By its receipts every event took 5 ms; a broker was given each of them 250 ms later.
 
     Of combat 150 ms are allowed, so that ends are moved. Of social 300 are, for it writes receipts every 250 ms: there
-    the outcomes that are to be written at once tell. On a host that is saturated while the test runs, the host may have done that: the later end counts all the same.
+    the outcomes that are to be written at once tell. On a host that is saturated while the test runs, the host may have
+    done that: the later end counts all the same.
     """
     in_place_of_the_core(monkeypatch, tmp_path, LYING_CORE)
     verdict = judged(tmp_path, local_stack, seconds=15, combat=2_000)

@@ -81,7 +81,7 @@ LIMITS: Final[Mapping[str, tuple[float, str]]] = {
     "recovery_s": (3.0, "a fault lasts for 3 s"),
     "failover_s": (2.0, "likewise"),
     "soak_s": (60.0, "the run lasts for 101 s"),
-    "least_comparisons": (200.0, "six players see little of one another"),
+    "least_comparisons": (150.0, "six players see little of one another"),
     "producer_rate_eps": (20.0, "the flood is one of 8 s, and has to be of 200 events"),
     "producer_burst": (40.0, "likewise"),
     "breaker_recovery_s": (4.0, "the breaker is open for 4 s"),
