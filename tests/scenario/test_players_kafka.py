@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,10 @@ import psutil
 import pytest
 
 from necp_validate.record.reader import read_record
+from necp_validate.report.pipeline import judge
+from necp_validate.scenario.files import load_scenario
+from necp_validate.scenario.runner import run_scenario
+from necp_validate.stack import LocalStack
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -58,9 +61,14 @@ drain_s = 60
 """
 
 
-def start(tmp_path: Path, *, steady_s: int = 8) -> subprocess.Popen[str]:
-    scenario = tmp_path / "few.toml"
+def scenario_in(folder: Path, *, steady_s: int) -> Path:
+    scenario = folder / "few.toml"
     scenario.write_text(SCENARIO.format(steady_s=steady_s), encoding="utf-8")
+    return scenario
+
+
+def start(tmp_path: Path, *, steady_s: int) -> subprocess.Popen[str]:
+    scenario = scenario_in(tmp_path, steady_s=steady_s)
     command = [sys.executable, "-m", "necp_validate", "run", str(scenario), "--out", str(tmp_path / "runs")]
     command += ["--stack", "local"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -71,16 +79,15 @@ def the_run(tmp_path: Path) -> Path:
     return run_dir
 
 
-def test_what_players_do_is_accounted_for_to_the_end(tmp_path: Path) -> None:
+def test_what_players_do_is_accounted_for_to_the_end(tmp_path: Path, local_stack: LocalStack) -> None:
     """In containers, a run with players is looked at for its secrets (`test_secrets_kafka`)."""
-    output, _ = start(tmp_path).communicate(timeout=240)
-    run_dir = the_run(tmp_path)
-    verdict = json.loads((run_dir / "verdict.json").read_text(encoding="utf-8"))
-    claims = {claim["id"]: claim for claim in verdict["claims"]}
+    scenario = scenario_in(tmp_path, steady_s=8)
+    run_dir = run_scenario(load_scenario(scenario), stack=local_stack, out=tmp_path / "runs")
+    claims = {claim.id: claim for claim in judge(run_dir).claims}
     # How fast this machine is decides nothing here: a gateway whose core is behind turns actions away, and says so.
-    behind = "actions were turned away" in claims["GW-TRANSPORT"]["evidence"]
+    behind = "actions were turned away" in claims["GW-TRANSPORT"].evidence
     expected = {"DUR-ACKED": "pass", "GW-TRANSPORT": "unknown" if behind else "pass", "OPS-HEALTH": "pass"}
-    assert {name: claim["verdict"] for name, claim in claims.items()} == expected, output
+    assert {name: claim.verdict.value for name, claim in claims.items()} == expected, claims
     history = read_record(run_dir)
     (players,) = history.players
     acked = sum(stream.acked.count for stream in players.streams)

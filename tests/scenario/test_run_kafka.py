@@ -30,6 +30,7 @@ from necp_validate.scenario import monitor
 from necp_validate.scenario.events import LoadTick, RunEvent, WarningRaised
 from necp_validate.scenario.files import load_scenario
 from necp_validate.scenario.runner import run_scenario
+from necp_validate.stack import LocalStack
 from necp_validate.stack.docker_engine import why_not_docker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -129,17 +130,16 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.mark.parametrize(
-    ("stack", "processes"), [("local", 1), ("local", 2), pytest.param("docker", 4, marks=pytest.mark.docker)]
+    "processes", [pytest.param(1, id="alone"), pytest.param(2, marks=pytest.mark.docker, id="docker")]
 )
 def test_a_small_scenario_accounts_for_every_event(
-    request: pytest.FixtureRequest, tmp_path: Path, stack: str, processes: int
+    request: pytest.FixtureRequest, tmp_path: Path, processes: int
 ) -> None:
-    """Alone, with Locust's master and workers, and in containers: nothing lost, doubled or unaccounted for.
+    """Alone, and with Locust's master and workers, in containers if there is an engine: nothing lost or doubled.
 
     The same events whoever sends them: each stream is as long, and as many events are planted.
     """
-    if stack == "docker" and (reason := why_not_docker()):
-        pytest.skip(f"needs a Docker engine: {reason}")
+    stack = "docker" if processes > 1 and not why_not_docker() else "local"
     apart = ["--in-namespaces"] if stack == "docker" and os.geteuid() == 0 else []
     if processes == 1:
         run_dir, output = request.getfixturevalue("alone")
@@ -214,7 +214,7 @@ def test_a_stored_run_that_was_changed_is_no_pass_offline(alone: tuple[Path, str
 
 
 def test_a_monitor_that_dies_in_the_middle_is_in_the_run_with_a_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, local_stack: LocalStack, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Its samples end after some seconds of the load; the run itself comes to its end."""
     scenario = tmp_path / "small.toml"
@@ -229,7 +229,7 @@ def test_a_monitor_that_dies_in_the_middle_is_in_the_run_with_a_warning(
 
     monkeypatch.setattr(monitor, "BrokerRow", of_broker)
     run_dir = run_scenario(
-        load_scenario(str(scenario), overrides=["stack=local"]), out=tmp_path / "runs", on_event=events.append
+        load_scenario(str(scenario)), stack=local_stack, out=tmp_path / "runs", on_event=events.append
     )
     history = read_record(run_dir)
     (failure,) = history.suite_failures

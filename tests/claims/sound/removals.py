@@ -425,7 +425,7 @@ def _at_once(history: Record) -> Iterator[Removal]:
     if len(without) < len(history.latency):
         yield Removal(what="that were to be written at once", record=replace(history, latency=without))
     silent = replace(history.due, receipted_at_once=None)
-    yield Removal(what="no record of which outcomes are written at once", record=replace(history, due=silent))
+    yield Removal(what="domains of which some outcomes are written at once", record=replace(history, due=silent))
 
 
 REMOVALS: Mapping[str, Callable[[Record], Iterator[Removal]]] = {
