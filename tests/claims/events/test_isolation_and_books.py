@@ -213,6 +213,25 @@ def test_without_the_groups_a_jump_can_be_anything() -> None:
         assert "the groups were not watched to say whether they were rebalanced" in finding.summary
 
 
+def test_a_rebalance_of_another_group_explains_no_jump() -> None:
+    others = tuple(
+        replace(sample, group="event-core-social")
+        for sample in watched((0, "STABLE", 2), (5, "PREPARING_REBALANCING", 1), (7, "STABLE", 1))
+    )
+    for jump, name in (((3, 6), "poll-skip"), ((6, 3), "nonmonotonic-poll")):
+        sound = jumped(jump)
+        assert failing(replace(sound, groups=(*sound.groups, *others))) == {name}
+
+
+def test_a_group_that_was_not_watched_for_a_while_may_have_been_rebalanced() -> None:
+    """Which is no explanation: without one, it is unknown."""
+    for jump, name in (((3, 6), "poll-skip"), ((6, 3), "nonmonotonic-poll")):
+        sound = jumped(jump)
+        seldom = tuple(sample for sample in sound.groups if not 2 < sample.t - sound.groups[0].t < 8)
+        finding = finding_of(replace(sound, groups=seldom), name)
+        assert finding.verdict is Verdict.UNKNOWN, finding.summary
+
+
 def test_records_whose_offsets_were_not_kept_may_have_been_passed_over() -> None:
     history = jumped((3, 4))
     assert history.readback is not None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 from necp_validate.claims.checks.anomalies import Anomalies, shown
-from necp_validate.claims.checks.events.polls import AFTER_FAULT_S, UNWATCHED_S
+from necp_validate.claims.checks.events.rebalances import domain_of, rebalanced
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.needs import need_receipts, need_senders, recorded
 from necp_validate.core import Finding
@@ -147,12 +145,11 @@ def handled_twice(history: Record) -> Finding:
     """Records with more than one outcome; only a restart or a rebalance explains them, in domains of at least once."""
     readback = need_receipts(history)
     anomalies = Anomalies("handled-twice", history)
-    topics = history.domain_of_topic
     rebalances: dict[str, bool | None] = {}
     for receipt in readback.receipts:
         if not receipt.duplicate_outcomes:
             continue
-        domain = topics.get(receipt.topic, receipt.topic.removeprefix("game.").removesuffix(".events"))
+        domain = domain_of(history, receipt.topic)
         detail = f"{receipt.duplicate_outcomes} outcomes for records that had one"
         where = f"{receipt.topic}[{receipt.partition}]"
         if domain not in rebalances:
@@ -174,18 +171,8 @@ def handled_twice(history: Record) -> Finding:
 
 
 def _rebalanced(history: Record, domain: str) -> bool | None:
-    """Whether a domain's own group was seen to lose a member or to rebalance after the load had begun.
-
-    Under a fault, nobody may have been able to describe the group for a while; None if that was so without one.
-    """
-    begin_s = min((phase.start_us for phase in history.phases), default=0) / 1e6
-    seen = [one for one in history.groups if one.group == f"event-core-{domain}" and one.t >= begin_s]
-    if any(one.state != "STABLE" or one.members != seen[0].members for one in seen):
-        return True
-    holes = [(one.t, after.t) for one, after in pairwise(seen) if after.t - one.t > UNWATCHED_S]
-    faults = [one for one in history.faults if one.upsets and one.effective_us is not None]
-    for fault in faults:
-        end_s = math.inf if fault.end_us is None else fault.end_us / 1e6 + AFTER_FAULT_S
-        if any(fault.begin_us / 1e6 <= to_s and from_s <= end_s for from_s, to_s in holes):
-            return True
-    return None if holes else False
+    """Whether a domain's group rebalanced after the load had begun."""
+    begin_us = min((phase.start_us for phase in history.phases), default=0)
+    end_us = max((phase.end_us for phase in history.phases), default=0)
+    last_s = max((one.t for one in history.groups), default=0.0)
+    return rebalanced(history, domain, begin_us / 1e6, max(end_us / 1e6, last_s))

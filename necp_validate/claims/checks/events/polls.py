@@ -9,9 +9,9 @@ ones were.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 from necp_validate.claims.checks.anomalies import Anomalies, shown
+from necp_validate.claims.checks.events.rebalances import UNWATCHED_S, domain_of, rebalanced, upset_between
 from necp_validate.claims.checks.registry import check
 from necp_validate.claims.needs import need_readback, need_receipts, recorded
 from necp_validate.core import Finding
@@ -21,10 +21,6 @@ from necp_validate.evidence.subjects import EVENT_CORE, LOAD
 from necp_validate.record import IntervalSet, Jump, ReceiptsRecord, Record, parts
 
 _AROUND_S = 1.0
-UNWATCHED_S = 4.5
-"""A group that was not described for so long may have lost a member and got it back."""
-AFTER_FAULT_S = 30.0
-"""So long after a fault, a member that it cut off may still join anew."""
 
 
 @check("poll-skip", EVENT_CORE, EVENTS_READ, RECEIPTS, GROUPS)
@@ -98,42 +94,20 @@ class _Unexplained:
 
     def ahead(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
         """Those beyond the next record."""
-        return (jump for jump in _jumps(receipts) if jump.first > jump.after + 1 and not self._explained(jump))
+        domain = domain_of(self._history, receipts.topic)
+        return (one for one in _jumps(receipts) if one.first > one.after + 1 and not self._explained(domain, one))
 
     def back(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
         """Those to a record that the instance had handled."""
-        return (jump for jump in _jumps(receipts) if jump.first <= jump.after and not self._explained(jump))
+        domain = domain_of(self._history, receipts.topic)
+        return (one for one in _jumps(receipts) if one.first <= one.after and not self._explained(domain, one))
 
-    def _explained(self, jump: Jump) -> bool:
-        if self._under_fault(jump):
+    def _explained(self, domain: str, jump: Jump) -> bool:
+        from_s, to_s = jump.from_us / 1e6, jump.to_us / 1e6
+        # A member that was cut off or stood still joins anew, faster than the group's description shows.
+        if upset_between(self._history, from_s, to_s):
             return True
-        if not self._history.groups:
-            self.cannot_say = True
-            return True
-        return _rebalanced(self._history, jump.from_us / 1e6 - _AROUND_S, jump.to_us / 1e6 + _AROUND_S)
-
-    def _under_fault(self, jump: Jump) -> bool:
-        """A member that was cut off or stood still joins anew, faster than the group's description shows."""
-        margin_us = AFTER_FAULT_S * 1e6
-        return any(
-            fault.begin_us <= jump.to_us and (fault.end_us is None or jump.from_us <= fault.end_us + margin_us)
-            for fault in self._history.faults
-            if fault.upsets
-        )
-
-
-def _rebalanced(history: Record, begin_s: float, end_s: float) -> bool:
-    """Whether any group was not stable, changed its members, or could not be described at some time in between."""
-    by_group: dict[str, list[tuple[float, str, int]]] = {}
-    for sample in history.groups:
-        if begin_s - UNWATCHED_S <= sample.t <= end_s + UNWATCHED_S:
-            by_group.setdefault(sample.group, []).append((sample.t, sample.state, sample.members))
-    if not by_group:
-        return True
-    for samples in by_group.values():
-        times = [begin_s - UNWATCHED_S, *(t for t, _, _ in samples), end_s + UNWATCHED_S]
-        if any(b - a > UNWATCHED_S for a, b in pairwise(times)):
-            return True
-        if len({(state, members) for _, state, members in samples}) > 1 or samples[0][1] != "STABLE":
-            return True
-    return False
+        margin_s = _AROUND_S + UNWATCHED_S
+        was = rebalanced(self._history, domain, from_s - margin_s, to_s + margin_s)
+        self.cannot_say = self.cannot_say or was is None
+        return was is not False
