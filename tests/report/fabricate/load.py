@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fabricate.plan import DRAINED_AFTER_US, PARTITIONS, Plan, topic_of
+from fabricate.plan import AT_ONCE_ONE_IN, DRAINED_AFTER_US, PARTITIONS, Plan, topic_of
 from necp_validate.core.histogram import HdrHistogram
 from necp_validate.record import (
+    AT_ONCE,
     FaultRecord,
     IntervalSet,
     LoadRecord,
@@ -121,7 +122,7 @@ def _counts(events: int) -> PhaseCounts:
         unplaced=0,
         witnessed=events,
         moved=0,
-        watched=0,
+        watched=events // AT_ONCE_ONE_IN,
     )
 
 
@@ -223,6 +224,8 @@ def _latency(plan: Plan, counts: Counts) -> dict[tuple[str, str, str], HdrHistog
                     micros[-1:] = round(median * 9)  # the slowest second of the timeline is no slower
                 histogram = histograms[phase.name, domain, kind] = HdrHistogram()
                 histogram.record_many(micros)
+            histograms[phase.name, domain, AT_ONCE] = HdrHistogram()
+            histograms[phase.name, domain, AT_ONCE].record_many(values[: counted.watched or 0].astype(np.int64))
     return histograms
 
 

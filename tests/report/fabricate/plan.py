@@ -31,6 +31,10 @@ LOST_FROM = 100
 EXPERIMENTS = ("broker-kill", "core-kill", "cut", "disk-full")
 
 
+AT_ONCE_ONE_IN = 50
+"""Of so many acked events one has its outcome written at once."""
+
+
 @dataclass
 class Recipe:
     """What the run shall look like; ``config``, ``stack``, ``host`` and ``versions`` replace keys of its ``run.json``.
@@ -163,7 +167,7 @@ class Plan:
             alert_rules=(),
             committed_within_s={domain: COMMITTED_WITHIN_S[Domain(domain)] for domain in self.domains},
             receipted_within_s={domain: RECEIPTED_WITHIN_S[Domain(domain)] for domain in self.domains},
-            receipted_at_once={},
+            receipted_at_once=dict.fromkeys(self.domains, AT_ONCE_ONE_IN),
         )
 
 
