@@ -41,7 +41,6 @@ UNDECLARED = {
         (("rebalance_time", "loads"), ("rebalance_time", "timeline"), ("recovery_time", "groups")),
         "worked out beside it, for the report on a fault",
     ),
-    **{("handled-twice", part): "which topic is of which domain, for an example" for part in SENDERS},
     **{
         (name, part): "what a metric has nothing to be compared with, the check `metric-series` finds"
         for name in ("metric-mismatch", "metric-series")

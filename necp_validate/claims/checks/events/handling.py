@@ -149,7 +149,7 @@ def handled_twice(history: Record) -> Finding:
     for receipt in readback.receipts:
         if not receipt.duplicate_outcomes:
             continue
-        domain = domain_of(history, receipt.topic)
+        domain = domain_of(receipt.topic)
         detail = f"{receipt.duplicate_outcomes} outcomes for records that had one"
         where = f"{receipt.topic}[{receipt.partition}]"
         if domain not in rebalances:

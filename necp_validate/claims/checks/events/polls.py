@@ -94,12 +94,12 @@ class _Unexplained:
 
     def ahead(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
         """Those beyond the next record."""
-        domain = domain_of(self._history, receipts.topic)
+        domain = domain_of(receipts.topic)
         return (one for one in _jumps(receipts) if one.first > one.after + 1 and not self._explained(domain, one))
 
     def back(self, receipts: ReceiptsRecord) -> Iterator[Jump]:
         """Those to a record that the instance had handled."""
-        domain = domain_of(self._history, receipts.topic)
+        domain = domain_of(receipts.topic)
         return (one for one in _jumps(receipts) if one.first <= one.after and not self._explained(domain, one))
 
     def _explained(self, domain: str, jump: Jump) -> bool:

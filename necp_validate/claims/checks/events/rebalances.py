@@ -13,9 +13,9 @@ AFTER_FAULT_S = 30.0
 """So long after a fault, a member that it cut off may still join anew."""
 
 
-def domain_of(history: Record, topic: str) -> str:
-    """The domain of a topic of events, also of one that nothing was sent to."""
-    return history.domain_of_topic.get(topic, topic.removeprefix("game.").removesuffix(".events"))
+def domain_of(topic: str) -> str:
+    """The domain of one of the game's topics of events."""
+    return topic.removeprefix("game.").removesuffix(".events")
 
 
 def rebalanced(history: Record, domain: str, from_s: float, to_s: float) -> bool | None:
