@@ -193,7 +193,7 @@ def test_a_killed_instance_leaves_no_torn_transaction(brokers: LocalStack, accou
     try:
         cores[0].wait_ready(60)
         sender.start()
-        for number in range(1, 4):
+        for number in range(1, 3):
             accounts.settle(0.8 + 0.13 * number)
             cores[-1].kill()
             cores.append(brokers.start_core(f"core-kill-{number}", env))
