@@ -119,3 +119,13 @@ def test_domains_count_by_their_events_and_not_by_their_samples() -> None:
     assert certainly_ms([few, many], 100_100, 99.0) < 11
     assert certainly_ms([few], 100, 99.0) > 499
     assert certainly_ms([], 100_100, 99.0) == 0
+
+
+def test_a_target_that_promised_nothing_of_the_kind_is_not_held_to_it() -> None:
+    """An event core of somebody else's, on a cluster of theirs, writes outcomes when it likes."""
+    history = written(slow=300)
+    assert history.due is not None
+    theirs = replace(history, due=replace(history.due, receipted_at_once={}))
+    result = claim_of(replace(theirs, run=replace(theirs.run, stack={"backend": "external"})), "LAT-COMBAT")
+    assert result.verdict is not Verdict.FAIL, result.evidence
+    assert "written at once" not in result.evidence
