@@ -21,6 +21,7 @@ from necp_validate.cli.app import app
 from necp_validate.stack.ports import free_ports
 from necp_validate.stack.provision import SILENT
 from necp_validate.stack.runtime import load_runtime
+from necp_validate.stack.waiting import wait_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "external"
 SHORT = [f"--set=phases.{name}.duration_s={seconds}" for name, seconds in (("warmup", 1), ("steady", 3), ("surge", 2))]
@@ -51,8 +52,20 @@ def plain_broker(folder: Path, version: str | None = None) -> Iterator[str]:
 
 
 def make_topics(bootstrap: str, *topics: str) -> None:
-    """Make topics as their owner would, each given as ``NAME:PARTITIONS``."""
+    """Make topics as their owner would, each given as ``NAME:PARTITIONS``; come back when the broker knows them."""
     _example("plain_broker").make_topics(int(bootstrap.rpartition(":")[2]), topics)
+    admin = AdminClient({"bootstrap.servers": bootstrap}, logger=SILENT)
+    wanted = {name: int(partitions) for name, _, partitions in (one.partition(":") for one in topics)}
+
+    def known() -> bool:
+        found = admin.list_topics(timeout=15).topics
+        led = {
+            name: sum(part.leader >= 0 for part in found[name].partitions.values())
+            for name in wanted.keys() & found.keys()
+        }
+        return led == wanted
+
+    wait_until(known, timeout_s=30, message=f"the broker does not know {', '.join(topics)}")
 
 
 def topics_of(bootstrap: str) -> set[str]:

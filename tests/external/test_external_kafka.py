@@ -62,7 +62,7 @@ def test_from_nothing_to_a_report(bootstrap: str, tmp_path: Path) -> None:
     schema = ["--schema", "orders=order.avsc", "--topic", "trial"]
     code, out = typed(tmp_path, "init", "--bootstrap", bootstrap, *schema)
     assert code == 0, out
-    assert "orders: 3 partitions, replication 1, 0 records; cleanup.policy=delete" in out
+    assert "orders: 3 partitions, replication 1, 0 records; cleanup.policy=delete" in out, out
     assert out.endswith("next: necp-validate run scenario.toml --allow create-topics")
     assert topics_of(bootstrap) == there
 
