@@ -16,7 +16,16 @@ from necp_validate.claims.metrics.latencies import latency_of
 from necp_validate.claims.needs import need_readback
 from necp_validate.claims.saturation import LIMIT_NAMES, saturation
 from necp_validate.core import Finding
-from necp_validate.evidence.inventory import END_TO_END, EVENTS_READ, FAULTS, FLOODS, HOST, PHASES, SENDERS
+from necp_validate.evidence.inventory import (
+    END_TO_END,
+    EVENTS_READ,
+    FAULTS,
+    FLOODS,
+    HOST,
+    OUTCOMES_AT_ONCE,
+    PHASES,
+    SENDERS,
+)
 from necp_validate.evidence.subjects import FAULTS as FAULTS_SUBJECT
 from necp_validate.record import FloodRecord, Phase, Record
 
@@ -34,7 +43,7 @@ _SETTLING_S = 3
 @check(
     "producer-limit",
     FAULTS_SUBJECT,
-    *(PHASES, SENDERS, EVENTS_READ, END_TO_END, HOST, FAULTS, FLOODS),
+    *(PHASES, SENDERS, EVENTS_READ, END_TO_END, OUTCOMES_AT_ONCE, HOST, FAULTS, FLOODS),
     limits=("producer_rate_eps", "producer_burst", *P99_LIMITS.values(), *LIMIT_NAMES),
 )
 def producer_limit(history: Record) -> Finding:
