@@ -9,7 +9,7 @@ contribution of each digit is looked up in a table and XORed in (after Mark Adle
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -63,15 +63,17 @@ class FlushTemplate:
     Args:
         values: encoded events of one stream (any time, sequence number and checksum), 1 to 256 of them.
         key: the record key they all carry.
+        planted: by kind, the places of the events that are bad on purpose.
 
     Raises:
         ValueError: no events, or more than ``MAX_FLUSH``.
     """
 
-    def __init__(self, values: Sequence[bytes], key: bytes) -> None:
+    def __init__(self, values: Sequence[bytes], key: bytes, planted: Mapping[str, Sequence[int]] | None = None) -> None:
         if not 1 <= len(values) <= MAX_FLUSH:
             raise ValueError(f"a flush has 1 to {MAX_FLUSH} events, not {len(values)}")
         self.count = len(values)
+        self.planted = {kind: tuple(places) for kind, places in (planted or {}).items() if places}
         width = -(-max(map(len, values)) // 8) * 8
         self._rows = np.zeros((self.count, width), dtype=np.uint8)
         zeros = []

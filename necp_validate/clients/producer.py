@@ -62,6 +62,8 @@ class EventProducer:
 
     def _hand_over(self, stream: StreamAccount, flush: FlushTemplate, intended_us: int) -> None:
         tag, first = self.book.begin(stream, flush.count, intended_us)
+        for kind, places in flush.planted.items():
+            stream.plant(kind, (first + place for place in places))
         messages = flush.stamp(intended_us, first, tag)
         taken = self._client.produce(messages)
         self.book.handed_over(tag, messages["err"], taken)

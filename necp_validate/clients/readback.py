@@ -16,6 +16,7 @@ import msgspec
 
 from necp_validate.clients.reader import read_back, read_events, read_outcomes
 from necp_validate.core import SuiteError
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.record.readback import OutcomesRead, Readback
 from necp_validate.record.writer import write_json
 
@@ -27,7 +28,8 @@ class ReadTask(msgspec.Struct, frozen=True, kw_only=True):
         client: librdkafka properties of a principal that may read everything.
         begin: per topic and partition, the offset at which the run began; from the beginning where none is given.
         known: per stream id, topic and key.
-        dead_letter_topics: topics of which the records are counted.
+        cheats: per stream id, intervals of the numbers of its events that are to be rejected.
+        dead_letter_topics: topics of what was set aside.
         ledger_topic: the economy's ledger, if there is one.
         timeout_s: the longest it may take.
         out: where ``readback.json`` goes.
@@ -44,6 +46,7 @@ class ReadTask(msgspec.Struct, frozen=True, kw_only=True):
     out: str
     ledger_topic: str | None = None
     readers: int = 1
+    cheats: dict[str, list[list[int]]] = {}
     part: Literal["all", "events", "outcomes"] = "all"
     reader: int = 0
 
@@ -65,11 +68,13 @@ def main(argv: list[str]) -> int:
 
 
 def _read(task: ReadTask, told: Callable[[int, int, float], None]) -> Readback | OutcomesRead:
+    cheats = {stream: IntervalSet.from_list(pairs) for stream, pairs in task.cheats.items()}
     if task.part == "events":
         return read_events(
             task.client,
             task.known,
             begin=task.begin,
+            cheats=cheats,
             timeout_s=task.timeout_s,
             progress=told,
             share=(task.reader, task.readers),
@@ -77,6 +82,7 @@ def _read(task: ReadTask, told: Callable[[int, int, float], None]) -> Readback |
     if task.part == "outcomes":
         return read_outcomes(
             task.client,
+            task.known,
             begin=task.begin,
             dead_letter_topics=task.dead_letter_topics,
             ledger_topic=task.ledger_topic,
@@ -86,6 +92,7 @@ def _read(task: ReadTask, told: Callable[[int, int, float], None]) -> Readback |
         task.client,
         task.known,
         begin=task.begin,
+        cheats=cheats,
         dead_letter_topics=task.dead_letter_topics,
         ledger_topic=task.ledger_topic,
         timeout_s=task.timeout_s,

@@ -23,9 +23,10 @@ from necp_validate.clients.rdkafka import (
 )
 from necp_validate.clients.watermarks import ANSWER_S, watermarks_of
 from necp_validate.core import SuiteError
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.ledger import decode_ledger_record
 from necp_validate.events.receipts import decode_receipt
-from necp_validate.events.topics import RECEIPTS_TOPIC
+from necp_validate.events.topics import RECEIPTS_TOPIC, dead_letter_topic
 from necp_validate.ledger.leader_epochs import EpochAccounting
 from necp_validate.ledger.outcomes import ReceiptAccounting
 from necp_validate.ledger.readback import ReadAccounting
@@ -120,6 +121,7 @@ def read_back(
     known: Mapping[str, tuple[str, str]],
     *,
     begin: Mapping[str, Sequence[int]],
+    cheats: Mapping[str, IntervalSet] | None = None,
     dead_letter_topics: Iterable[str] = (),
     ledger_topic: str | None = None,
     timeout_s: float = 600.0,
@@ -131,7 +133,8 @@ def read_back(
         config: librdkafka properties of a principal that may read everything.
         known: per stream id, the topic and key its events were sent with.
         begin: per topic, the offset of each partition at which the run began; 0 where none is given.
-        dead_letter_topics: topics of which the records are counted.
+        cheats: per stream id, the numbers of its events that are to be rejected.
+        dead_letter_topics: topics of what was set aside.
         ledger_topic: the economy's ledger, if there is one to be read.
         timeout_s: the longest it may take.
         progress: called about twice a second with records read, records to read, and records per second.
@@ -143,10 +146,11 @@ def read_back(
         SuiteError: the end was not reached in time; the message names the partitions.
     """
     deadline = time.monotonic() + timeout_s
-    events = read_events(config, known, begin=begin, timeout_s=timeout_s, progress=progress)
+    events = read_events(config, known, begin=begin, cheats=cheats, timeout_s=timeout_s, progress=progress)
     # Only now: what became of the events may still have been written while they were read.
     rest = read_outcomes(
         config,
+        known,
         begin=begin,
         dead_letter_topics=dead_letter_topics,
         ledger_topic=ledger_topic,
@@ -162,6 +166,7 @@ def with_outcomes(events: Readback, outcomes: OutcomesRead) -> Readback:
         outputs=outcomes.outputs,
         receipts=outcomes.receipts,
         dead_letters=outcomes.dead_letters,
+        letters=outcomes.letters,
         totals=outcomes.totals,
         ledger=outcomes.ledger,
     )
@@ -172,6 +177,7 @@ def read_events(
     known: Mapping[str, tuple[str, str]],
     *,
     begin: Mapping[str, Sequence[int]],
+    cheats: Mapping[str, IntervalSet] | None = None,
     timeout_s: float = 600.0,
     progress: Callable[[int, int, float], None] = _untold,
     share: tuple[int, int] = (0, 1),
@@ -179,7 +185,7 @@ def read_events(
     """Read the event topics, or one reader's share of their partitions.
 
     Args:
-        config, known, begin, timeout_s, progress: as in ``read_back``.
+        config, known, begin, cheats, timeout_s, progress: as in ``read_back``.
         share: number of this reader, from 0, and how many readers there are.
 
     Returns:
@@ -192,7 +198,7 @@ def read_events(
     marks = _since(topic_watermarks(config, topics), begin)
     mine = share_of_partitions(marks, *share)
     marks = {place: mark for place, mark in marks.items() if place in mine}
-    accounting, epochs = ReadAccounting(known), EpochAccounting()
+    accounting, epochs = ReadAccounting(known, cheats), EpochAccounting()
     cpu_before, started = _cpu_s(), time.monotonic()
 
     def told(read: int, total: int) -> None:
@@ -215,6 +221,7 @@ def read_events(
 
 def read_outcomes(
     config: Mapping[str, str],
+    known: Mapping[str, tuple[str, str]],
     *,
     begin: Mapping[str, Sequence[int]],
     dead_letter_topics: Iterable[str] = (),
@@ -231,6 +238,8 @@ def read_outcomes(
     """
     receipts, ledger = ReceiptAccounting(), LedgerAccounting()
     dead_letters = dict.fromkeys(dead_letter_topics, 0)
+    letters = {topic: ReadAccounting(known) for topic in dead_letters}
+    sources = {dead_letter_topic(topic): topic for topic, _ in known.values()}
     read: Counter[tuple[str, int]] = Counter()
 
     def take(topic: str, batch: MessageBatch, places: Places) -> None:
@@ -243,6 +252,7 @@ def read_outcomes(
             ledger.add(map(decode_ledger_record, _values(rows)))
         else:
             dead_letters[topic] += len(rows)
+            letters[topic].add(sources.get(topic, topic), rows)
 
     topics = [RECEIPTS_TOPIC, *dead_letters, *([ledger_topic] if ledger_topic else [])]
     marks = _since(topic_watermarks(config, topics), begin)
@@ -263,6 +273,7 @@ def read_outcomes(
         totals=receipts.totals,
         ledger=ledger.records() if ledger_topic else None,
         dead_letters=dead_letters,
+        letters=tuple(found.dead_letters(topic) for topic, found in sorted(letters.items())),
     )
 
 

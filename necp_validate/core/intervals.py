@@ -82,6 +82,11 @@ class IntervalSet:
             present += min(self._ends[i], last) - max(self._starts[i], first) + 1
         return present
 
+    def within(self, first: int, last: int) -> list[tuple[int, int]]:
+        """The inclusive intervals of those of the numbers ``first`` to ``last`` that are in the set."""
+        low, high = bisect_left(self._ends, first), bisect_right(self._starts, last)
+        return [(max(self._starts[i], first), min(self._ends[i], last)) for i in range(low, high)]
+
     def difference(self, other: IntervalSet) -> IntervalSet:
         """The numbers of this set that are not in ``other``; linear in the intervals of both."""
         result = IntervalSet()

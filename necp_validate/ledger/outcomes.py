@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from necp_validate.core.intervals import IntervalSet
-from necp_validate.events.receipts import Receipt
+from necp_validate.events.receipts import Outcome, Receipt
 from necp_validate.events.topics import RECEIPTED_WITHIN_S, Domain
 from necp_validate.record.readback import Jump, ReceiptsRecord
 
@@ -26,6 +26,7 @@ class _Accounted:
     jumps_left_out: int = 0
     late: IntervalSet = field(default_factory=IntervalSet)
     ended_early: int | None = 0
+    rejected: IntervalSet = field(default_factory=IntervalSet)
 
 
 class ReceiptAccounting:
@@ -51,6 +52,8 @@ class ReceiptAccounting:
                 seen = self._partitions.setdefault((receipt.topic, partition), _Accounted())
                 seen.counts[outcome] += last - first + 1
                 seen.duplicate_outcomes += seen.offsets.add(first, last)
+                if outcome is Outcome.REJECTED:
+                    seen.rejected.add(first, last)
                 if earliest_us is not None and seen.ended_early is not None:
                     seen.ended_early += (last - first + 1) * (done_us < earliest_us)
                 elif not receipt.transactional:
@@ -85,6 +88,7 @@ class ReceiptAccounting:
                 jumps_left_out=seen.jumps_left_out,
                 late=seen.late,
                 ended_early=seen.ended_early,
+                rejected_at=seen.rejected,
             )
             for (topic, partition), seen in sorted(self._partitions.items())
         )

@@ -15,7 +15,7 @@ from necp_validate.clients.rdkafka import MESSAGE, gather_bytes, memory
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.events import tail
 from necp_validate.ledger.stream_account import digest_of
-from necp_validate.record.readback import PartitionRead, Readback, Sighting, StreamRead
+from necp_validate.record.readback import DeadLettersRead, PartitionRead, Readback, Sighting, StreamRead
 
 MAX_EXAMPLES = 20
 _SEQ_POWERS = 10 ** np.arange(tail.SEQ_DIGITS - 1, -1, -1, dtype=np.int64)
@@ -45,6 +45,7 @@ class _StreamRead:
 @dataclass(slots=True)
 class _PartitionRead:
     offsets: IntervalSet = field(default_factory=IntervalSet)
+    cheats: IntervalSet = field(default_factory=IntervalSet)
     read: int = 0
     last_offset: int = -1
     gaps: int = 0
@@ -56,9 +57,10 @@ class ReadAccounting:
 
     Args:
         known: per stream id, the topic and the key that its events were sent with.
+        cheats: likewise, the numbers of its events that are to be rejected.
     """
 
-    def __init__(self, known: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, known: Mapping[str, tuple[str, str]], cheats: Mapping[str, IntervalSet] | None = None) -> None:
         self._names = sorted(known)
         ids = np.array([name.encode() for name in self._names], dtype="S8")
         self._ids = ids.view(np.uint64) if len(ids) else np.zeros(0, dtype=np.uint64)
@@ -72,6 +74,7 @@ class ReadAccounting:
         for row, key in zip(self._keys, keys, strict=True):
             row[:] = np.frombuffer(key.ljust(width, key[-1:]), dtype=np.uint8)
         self._streams = [_StreamRead() for _ in self._names]
+        self._cheats = [(cheats or {}).get(name) for name in self._names]
         self._partitions: dict[tuple[str, int], _PartitionRead] = {}
         self.events_read = 0
         self.bad_value = 0
@@ -110,7 +113,7 @@ class ReadAccounting:
         seqs = digits.astype(np.int64) @ _SEQ_POWERS
         self._check_values(topic, rows, tails)
         self._check_keys(topic, rows, index)
-        self._account_runs(rows["partition"].astype(np.int64), rows["offset"], index, seqs)
+        self._account_runs(topic, rows["partition"].astype(np.int64), rows["offset"], index, seqs)
 
     def add_records(self, topic: str, records: Sequence[tuple[int, int, bytes, bytes]]) -> None:
         """Account for records given one by one: (partition, offset, key, value)."""
@@ -184,6 +187,7 @@ class ReadAccounting:
 
     def _account_runs(
         self,
+        topic: str,
         partitions: npt.NDArray[np.int64],
         offsets: npt.NDArray[np.int64],
         index: npt.NDArray[np.int64],
@@ -202,6 +206,11 @@ class ReadAccounting:
                 stream.out_of_order += 1
             stream.last_seq[partition] = max(previous, last)
             stream.digest = (stream.digest + digest_of(first, int(offsets[a]), partition, b - a)) & _MASK
+            cheats = self._cheats[int(index[a])]
+            if cheats is not None:
+                for low, high in cheats.within(first, last):
+                    at = int(offsets[a]) - first
+                    self._partitions[topic, partition].cheats.add(low + at, high + at)
 
     def _unknown(self, topic: str, rows: npt.NDArray[np.void], why: str) -> None:
         self.unknown_records += len(rows)
@@ -256,4 +265,17 @@ class ReadAccounting:
             gaps=seen.gaps,
             out_of_order_offsets=seen.out_of_order_offsets,
             offsets=seen.offsets,
+            cheats=seen.cheats,
+        )
+
+    def dead_letters(self, topic: str) -> DeadLettersRead:
+        """What was found, if it was a dead-letter topic that was read."""
+        return DeadLettersRead(
+            topic=topic,
+            streams={
+                name: stream.read for name, stream in zip(self._names, self._streams, strict=True) if stream.read.count
+            },
+            repeated=sum(stream.duplicates for stream in self._streams),
+            altered=self.bad_value + self.bad_key,
+            unknown_records=self.unknown_records,
         )

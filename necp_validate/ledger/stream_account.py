@@ -6,6 +6,8 @@ neither is known. The third is what the other two leave, so that nothing can be 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from necp_validate.core.intervals import IntervalSet
 from necp_validate.record.model import StreamRecord
 
@@ -46,6 +48,7 @@ class StreamAccount:
         "max_acked_offset",
         "not_monotonic",
         "partition",
+        "planted",
         "sent",
         "topic",
         "unplaced",
@@ -61,6 +64,7 @@ class StreamAccount:
         self.failed = IntervalSet()
         self.digest = 0
         self.max_acked_offset = -1
+        self.planted: dict[str, IntervalSet] = {}
         self.unplaced = 0
         self.not_monotonic = 0
         self.partition = -1
@@ -104,6 +108,12 @@ class StreamAccount:
         """Note that events were certainly not written; of others that were not acknowledged nothing need be said."""
         self.failed.add(first, first + count - 1)
 
+    def plant(self, kind: str, numbers: Iterable[int]) -> None:
+        """Note which events are bad on purpose: a ``cheat`` is to be rejected, ``poison`` and ``fuzz`` set aside."""
+        planted = self.planted.setdefault(kind, IntervalSet())
+        for number in numbers:
+            planted.add(number, number)
+
     @property
     def unknown(self) -> IntervalSet:
         """Numbers of which neither is known: they may appear or not."""
@@ -123,6 +133,7 @@ class StreamAccount:
             digest=self.digest,
             max_acked_offset=self.max_acked_offset,
             unplaced=self.unplaced,
+            planted=self.planted,
         )
 
 

@@ -98,7 +98,8 @@ class FlushPool:
             values = [seal(front, 0, event_id(stream, 0)) for front in fronts]
             valid = [front for front, kind in zip(fronts, kinds, strict=True) if kind == "valid"]
             expected_totals = expected_totals_of(seal(front, _ANY_TIME_US, event_id(stream, 0)) for front in valid)
-            return Flush(FlushTemplate(values, key.encode()), cheats, poison, expected_totals, mutated)
+            bad = {str(kind): [at for at, one in enumerate(kinds) if one == kind] for kind in (_CHEAT, _POISON, _FUZZ)}
+            return Flush(FlushTemplate(values, key.encode(), bad), cheats, poison, expected_totals, mutated)
 
         self._flushes = {
             (cheats, poison, mutated): [encoded(cheats, poison, mutated) for _ in range(VARIANTS)]

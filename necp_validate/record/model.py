@@ -111,6 +111,8 @@ class StreamRecord:
             to the reader's digest exactly if every event lies where its ack said.
         max_acked_offset: highest offset acked, -1 if none.
         unplaced: acked events whose ack did not say where they lie; they are in no digest.
+        planted: numbers of the events that are bad on purpose, by kind: a ``cheat`` is to be rejected, ``poison`` and
+            ``fuzz`` are to be dead-lettered, and nothing else.
     """
 
     stream: str
@@ -124,6 +126,7 @@ class StreamRecord:
     digest: Digest | None = None
     max_acked_offset: Place | None = None
     unplaced: int | None = None
+    planted: dict[str, IntervalSet] | None = None
 
     @classmethod
     def unheard(cls, stream: str, *, domain: str, topic: str, key: str, sent: int) -> StreamRecord:

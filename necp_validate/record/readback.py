@@ -41,6 +41,7 @@ class PartitionRead:
         gaps: offsets between records that held no record (legal: transactions occupy offsets).
         out_of_order_offsets: records whose offset was not above the one before.
         offsets: offsets read, if the reader kept them; conservation is then checked offset by offset.
+        cheats: those of them that hold a planted cheat; None where the reader was not told of any.
     """
 
     topic: str
@@ -52,6 +53,7 @@ class PartitionRead:
     gaps: int | None = None
     out_of_order_offsets: int | None = None
     offsets: IntervalSet | None = None
+    cheats: IntervalSet | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ class ReceiptsRecord:
         late: offsets in receipts that came after a later one of the same instance: they were sent again.
         ended_early: outcomes that are said to be older, when a broker appended their receipt, than they may be by then;
             None if no broker says when it appended one. Those of a transaction end with it, and are not among them.
+        rejected_at: offsets that were rejected.
     """
 
     topic: str
@@ -118,6 +121,25 @@ class ReceiptsRecord:
     jumps_left_out: int | None = None
     late: IntervalSet | None = None
     ended_early: int | None = None
+    rejected_at: IntervalSet | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLettersRead:
+    """What a dead-letter topic holds, by what each record itself says it was, and whether that is borne out.
+
+    Args:
+        streams: sequence numbers by stream.
+        repeated: records of an event that had one already.
+        altered: records whose checksum is not that of their value, or whose key is not their stream's.
+        unknown_records: records that are no event of any stream that was sent to the topic they come from.
+    """
+
+    topic: str
+    streams: dict[str, IntervalSet]
+    repeated: int
+    altered: int
+    unknown_records: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +197,7 @@ class OutcomesRead:
             that went.
         receipts: what the receipts say, by partition of the events.
         dead_letters: records per dead-letter topic.
+        letters: which events they are.
         totals: what the receipts say was dealt and moved, by domain and kind.
         ledger: the economy's ledger; ``None`` if it was not read.
     """
@@ -182,6 +205,7 @@ class OutcomesRead:
     outputs: tuple[PartitionRead, ...]
     receipts: tuple[ReceiptsRecord, ...]
     dead_letters: dict[str, int]
+    letters: tuple[DeadLettersRead, ...]
     totals: dict[str, dict[str, Signed]]
     ledger: tuple[LedgerRead, ...] | None
 
@@ -201,7 +225,7 @@ class Readback:
         examples: the first cases of each kind of what is wrong.
         epochs: leader epochs in the log.
         receipts: as in `OutcomesRead`; none where there is no event core.
-        outputs, dead_letters, totals, ledger: as in `OutcomesRead`; ``None`` if they were not read.
+        outputs, dead_letters, letters, totals, ledger: as in `OutcomesRead`; ``None`` if they were not read.
     """
 
     events_read: int
@@ -220,5 +244,6 @@ class Readback:
     outputs: tuple[PartitionRead, ...] | None = None
     receipts: tuple[ReceiptsRecord, ...]
     dead_letters: dict[str, int] | None = None
+    letters: tuple[DeadLettersRead, ...] | None = None
     totals: dict[str, dict[str, Signed]] | None = None
     ledger: tuple[LedgerRead, ...] | None = None

@@ -367,6 +367,12 @@ class _Run(RecordedRun):
             client=stack.client_config(VERIFIER_PRINCIPAL),
             begin=self.begin,
             known={s.stream: (s.topic, s.key) for record in history.senders for s in record.streams},
+            cheats={
+                s.stream: s.planted["cheat"].to_list()
+                for record in history.senders
+                for s in record.streams
+                if s.planted and "cheat" in s.planted
+            },
             dead_letter_topics=[domain.dead_letter_topic for domain in self.domains],
             ledger_topic=self.ledger_topic,
             timeout_s=self.scenario.readback_timeout_s,

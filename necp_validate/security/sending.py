@@ -56,6 +56,7 @@ class DrillStream:
         samples = [sample_event(domain, rng, kind=kind) for _ in range(batch)]
         fronts = [head(name, version, key=key, data=data) for name, version, data in samples]
         values = [seal(front, _ANY_TIME_US, event_id(stream, 0)) for front in fronts]
+        self._kind = kind
         self._template = FlushTemplate(values, key.encode())
         single = [expected_totals_of([value]) if kind == "valid" else {} for value in values]
         self._totals_up_to = {name: [0, *accumulate(one.get(name, 0) for one in single)] for name in TOTALS}
@@ -81,6 +82,8 @@ class DrillStream:
             failed: of those certainly not written: number in the batch, count. Of all others nothing is known.
         """
         base = self.account.begin(count)
+        if self._kind != "valid":
+            self.account.plant(self._kind, range(base, base + count))
         for name, up_to in self._totals_up_to.items():
             self._totals[name] += up_to[count]
         for first, partition, offset, length in runs:

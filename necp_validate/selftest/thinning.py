@@ -155,7 +155,10 @@ WITHIN: Mapping[str, tuple[tuple[str, Part[Any], Thin], ...]] = {
     "events read back": (("without half of the partitions", parts.READBACK, _half_of("partitions", _is_event)),),
     "receipts": (("without half of the receipts", parts.READBACK, _half_of("receipts")),),
     "ledger": (("without half of the ledger", parts.READBACK, _half_of("ledger")),),
-    "dead letters": (("without half of the dead letters", parts.READBACK, _half_of("outputs", _is_dead_letter)),),
+    "dead letters": (
+        ("without half of the dead letters", parts.READBACK, _half_of("outputs", _is_dead_letter)),
+        ("without which events half of them are", parts.READBACK, _half_of("letters")),
+    ),
     "leader epochs": (("without half of the leader epochs", parts.READBACK, _half_of("epochs")),),
     "listeners with mutual TLS": (
         (f"{_PROBES} with a certificate", parts.SECURITY, _each(_half_of("listeners", _is_mutual))),

@@ -42,6 +42,7 @@ from necp_validate.record import (
     TimelineRow,
 )
 from necp_validate.record.due import Due, TopicDue
+from necp_validate.record.readback import DeadLettersRead
 from necp_validate.record.topics import BEGIN, END, TopicConfiguration, looks
 
 STREAM = "0000000a"
@@ -153,6 +154,7 @@ def readback_of(**changes: Any) -> Readback:
         outputs=(),
         receipts=(),
         dead_letters={},
+        letters=(),
         totals={},
         ledger=(),
     )
@@ -215,12 +217,13 @@ def history_of(
     done = [op for op in ops if op.kind == "handled"]
     if not done:
         done = [handled(offset) for offset in dict.fromkeys(op.at for op in ops if op.kind == "read")]
-    load = _load(ops, domain, topic, producer, planted or {})
+    bad = _planted_at(ops, done, planted or {})
+    load = _load(ops, domain, topic, producer, planted or {}, bad)
     phase = phase_of("steady", seconds=seconds, eps={domain: 0.0})
     traffic = {domain: {f"{kind}_share": 0.1 for kind in planted}} if planted else {domain: {}}
     found: dict[str, Any] = {
         "loads": (load,),
-        "readback": _readback(ops, done, domain),
+        "readback": _readback(ops, done, domain, bad),
         "phases": (phase,),
         **_of_ops(ops, done, load, domain),
         **_around(phase, [domain]),
@@ -357,8 +360,28 @@ def _around(phase: Phase, domains: Iterable[str], busy_pct: float = 50.0, waited
     }
 
 
+def _planted_at(ops: Iterable[Op], done: Iterable[Op], planted: Mapping[str, int]) -> dict[str, IntervalSet]:
+    """Which events are planted: those that ended as they must, and of others the last ones."""
+    ops = list(ops)
+    seq_of = {op.at: op.seq for op in ops if op.kind == "read"}
+    left = list(dict.fromkeys(op.seq for op in ops if op.kind in ("ack", "fail", "info")))
+    found = {}
+    for kind, count in planted.items():
+        outcome = REJECTED if kind == "cheat" else DEAD_LETTERED
+        ended = [seq_of[op.at] for op in done if op.outcome == outcome and op.at in seq_of]
+        chosen = list(dict.fromkeys([*ended, *reversed(left)]))[:count]
+        left = [seq for seq in left if seq not in chosen]
+        found[kind] = IntervalSet([(seq, seq) for seq in chosen])
+    return found
+
+
 def _load(
-    ops: Iterable[Op], domain: str, topic: str, producer: Mapping[str, str], planted: Mapping[str, int]
+    ops: Iterable[Op],
+    domain: str,
+    topic: str,
+    producer: Mapping[str, str],
+    planted: Mapping[str, int],
+    planted_at: Mapping[str, IntervalSet],
 ) -> LoadRecord:
     sets = {kind: IntervalSet() for kind in ("ack", "fail", "info")}
     digest, sent, highest = 0, 0, -1
@@ -383,6 +406,7 @@ def _load(
         digest=digest % 2**64,
         max_acked_offset=highest,
         unplaced=0,
+        planted=dict(planted_at),
     )
     at_us = START_S * 10**6
     refused = SendError(
@@ -399,9 +423,10 @@ def _load(
     )
 
 
-def _readback(ops: Iterable[Op], done: Iterable[Op], domain: str) -> Readback:
+def _readback(ops: Iterable[Op], done: Iterable[Op], domain: str, planted: Mapping[str, IntervalSet]) -> Readback:
     topic = f"game.{domain}.events"
-    seen, offsets = IntervalSet(), IntervalSet()
+    seen, offsets, cheats = IntervalSet(), IntervalSet(), IntervalSet()
+    seq_of = {op.at: op.seq for op in ops if op.kind == "read"}
     duplicates = out_of_order = digest = out_of_order_offsets = count = 0
     last, highest_at = -1, -1
     for op in ops:
@@ -418,11 +443,17 @@ def _readback(ops: Iterable[Op], done: Iterable[Op], domain: str) -> Readback:
         out_of_order_offsets += op.at <= last
         last = op.at
         offsets.add(op.at, op.at)
+        if op.seq in planted.get("cheat", IntervalSet()):
+            cheats.add(op.at, op.at)
         digest += hash((op.seq, op.at))
-    accounted, outcomes, twice = IntervalSet(), [0, 0, 0], 0
+    accounted, rejected, letters, outcomes, twice = IntervalSet(), IntervalSet(), IntervalSet(), [0, 0, 0], 0
     for op in done:
         twice += accounted.add(op.at, op.at)
         outcomes[op.outcome] += 1
+        if op.outcome == REJECTED:
+            rejected.add(op.at, op.at)
+        elif op.outcome == DEAD_LETTERED and op.at in seq_of:
+            letters.add(seq_of[op.at], seq_of[op.at])
     high = max(highest_at, -1 if offsets.last is None else offsets.last) + 1
     return readback_of(
         events_read=count,
@@ -437,6 +468,7 @@ def _readback(ops: Iterable[Op], done: Iterable[Op], domain: str) -> Readback:
                 gaps=high - offsets.count,
                 offsets=offsets,
                 out_of_order_offsets=out_of_order_offsets,
+                cheats=cheats,
             ),
         ),
         streams={
@@ -461,14 +493,21 @@ def _readback(ops: Iterable[Op], done: Iterable[Op], domain: str) -> Readback:
                 jumps_left_out=0,
                 late=IntervalSet(),
                 ended_early=0,
+                rejected_at=rejected,
             ),
         ),
         dead_letters={f"{topic}.dlt": outcomes[2]},
+        letters=(letters_of(f"{topic}.dlt", {STREAM: letters} if letters else {}),),
         epochs=(EpochRead(topic=topic, partition=0, highest=0, decreases=0),) if count else (),
         outputs=_outputs([domain]),
         ledger=(_ledger_of(accounted),) if domain == "economy" else (),
         totals={domain: {}},
     )
+
+
+def letters_of(topic: str, streams: dict[str, IntervalSet]) -> DeadLettersRead:
+    """A dead-letter topic that holds these events of these streams, as they were sent."""
+    return DeadLettersRead(topic=topic, streams=streams, repeated=0, altered=0, unknown_records=0)
 
 
 def _ledger_of(covered: IntervalSet) -> LedgerRead:
@@ -644,6 +683,7 @@ def _whole_stream(domain: str, counts: PhaseCounts) -> StreamRecord:
         digest=0,
         max_acked_offset=counts.acked - 1,
         unplaced=0,
+        planted={},
     )
 
 
@@ -662,6 +702,7 @@ def _whole_readback(read: Mapping[str, int]) -> Readback:
                 gaps=0,
                 offsets=_numbers(count),
                 out_of_order_offsets=0,
+                cheats=IntervalSet(),
             )
             for domain, count in read.items()
         ),
@@ -682,11 +723,13 @@ def _whole_readback(read: Mapping[str, int]) -> Readback:
                 jumps_left_out=0,
                 late=IntervalSet(),
                 ended_early=0,
+                rejected_at=IntervalSet(),
             )
             for domain, count in read.items()
         ),
         epochs=tuple(EpochRead(topic=f"game.{d}.events", partition=0, highest=0, decreases=0) for d in read),
         outputs=_outputs(list(read)),
+        letters=tuple(letters_of(f"game.{domain}.events.dlt", {}) for domain in read),
         ledger=(_ledger_of(_numbers(read["economy"])),) if "economy" in read else (),
         totals={domain: {} for domain in read},
     )

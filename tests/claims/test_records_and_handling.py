@@ -143,6 +143,66 @@ def test_a_dead_letter_must_be_in_its_topic() -> None:
     assert {"conservation", "planted-poison"} == failing(history)
 
 
+# One by one: the right number of the wrong events ------------------------------------------------------------------
+
+FOUR = tuple(op for seq in range(4) for op in (ack(seq), read(seq)))
+PLANTED = history_of(
+    *FOUR,
+    *(handled(0), handled(1, REJECTED), handled(2, DEAD_LETTERED), handled(3)),
+    planted={"cheat": 1, "poison": 1},
+)
+
+
+def with_letters(**changes: Any) -> Record:
+    """The sound run, whose dead letters are others."""
+    assert PLANTED.readback is not None
+    (letters,) = PLANTED.readback.letters or ()
+    return with_readback(PLANTED, letters=(replace(letters, **changes),))
+
+
+def test_as_many_events_as_were_planted_but_others_were_set_aside() -> None:
+    history = with_letters(streams={STREAM: IntervalSet([(3, 3)])})
+    assert failing(history) == {"planted-poison"}
+    details = [one.detail for one in found(history, "planted-poison").examples]
+    assert details == [
+        "planted and not set aside: events 2",
+        "set aside although nothing is wrong with them: events 3",
+    ]
+
+
+def test_a_dead_letter_is_byte_for_byte_what_was_sent_and_was_sent() -> None:
+    assert failing(with_letters(altered=1)) == {"planted-poison"}
+    assert failing(with_letters(unknown_records=1)) == {"planted-poison"}
+    assert failing(with_letters(repeated=1)) == set(), "it was written again before its offset was committed"
+
+
+def test_as_many_events_as_cheats_were_planted_but_others_were_rejected() -> None:
+    assert PLANTED.readback is not None
+    (receipts,) = PLANTED.readback.receipts
+    history = with_readback(PLANTED, receipts=(replace(receipts, rejected_at=IntervalSet([(3, 3)])),))
+    assert failing(history) == {"planted-cheats"}
+    details = [one.detail for one in found(history, "planted-cheats").examples]
+    assert details == [
+        "planted cheats that were let through, at offsets 1",
+        "honest events that were rejected, at offsets 3",
+    ]
+
+
+def test_which_events_were_planted_or_set_aside_has_to_be_known() -> None:
+    assert PLANTED.readback is not None
+    (part,), (receipts,) = PLANTED.readback.partitions, PLANTED.readback.receipts
+    (load,) = PLANTED.loads
+    streams = tuple(replace(stream, planted=None) for stream in load.streams)
+    for history, check in (
+        (with_readback(PLANTED, letters=None), "planted-poison"),
+        (with_readback(PLANTED, letters=()), "planted-poison"),
+        (replace(PLANTED, loads=(replace(load, streams=streams),)), "planted-poison"),
+        (with_readback(PLANTED, partitions=(replace(part, cheats=None),)), "planted-cheats"),
+        (with_readback(PLANTED, receipts=(replace(receipts, rejected_at=None),)), "planted-cheats"),
+    ):
+        assert finding_of(history, check).verdict is Verdict.UNKNOWN, check
+
+
 TWICE = history_of(ack(0), read(0), handled(0), handled(0))
 
 

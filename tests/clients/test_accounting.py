@@ -88,6 +88,27 @@ def test_an_event_in_another_streams_topic() -> None:
     assert accounting.record({}, {}).unknown_records == 1
 
 
+def test_where_the_planted_cheats_lie() -> None:
+    """Also one that was written twice."""
+    accounting = ReadAccounting({STREAM: (TOPIC, KEY.decode())}, {STREAM: IntervalSet([(1, 1), (3, 3)])})
+    accounting.add_records(TOPIC, [record(0, 10), record(1, 11), record(2, 12), record(3, 13), record(1, 20)])
+    (part,) = accounting.record({(TOPIC, 3): (0, 100)}, {(TOPIC, 3): 100}).partitions
+    assert part.cheats is not None
+    assert part.cheats.to_list() == [[11, 11], [13, 13], [20, 20]]
+
+
+def test_a_dead_letter_says_itself_which_event_it_was() -> None:
+    partition, offset, key, value = record(7, 2)
+    altered = (partition, offset, key, bytes([value[0] ^ 1]) + value[1:])
+    accounting = ReadAccounting({STREAM: (TOPIC, KEY.decode())})
+    accounting.add_records(
+        TOPIC, [record(5, 0), record(5, 1), altered, record(9, 3, key=b"other"), (3, 4, KEY, b"cut")]
+    )
+    found = accounting.dead_letters(f"{TOPIC}.dlt")
+    assert {name: numbers.to_list() for name, numbers in found.streams.items()} == {STREAM: [[5, 5], [7, 7], [9, 9]]}
+    assert (found.repeated, found.altered, found.unknown_records) == (1, 2, 1)
+
+
 def test_digests_agree_with_acknowledgements_of_the_same_places_only() -> None:
     accounting = ReadAccounting({STREAM: (TOPIC, KEY.decode())})
     accounting.add_records(TOPIC, [record(0, 10), record(1, 11), record(2, 15)])
@@ -117,5 +138,6 @@ def test_receipts_are_accounted_by_offset() -> None:
             jumps_left_out=0,
             late=IntervalSet(),
             ended_early=None,
+            rejected_at=IntervalSet([(10, 10)]),
         ),
     )

@@ -36,7 +36,7 @@ def template() -> FlushTemplate:
     for number in range(EVENTS):
         name, version, data = sample_event(Domain.COMBAT, rng)
         values.append(seal(head(name, version, key="match-0001", data=data), 0, event_id("0a1b2c3d", number)))
-    return FlushTemplate(values, b"match-0001")
+    return FlushTemplate(values, b"match-0001", {"cheat": [1], "poison": [0, 4], "fuzz": []})
 
 
 def settle(producer: EventProducer) -> None:
@@ -57,6 +57,10 @@ def test_what_is_due_while_a_batch_is_under_way_goes_with_the_next(producer: Eve
     assert producer.queued == 3 * EVENTS
     settle(producer)
     assert stream.acked.to_list() == [[0, 4 * EVENTS - 1]]
+    assert {kind: list(numbers) for kind, numbers in stream.planted.items()} == {
+        "cheat": [1, 6, 11, 16],
+        "poison": [0, 4, 5, 9, 10, 14, 15, 19],
+    }
     waiting = producer.book.pending[stream.partition].take(0, 10**6)
     assert [(last - first + 1, us) for first, last, us in waiting] == [(EVENTS, us) for us in (1, 2, 3, 4)]
 

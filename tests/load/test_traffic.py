@@ -36,6 +36,14 @@ def test_planted_events_come_in_their_share_to_within_one(cheats: float, poison:
     assert abs(sum(flush.poison for flush in sent) - 50_000 * poison) <= 1
 
 
+def _decodes(value: bytes) -> bool:
+    try:
+        Decoder().decode(value)
+    except InvalidEvent:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("domain", list(Domain))
 def test_valid_events_decode_and_poison_does_not(domain: Domain) -> None:
     decoder = Decoder()
@@ -52,6 +60,9 @@ def test_valid_events_decode_and_poison_does_not(domain: Domain) -> None:
         assert event.key == key_of(domain, 3)
         assert event.id == f"{stream_id('run', domain, 3)}-{100 + number:012d}"
     assert len(refused) == flush.poison == 1
+    assert [place for place, value in enumerate(flush.template.values()) if not _decodes(value)] == list(
+        flush.template.planted["poison"]
+    )
     assert "bad-crc" not in refused
 
 

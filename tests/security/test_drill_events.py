@@ -72,6 +72,14 @@ def test_poison_is_poison() -> None:
             decode(value)
 
 
+def test_all_of_a_poisoned_stream_is_planted() -> None:
+    one = stream("poison")
+    one.batch(NOW_US)
+    one.sent(20, [(0, 3, 100, 20)])
+    assert one.account.record().planted == {"poison": IntervalSet([(0, 19)])}
+    assert stream().account.record().planted == {}
+
+
 def test_streams_of_runs_drills_and_senders_differ() -> None:
     ids = {drill_stream_id(run, drill, n) for run in ("a", "b") for drill in ("x", "y") for n in range(64)}
     assert len(ids) == 256

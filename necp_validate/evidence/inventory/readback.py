@@ -87,6 +87,19 @@ def _ledger(history: Record, asked: Asked) -> Iterator[Holding]:
         yield named("partitions with a ledger", handled, booked, "history/readback.json: ledger", misleads=True)
 
 
+def _dead_letters(history: Record, asked: Asked) -> Iterator[Holding]:
+    yield from _read(("dead-letters",))(history, asked)
+    if history.readback is not None:
+        held = (p.topic for p in history.readback.outputs or () if p.read and p.topic in _letter_topics(history))
+        found = (one.topic for one in history.readback.letters or ())
+        file = "history/readback.json: letters"
+        yield named("topics of which it is known which events they hold", held, found, file, misleads=True)
+
+
+def _letter_topics(history: Record) -> set[str]:
+    return {one.topic for one in history.due.topics if one.role == "dead-letters"} if history.due is not None else set()
+
+
 def _written(history: Record, readback: Readback) -> list[PartitionRead]:
     """The partitions of the events' topics that have records."""
     topics = history.domain_of_topic
@@ -104,5 +117,5 @@ def _epochs(history: Record, _: Asked) -> Iterator[Holding]:
 EVENTS_READ = Evidence(name="events read back", parts=("readback",), count=_read(("events",)))
 RECEIPTS = Evidence(name="receipts", parts=("readback",), count=_receipts)
 LEDGER = Evidence(name="ledger", parts=("readback",), count=_ledger)
-DEAD_LETTERS = Evidence(name="dead letters", parts=("readback",), count=_read(("dead-letters",)))
+DEAD_LETTERS = Evidence(name="dead letters", parts=("readback",), count=_dead_letters)
 EPOCHS = Evidence(name="leader epochs", parts=("readback",), count=_epochs)

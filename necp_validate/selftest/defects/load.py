@@ -111,6 +111,26 @@ def _end_as(outcome: Outcome, *, kind: str) -> Seed:
     return seed
 
 
+def _end_as_another(domain: Domain, outcome: Outcome) -> Seed:
+    """A planted event and a valid one end as the other one must."""
+
+    def seed(simulation: Simulation) -> None:
+        of = {(r.sent.domain, r.partition, r.offset): r.sent.sender for r in simulation.records()}
+        mine = [one for one in simulation.handled if of.get((one.domain, one.partition, one.offset)) in WORKERS]
+        planted = next(one for one in mine if (one.domain, one.outcome) == (domain, outcome))
+        valid = next(one for one in mine if (one.domain, one.outcome) == (domain, Outcome.PROCESSED))
+        changes = {id(planted): Outcome.PROCESSED, id(valid): outcome}
+        simulation.handled = [
+            replace(one, outcome=changes[id(one)]) if id(one) in changes else one for one in simulation.handled
+        ]
+
+    return seed
+
+
+def _alter_dead_letter(simulation: Simulation) -> None:
+    simulation.letters_altered = 1
+
+
 def _lose_dead_letter(simulation: Simulation) -> None:
     simulation.dead_letters[Domain.SOCIAL.dead_letter_topic] -= 1
 
@@ -279,6 +299,21 @@ LOAD_DEFECTS: tuple[Defect, ...] = (
                 _end_as(Outcome.PROCESSED, kind="poison"),
                 ("conservation",),
             ),
+            (
+                "another event dead-lettered than the planted one",
+                "planted-poison",
+                Stage.HANDLED,
+                _end_as_another(Domain.SOCIAL, Outcome.DEAD_LETTERED),
+                (),
+            ),
+            (
+                "another event rejected than the planted cheat",
+                "planted-cheats",
+                Stage.HANDLED,
+                _end_as_another(Domain.COMBAT, Outcome.REJECTED),
+                ("damage-total",),
+            ),
+            ("dead letter that was altered", "planted-poison", Stage.HANDLED, _alter_dead_letter, ()),
             ("dead letter lost", "conservation", Stage.HANDLED, _lose_dead_letter, ("planted-poison",)),
             ("transaction handled twice", "handled-twice", Stage.HANDLED, _handle_twice, ()),
             ("broker that refuses some", "failed-send", Stage.SENT, _refuse_eight, ()),

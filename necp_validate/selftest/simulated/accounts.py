@@ -157,6 +157,9 @@ class _Worker:
         errors = np.array([0 if (e.stream, e.seq) in taken else _QUEUE_FULL for e in flush], dtype=np.int32)
         account.handed_over(tag, errors, int(np.count_nonzero(errors == 0)))
         self.recorder.latency(domain, "late", phase, _LATE_US, len(flush))
+        for event in flush:
+            if event.kind != "valid":
+                self._streams[event.stream].plant(event.kind, [event.seq])
         for place, event in enumerate(flush):
             self._opaque[event.stream, event.seq] = tag * MAX_FLUSH + place
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import groupby
 from typing import Any
 
 from necp_validate.clients.bookkeeping import LedgerAccounting
+from necp_validate.core.intervals import IntervalSet
 from necp_validate.events.expected_totals import expected_of
 from necp_validate.events.ledger import decode_ledger_record, encode_ledger_record
 from necp_validate.events.receipts import Outcome, Receipt, Run, decode_receipt, encode_receipt
@@ -17,7 +18,7 @@ from necp_validate.events.topics import LEDGER_TOPIC, RECEIPTS_TOPIC, Domain
 from necp_validate.ledger.leader_epochs import EpochAccounting
 from necp_validate.ledger.outcomes import ReceiptAccounting
 from necp_validate.ledger.readback import ReadAccounting
-from necp_validate.record.readback import EpochRead, PartitionRead, Readback
+from necp_validate.record.readback import DeadLettersRead, EpochRead, PartitionRead, Readback
 from necp_validate.selftest.simulated.cluster import OUTPUTS, epochs_of, partitions_of
 from necp_validate.selftest.simulated.log import Handled, decoded
 from necp_validate.selftest.simulated.simulation import Simulation
@@ -39,7 +40,11 @@ def read_back(simulation: Simulation, receipts: Sequence[Receipt]) -> Readback:
         receipts: of its event core, in order.
     """
     known = {event.stream: (event.domain.topic, event.key) for event in simulation.plan}
-    reader = ReadAccounting(known)
+    cheats: dict[str, IntervalSet] = {}
+    for event in simulation.sent:
+        if event.kind == "cheat":
+            cheats.setdefault(event.stream, IntervalSet()).add(event.seq, event.seq)
+    reader = ReadAccounting(known, cheats)
     marks = {(domain.topic, number): (0, 0) for domain in Domain for number in range(partitions_of(domain.topic))}
     for (domain, partition), records in simulation.log.items():
         marks[domain.topic, partition] = (0, records[-1].offset + 1 if records else 0)
@@ -60,8 +65,30 @@ def read_back(simulation: Simulation, receipts: Sequence[Receipt]) -> Readback:
         ledger=ledger.records(),
         epochs=_epochs(simulation),
         dead_letters=simulation.dead_letters,
+        letters=tuple(_letters(simulation, known)),
         outputs=tuple(_outputs(simulation, len(receipts))),
     )
+
+
+def _letters(simulation: Simulation, known: Mapping[str, tuple[str, str]]) -> Iterator[DeadLettersRead]:
+    """The dead letters, as the reader finds them: so many of the events that were set aside as there are."""
+    lying = {(r.sent.domain, r.partition, r.offset): r for r in simulation.records()}
+    for domain in Domain:
+        reader = ReadAccounting(known)
+        set_aside = [
+            record
+            for one in simulation.handled
+            if one.domain is domain and one.outcome is Outcome.DEAD_LETTERED
+            if (record := lying.get((domain, one.partition, one.offset))) is not None
+        ]
+        there = set_aside[: simulation.dead_letters.get(domain.dead_letter_topic, 0)]
+        values = [
+            bytes([record.value[0] ^ 1]) + record.value[1:] if at < simulation.letters_altered else record.value
+            for at, record in enumerate(there)
+        ]
+        letters = [(0, at, record.key, values[at]) for at, record in enumerate(there)]
+        reader.add_records(domain.topic, letters)
+        yield reader.dead_letters(domain.dead_letter_topic)
 
 
 def _epochs(simulation: Simulation) -> tuple[EpochRead, ...]:

@@ -30,7 +30,7 @@ from necp_validate.selftest.simulated.simulation import Simulation, written_us
 
 _OUTCOMES: Final = ("handled", "log", "dealt_too_much")
 _ACCOUNTS: Final = ("plan", "sent", "acks", "refused", "shown", "precommitted", "writes_later_us", *_OUTCOMES)
-_READ: Final = ("plan", "read", "ledger", "dead_letters", "course", "writes_later_us", *_OUTCOMES)
+_READ: Final = ("plan", "read", "ledger", "dead_letters", "letters_altered", "course", "writes_later_us", *_OUTCOMES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,7 @@ class Simulation:
         handled: in order of time.
         read: what the fresh reader gets, per domain, in the order it gets it.
         dead_letters: records per dead-letter topic.
+        letters_altered: how many of each are not what was sent.
         ledger: what the event core booked of the economy's events.
         shown: offsets by economy partition whose outcome a reader of committed records saw, and which then was gone.
         precommitted: receipts that were shown before their transaction had ended.
@@ -120,6 +121,7 @@ class Simulation:
     drains_later_s: float | None = 0.0
     writes_later_us: int = 0
     precommitted: int = 0
+    letters_altered: int = 0
     dealt_too_much: int = 0
     refused: frozenset[tuple[str, int]] = frozenset()
     uses_new_partitions: bool = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from histories import described, load_record, timed_history, topic_due
+from histories import described, letters_of, load_record, timed_history, topic_due
 
 from necp_validate.record import (
     BreakerSample,
@@ -58,6 +58,7 @@ def with_drill(history: Record, *, topic: str, events: int, worker: str, poison:
         digest=0,
         max_acked_offset=events - 1,
         unplaced=0,
+        planted={"poison": numbers} if poison else {},
     )
     planted = {domain: {"poison": events}} if poison else {}
     part = PartitionRead(
@@ -69,6 +70,7 @@ def with_drill(history: Record, *, topic: str, events: int, worker: str, poison:
         position=events,
         gaps=0,
         offsets=numbers,
+        cheats=IntervalSet(),
         out_of_order_offsets=0,
     )
     receipts = ReceiptsRecord(
@@ -83,6 +85,7 @@ def with_drill(history: Record, *, topic: str, events: int, worker: str, poison:
         jumps_left_out=0,
         late=IntervalSet(),
         ended_early=0,
+        rejected_at=IntervalSet(),
     )
     read = StreamRead(read=numbers, duplicates=0, out_of_order=0, digest=0, partitions=(number,))
     letters = {f"{topic}.dlt": events if poison else 0}
@@ -100,6 +103,10 @@ def with_drill(history: Record, *, topic: str, events: int, worker: str, poison:
                 streams={**readback.streams, DRILL_STREAM: read},
                 receipts=(*readback.receipts, receipts),
                 dead_letters={**(readback.dead_letters or {}), **letters},
+                letters=(
+                    *(readback.letters or ()),
+                    letters_of(f"{topic}.dlt", {DRILL_STREAM: numbers} if poison else {}),
+                ),
                 epochs=(*(readback.epochs or ()), EpochRead(topic=topic, partition=number, highest=0, decreases=0)),
             ),
             due=replace(due, topics=(*others, topic_due(topic, "events", number + 1))),

@@ -145,6 +145,9 @@ def _ledger(history: Record) -> Iterator[Removal]:
 
 def _dead_letters(history: Record) -> Iterator[Removal]:
     yield from _outputs(history, ".dlt")
+    words = "topics of which it is known which events they hold"
+    yield Removal(what=words, record=_changed_reading(history, letters=None))
+    yield Removal(what=words, record=_changed_reading(history, letters=()))
 
 
 def _epochs(history: Record) -> Iterator[Removal]:

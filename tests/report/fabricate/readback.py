@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from fabricate.load import BY_ACCOUNT, GOODS, MONEY, Load, totals, up_to
@@ -17,6 +18,7 @@ from necp_validate.record import (
     StreamRead,
     parts,
 )
+from necp_validate.record.readback import DeadLettersRead
 
 
 def write_readback(run: Path, plan: Plan, load: Load) -> None:
@@ -34,7 +36,10 @@ def write_readback(run: Path, plan: Plan, load: Load) -> None:
             read=numbers, duplicates=0, out_of_order=0, digest=digest or 0, partitions=(partition,)
         )
     partitions = tuple(
-        _read(topic_of(domain), partition, high, gaps.get((domain, partition), 0))
+        replace(
+            _read(topic_of(domain), partition, high, gaps.get((domain, partition), 0)),
+            cheats=up_to(0 if partition else load.planted[domain]["cheat"]),
+        )
         for (domain, partition), high in held.items()
     )
     events_read = sum(part.read for part in partitions)
@@ -65,6 +70,7 @@ def write_readback(run: Path, plan: Plan, load: Load) -> None:
         ),
         receipts=receipts,
         dead_letters=poison,
+        letters=tuple(_letters(topic, load) for topic in poison),
         totals=totals(plan.domains),
         ledger=tuple(_book(one) for one in receipts if one.topic == topic_of("economy")),
     )
@@ -106,7 +112,18 @@ def _receipts(part: PartitionRead, planted: dict[str, dict[str, int]]) -> Receip
         jumps_left_out=0,
         late=IntervalSet(),
         ended_early=0,
+        rejected_at=part.cheats,
     )
+
+
+def _letters(topic: str, load: Load) -> DeadLettersRead:
+    """All of the poison, and nothing else."""
+    streams = {
+        stream.stream: stream.planted["poison"]
+        for _, stream in load.streams
+        if f"{stream.topic}.dlt" == topic and "poison" in (stream.planted or {})
+    }
+    return DeadLettersRead(topic=topic, streams=streams, repeated=0, altered=0, unknown_records=0)
 
 
 def _book(receipts: ReceiptsRecord) -> LedgerRead:

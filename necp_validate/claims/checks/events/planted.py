@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from necp_validate.claims.checks.anomalies import Anomalies, not_applicable
+from necp_validate.claims.checks.anomalies import Anomalies, not_applicable, shown
 from necp_validate.claims.checks.events.handling import PlantedOutcome, add_planted, planted_outcome
 from necp_validate.claims.checks.events.totals import totals_due
 from necp_validate.claims.checks.registry import check
@@ -11,7 +11,7 @@ from necp_validate.core import Finding
 from necp_validate.evidence.inventory import DEAD_LETTERS, EVENTS_READ, RECEIPTS, SENDERS
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.subjects import EVENT_CORE, PLANTED
-from necp_validate.record import Record, parts
+from necp_validate.record import IntervalSet, Record, parts
 
 
 @check("planted-cheats", PLANTED, SENDERS, EVENTS_READ, RECEIPTS)
@@ -23,6 +23,7 @@ def planted_cheats(history: Record) -> Finding:
     anomalies = Anomalies("planted-cheats", history)
     words = f"{outcome.ended:,} rejected of {outcome.planted:,} planted cheats"
     add_planted(anomalies, history, "combat", words, outcome)
+    _rejected_by_identity(history, anomalies)
     note = _bounds(outcome, f"{words}, counted from the event core's receipts, read back")
     return anomalies.finding(
         clean=note, found=note, measured=words, sees="1 cheat let through, or 1 honest event rejected"
@@ -65,10 +66,64 @@ def planted_poison(history: Record) -> Finding:
     if not lowest <= records <= highest:
         anomalies.add(max(lowest - records, records - highest), "dead-letter topics", f"{records:,} records are there")
     measured = f"{ended:,} of {planted:,} dead-lettered, {records:,} records in the dead-letter topics"
-    note = f"{measured}, from receipts and dead-letter topics, read back"
+    _set_aside_by_identity(history, anomalies)
+    note = f"{measured}, from receipts and dead-letter topics, read back, one by one"
     if fuzz := sum(history.planted("fuzz", domain) for domain in history.domains):
         note += f"; {fuzz:,} of them by mutation operators on what Hypothesis drew"
     return anomalies.finding(clean=note, found=note, measured=measured, sees="1 invalid event that was not set aside")
+
+
+def _rejected_by_identity(history: Record, anomalies: Anomalies) -> None:
+    """Which events were rejected, one by one: every planted cheat in the log, and no other event of the load's."""
+    readback = history.readback
+    assert readback is not None  # or nothing would be known of the outcomes
+    topics = {topic for topic, domain in history.domain_of_topic.items() if domain == "combat"}
+    receipts = {(one.topic, one.partition): one for one in readback.receipts}
+    # Players hit whom they see, by the state that they see: theirs may be rejected.
+    only_load = not any(stream.sent for one in history.players for stream in one.streams if stream.domain == "combat")
+    for part in readback.partitions:
+        where = f"{part.topic}[{part.partition}]"
+        found = receipts.get((part.topic, part.partition))
+        if part.topic not in topics or found is None:
+            continue
+        cheats, rejected = part.cheats, found.rejected_at
+        if cheats is None or rejected is None:
+            anomalies.doubt(where, "which of its events are cheats, or were rejected, was not recorded")
+            continue
+        passed = cheats.intersection(found.accounted).difference(rejected)
+        anomalies.add(passed.count, where, f"planted cheats that were let through, at offsets {shown(passed)}")
+        if only_load:
+            honest = rejected.difference(cheats)
+            anomalies.add(honest.count, where, f"honest events that were rejected, at offsets {shown(honest)}")
+
+
+def _set_aside_by_identity(history: Record, anomalies: Anomalies) -> None:
+    """Which events were set aside, one by one: every planted one in the log, no other, each byte for byte."""
+    readback = history.readback
+    assert readback is not None  # or nothing would be known of the outcomes
+    letters: dict[str, IntervalSet] = {}
+    if readback.letters is None:
+        anomalies.doubt("dead-letter topics", "which events they hold was not recorded")
+        return
+    for one in readback.letters:
+        anomalies.add(one.altered, one.topic, f"{one.altered:,} records are not what was sent, by checksum or key")
+        anomalies.add(one.unknown_records, one.topic, f"{one.unknown_records:,} records are no event that was sent")
+        for name, numbers in one.streams.items():
+            letters[name] = letters.get(name, IntervalSet()).union(numbers)
+    planting = (*history.loads, *history.drill_loads)
+    for sender in history.senders:
+        for stream in sender.streams:
+            where, there = f"{stream.topic}: stream {stream.stream}", readback.streams.get(stream.stream)
+            bad = stream.planted if sender in planting else {}  # players and services mean no harm
+            if bad is None:
+                anomalies.doubt(where, "which of its events were planted was not recorded")
+                continue
+            planted = bad.get("poison", IntervalSet()).union(bad.get("fuzz", IntervalSet()))
+            found = letters.get(stream.stream, IntervalSet())
+            missing = planted.intersection(there.read if there is not None else IntervalSet()).difference(found)
+            anomalies.add(missing.count, where, f"planted and not set aside: events {shown(missing)}")
+            valid = found.difference(planted)
+            anomalies.add(valid.count, where, f"set aside although nothing is wrong with them: events {shown(valid)}")
 
 
 def _bounds(outcome: PlantedOutcome, note: str) -> str:
