@@ -158,28 +158,28 @@ def test_a_graceful_stop_answers_for_what_it_has_accepted(brokers: LocalStack, p
 
 
 class Watched:
-    """The states of a breaker as ``/health`` tells them, with their times."""
+    """A breaker as ``/health`` describes it: how often it opened and tried is counted, however short a state was."""
 
     def __init__(self, core: ServiceHandle, domain: Domain) -> None:
         self._core = core
         self._domain = domain
-        self.states: list[str] = []
-        self.times_s: list[float] = []
+        self.opened_s: list[float] = []
+        self.tried_s: list[float] = []
 
     def look(self) -> str:
-        said = self._core.health().get("domains", {}).get(self._domain.value, {})
-        state = str(said.get("breaker", {}).get("state", ""))
-        if state and self.states[-1:] != [state]:
-            self.states.append(state)
-            self.times_s.append(time.monotonic())
-        return state
+        breaker = self._core.health().get("domains", {}).get(self._domain.value, {}).get("breaker", {})
+        now_s = time.monotonic()
+        if len(self.opened_s) < breaker.get("openings", 0) and breaker["state"] == "open":
+            self.opened_s.append(now_s - breaker["in_state_s"])
+        if len(self.tried_s) < breaker.get("trials", 0):
+            self.tried_s.append(now_s)
+        return str(breaker.get("state", ""))
 
-    def wait(self, *states: str, timeout_s: float = 90.0) -> None:
+    def wait(self, state: str, *, openings: int, timeout_s: float = 90.0) -> None:
         def reached() -> bool:
-            self.look()
-            return self.states[-len(states) :] == list(states)
+            return self.look() == state and len(self.opened_s) == openings
 
-        wait_until(reached, timeout_s=timeout_s, backoff_s=0.02, message=f"{states} not seen after {self.states}")
+        wait_until(reached, timeout_s=timeout_s, backoff_s=0.02, message=f"not {state} after {openings} openings")
 
 
 @pytest.mark.parametrize("domain", [Domain.SOCIAL, Domain.ECONOMY])
@@ -197,12 +197,12 @@ def test_poison_opens_the_breaker_and_nothing_is_lost(brokers: LocalStack, domai
     try:
         core.wait_ready(60)
         watched, traffic = Watched(core, domain), Traffic(brokers, seed=70 + domain.number)
-        watched.wait("closed")
+        watched.wait("closed", openings=0)
         traffic.send(domain, 100, streams=1, cheats=0.6, poison=0.0)
         accounts.wait_for(traffic.sent)
         assert watched.look() == "closed"  # what the rules reject is no failure
         traffic.send(domain, 150, streams=1, poison=1.0)
-        watched.wait("closed", "open")
+        watched.wait("open", openings=1)
         known = set(traffic.sent)
         traffic.send(domain, 60, streams=1, poison=1.0)
         traffic.send(domain, 400, streams=1, cheats=0.0, poison=0.0)
@@ -214,7 +214,7 @@ def test_poison_opens_the_breaker_and_nothing_is_lost(brokers: LocalStack, domai
         assert not waiting & set(accounts.outcomes)
         core.hold()  # both at once must not confuse it
         core.release()
-        watched.wait("closed", "open", "half-open", "open", "half-open", "closed")
+        watched.wait("closed", openings=2)
         accounts.wait_for(traffic.sent)
         with urllib.request.urlopen(core.metrics_url, timeout=5) as answer:
             metrics = answer.read().decode()
@@ -223,8 +223,9 @@ def test_poison_opens_the_breaker_and_nothing_is_lost(brokers: LocalStack, domai
     finally:
         core.kill()
         accounts.close()
-    for opened, tried in ((1, 2), (3, 4)):
-        assert watched.times_s[tried] - watched.times_s[opened] >= 2.8
+    assert [tried - opened >= 2.8 for opened, tried in zip(watched.opened_s, watched.tried_s, strict=True)] == [
+        True
+    ] * 2
     expected = {place: [OUTCOME[sent.kind]] for place, sent in traffic.sent.items()}
     assert {place: accounts.outcomes.get(place) for place in expected} == expected
     assert f'necp_core_breaker_state{{domain="{domain}"}} 0.0' in metrics
