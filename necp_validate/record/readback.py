@@ -41,7 +41,7 @@ class PartitionRead:
         gaps: offsets between records that held no record (legal: transactions occupy offsets).
         out_of_order_offsets: records whose offset was not above the one before.
         offsets: offsets read, if the reader kept them; conservation is then checked offset by offset.
-        cheats: those of them that hold a planted cheat; None where the reader was not told of any.
+        cheats: those of them that hold a planted cheat, as far as senders say which those are.
     """
 
     topic: str

@@ -135,7 +135,12 @@ class Record:
     def senders(self) -> tuple[LoadRecord, ...]:
         """Everybody whose events are in the log: load workers, drills, players through the gateway, and services."""
         services = [one.as_load() for one in (self.gateway_record, self.collector_record) if one is not None]
-        return (*self.loads, *self.drill_loads, *(one.as_load() for one in self.players), *services)
+        return (*self.planting, *(one.as_load() for one in self.players), *services)
+
+    @property
+    def planting(self) -> tuple[LoadRecord, ...]:
+        """Those of them that send bad events on purpose; players and services mean no harm."""
+        return (*self.loads, *self.drill_loads)
 
     def player_histogram(
         self, kind: str, *, phases: Iterable[str] | None = None, actions: Iterable[str] | None = None
@@ -174,7 +179,7 @@ class Record:
 
     def planted(self, kind: str, domain: str) -> int:
         """Deliberately bad events (``cheat`` or ``poison``) sent in a domain over all workers and drills."""
-        return sum(load.planted.get(domain, {}).get(kind, 0) for load in (*self.loads, *self.drill_loads))
+        return sum(load.planted.get(domain, {}).get(kind, 0) for load in self.planting)
 
     def histogram(self, phase: str, kind: str, domains: Iterable[str] | None = None) -> HdrHistogram:
         """Latencies of a phase, merged over some domains or all; empty if nothing was recorded."""

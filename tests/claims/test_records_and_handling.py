@@ -160,32 +160,42 @@ def with_letters(**changes: Any) -> Record:
     return with_readback(PLANTED, letters=(replace(letters, **changes),))
 
 
-def test_as_many_events_as_were_planted_but_others_were_set_aside() -> None:
-    history = with_letters(streams={STREAM: IntervalSet([(3, 3)])})
-    assert failing(history) == {"planted-poison"}
-    details = [one.detail for one in found(history, "planted-poison").examples]
-    assert details == [
-        "planted and not set aside: events 2",
-        "set aside although nothing is wrong with them: events 3",
-    ]
+def with_rejected(*offsets: int) -> Record:
+    """The sound run, in which other events were rejected."""
+    assert PLANTED.readback is not None
+    (receipts,) = PLANTED.readback.receipts
+    rejected = IntervalSet([(at, at) for at in offsets])
+    return with_readback(PLANTED, receipts=(replace(receipts, rejected_at=rejected),))
+
+
+@pytest.mark.parametrize(
+    ("history", "check", "details"),
+    [
+        (
+            with_letters(streams={STREAM: IntervalSet([(3, 3)])}),
+            "planted-poison",
+            ["planted and not set aside: events 2", "set aside although nothing is wrong with them: events 3"],
+        ),
+        (
+            with_rejected(3),
+            "planted-cheats",
+            [
+                "planted cheats that were let through, at offsets 1",
+                "honest events that were rejected, at offsets 3",
+            ],
+        ),
+    ],
+    ids=["set aside", "rejected"],
+)
+def test_as_many_events_as_were_planted_but_others(history: Record, check: str, details: list[str]) -> None:
+    assert failing(history) == {check}
+    assert [one.detail for one in found(history, check).examples] == details
 
 
 def test_a_dead_letter_is_byte_for_byte_what_was_sent_and_was_sent() -> None:
     assert failing(with_letters(altered=1)) == {"planted-poison"}
     assert failing(with_letters(unknown_records=1)) == {"planted-poison"}
     assert failing(with_letters(repeated=1)) == set(), "it was written again before its offset was committed"
-
-
-def test_as_many_events_as_cheats_were_planted_but_others_were_rejected() -> None:
-    assert PLANTED.readback is not None
-    (receipts,) = PLANTED.readback.receipts
-    history = with_readback(PLANTED, receipts=(replace(receipts, rejected_at=IntervalSet([(3, 3)])),))
-    assert failing(history) == {"planted-cheats"}
-    details = [one.detail for one in found(history, "planted-cheats").examples]
-    assert details == [
-        "planted cheats that were let through, at offsets 1",
-        "honest events that were rejected, at offsets 3",
-    ]
 
 
 def test_which_events_were_planted_or_set_aside_has_to_be_known() -> None:

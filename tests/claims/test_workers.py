@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from histories import (
+    DEAD_LETTERED,
+    REJECTED,
     START_S,
     ack,
     claim_of,
@@ -92,6 +94,19 @@ def test_what_a_worker_without_a_record_planted_is_not_known() -> None:
     ops = (ack(0), ack(1), read(0), read(1), handled(0), handled(1, 2))
     assert finding_of(history_of(*ops), "conservation").verdict is Verdict.FAIL
     assert finding_of(of_two(history_of(*ops)), "conservation").verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("more", [(), (LOST,)], ids=["without a record", "lost"])
+def test_what_is_rejected_or_set_aside_may_be_what_such_a_worker_planted(more: tuple[LoadRecord, ...]) -> None:
+    """Of the others' events it is known; theirs are no honest events that were refused."""
+    ops = [op for seq in range(4) for op in (ack(seq), read(seq))]
+    ends = (handled(0), handled(1, REJECTED), handled(2, DEAD_LETTERED), handled(3, REJECTED))
+    alone = history_of(*ops, *ends, planted={"cheat": 1, "poison": 1})
+    assert alone.readback is not None
+    letters = tuple(replace(one, unknown_records=not more) for one in alone.readback.letters or ())
+    alone = replace(alone, readback=replace(alone.readback, letters=letters))
+    assert verdicts(alone, "planted-cheats") == [Verdict.FAIL]
+    assert verdicts(of_two(alone, *more), "planted-cheats", "planted-poison") == [Verdict.UNKNOWN, Verdict.UNKNOWN]
 
 
 def test_one_that_was_interrupted_left_its_account_but_kept_no_schedule() -> None:

@@ -61,7 +61,7 @@ def planted_outcome(history: Record, domain: str, kind: str) -> PlantedOutcome:
     if kind == "poison":
         planted += history.planted("fuzz", domain)  # invalid as well, by mutation
     # Of the events of others (players, services), none is planted: that theirs may not have been written says nothing.
-    planting = [stream for load in (*history.loads, *history.drill_loads) for stream in load.streams]
+    planting = [stream for load in history.planting for stream in load.streams]
     unacked = sum(stream.sent - stream.acked.count for stream in planting if stream.domain == domain)
     twice = sum(receipt.duplicate_outcomes for receipt in receipts)
     twice += sum(readback.streams[s.stream].duplicates for s in streams if s.stream in readback.streams)

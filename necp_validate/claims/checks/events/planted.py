@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from necp_validate.claims.checks.anomalies import Anomalies, not_applicable, shown
 from necp_validate.claims.checks.events.handling import PlantedOutcome, add_planted, planted_outcome
 from necp_validate.claims.checks.events.totals import totals_due
 from necp_validate.claims.checks.registry import check
-from necp_validate.claims.needs import recorded
+from necp_validate.claims.needs import need_receipts, recorded
 from necp_validate.core import Finding
 from necp_validate.evidence.inventory import DEAD_LETTERS, EVENTS_READ, RECEIPTS, SENDERS
+from necp_validate.evidence.load_workers import unheard_workers
 from necp_validate.evidence.missing import NoEvidence
 from necp_validate.evidence.subjects import EVENT_CORE, PLANTED
 from necp_validate.record import IntervalSet, Record, parts
@@ -75,12 +78,12 @@ def planted_poison(history: Record) -> Finding:
 
 def _rejected_by_identity(history: Record, anomalies: Anomalies) -> None:
     """Which events were rejected, one by one: every planted cheat in the log, and no other event of the load's."""
-    readback = history.readback
-    assert readback is not None  # or nothing would be known of the outcomes
+    readback = need_receipts(history)
     topics = {topic for topic, domain in history.domain_of_topic.items() if domain == "combat"}
     receipts = {(one.topic, one.partition): one for one in readback.receipts}
     # Players hit whom they see, by the state that they see: theirs may be rejected.
-    only_load = not any(stream.sent for one in history.players for stream in one.streams if stream.domain == "combat")
+    played = any(stream.sent for one in history.players for stream in one.streams if stream.domain == "combat")
+    all_known = _plants_known(history, anomalies, topics)
     for part in readback.partitions:
         where = f"{part.topic}[{part.partition}]"
         found = receipts.get((part.topic, part.partition))
@@ -92,38 +95,48 @@ def _rejected_by_identity(history: Record, anomalies: Anomalies) -> None:
             continue
         passed = cheats.intersection(found.accounted).difference(rejected)
         anomalies.add(passed.count, where, f"planted cheats that were let through, at offsets {shown(passed)}")
-        if only_load:
+        if all_known and not played:
             honest = rejected.difference(cheats)
             anomalies.add(honest.count, where, f"honest events that were rejected, at offsets {shown(honest)}")
 
 
 def _set_aside_by_identity(history: Record, anomalies: Anomalies) -> None:
     """Which events were set aside, one by one: every planted one in the log, no other, each byte for byte."""
-    readback = history.readback
-    assert readback is not None  # or nothing would be known of the outcomes
-    letters: dict[str, IntervalSet] = {}
+    readback = need_receipts(history)
     if readback.letters is None:
         anomalies.doubt("dead-letter topics", "which events they hold was not recorded")
         return
+    letters: dict[str, IntervalSet] = {}
     for one in readback.letters:
         anomalies.add(one.altered, one.topic, f"{one.altered:,} records are not what was sent, by checksum or key")
-        anomalies.add(one.unknown_records, one.topic, f"{one.unknown_records:,} records are no event that was sent")
+        if not unheard_workers(history):
+            anomalies.add(one.unknown_records, one.topic, f"{one.unknown_records:,} records are no event that was sent")
         for name, numbers in one.streams.items():
             letters[name] = letters.get(name, IntervalSet()).union(numbers)
-    planting = (*history.loads, *history.drill_loads)
-    for sender in history.senders:
-        for stream in sender.streams:
-            where, there = f"{stream.topic}: stream {stream.stream}", readback.streams.get(stream.stream)
-            bad = stream.planted if sender in planting else {}  # players and services mean no harm
-            if bad is None:
-                anomalies.doubt(where, "which of its events were planted was not recorded")
-                continue
-            planted = bad.get("poison", IntervalSet()).union(bad.get("fuzz", IntervalSet()))
-            found = letters.get(stream.stream, IntervalSet())
-            missing = planted.intersection(there.read if there is not None else IntervalSet()).difference(found)
-            anomalies.add(missing.count, where, f"planted and not set aside: events {shown(missing)}")
-            valid = found.difference(planted)
-            anomalies.add(valid.count, where, f"set aside although nothing is wrong with them: events {shown(valid)}")
+    _plants_known(history, anomalies, history.domain_of_topic)
+    planted_by = {stream.stream: stream.planted for load in history.planting for stream in load.streams}
+    for stream in (stream for sender in history.senders for stream in sender.streams):
+        bad = planted_by.get(stream.stream, {})
+        if bad is None:
+            continue
+        where, there = f"{stream.topic}: stream {stream.stream}", readback.streams.get(stream.stream)
+        planted = bad.get("poison", IntervalSet()).union(bad.get("fuzz", IntervalSet()))
+        found = letters.get(stream.stream, IntervalSet())
+        missing = planted.intersection(there.read if there is not None else IntervalSet()).difference(found)
+        anomalies.add(missing.count, where, f"planted and not set aside: events {shown(missing)}")
+        valid = found.difference(planted)
+        anomalies.add(valid.count, where, f"set aside although nothing is wrong with them: events {shown(valid)}")
+
+
+def _plants_known(history: Record, anomalies: Anomalies, topics: Collection[str]) -> bool:
+    """Whether it is known of every stream to some topics which of its events are bad: else theirs may be so, too."""
+    streams = [stream for load in history.planting for stream in load.streams if stream.topic in topics]
+    unknown, workers = [stream.stream for stream in streams if stream.planted is None], unheard_workers(history)
+    if unknown:
+        anomalies.doubt(f"stream {unknown[0]}", f"of {len(unknown)} streams it is not known which events were planted")
+    if workers:
+        anomalies.doubt("load workers", f"{workers} left no record: what they planted is not known")
+    return not unknown and not workers
 
 
 def _bounds(outcome: PlantedOutcome, note: str) -> str:
